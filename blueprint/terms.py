@@ -1,0 +1,33 @@
+"""Closed sets of words that a stack file uses."""
+
+from enum import StrEnum
+
+
+class Edition(StrEnum):
+    """The vSphere edition, as far as it decides how virtual machines are kept apart."""
+
+    ENTERPRISE_PLUS = "enterprise-plus"
+    """Has DRS: anti-affinity rules."""
+    ESSENTIALS_PLUS = "essentials-plus"
+    """Has vSphere HA but no DRS: virtual machines are pinned to hosts at creation."""
+
+    @property
+    def has_drs(self) -> bool:
+        """Whether the Distributed Resource Scheduler may be switched on."""
+        return self is Edition.ENTERPRISE_PLUS
+
+
+class Role(StrEnum):
+    """What a server does; a tier is all servers of one role."""
+
+    BALANCER = "balancer"
+    APPLICATION = "application"
+    DATABASE = "database"
+    WITNESS = "witness"
+
+
+class Isolation(StrEnum):
+    """What vSphere HA does with the virtual machines of a host that is cut off."""
+
+    SHUTDOWN = "shutdown"
+    POWER_OFF = "powerOff"
