@@ -1,0 +1,136 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"regexp"
+
+	"github.com/vmware/govmomi/ovf"
+	"github.com/vmware/govmomi/simulator"
+	"github.com/vmware/govmomi/vim25/soap"
+	"github.com/vmware/govmomi/vim25/types"
+)
+
+// Lineage: which templates and library items a VM came from. It chooses the VM's container image, so that a VM needs no
+// setting that a real vCenter would not know.
+
+// expectLineage announces a VM that is about to be created under this name.
+func (v *VCenter) expectLineage(vmName string, lineage []string) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.awaited[vmName] = lineage
+}
+
+// adoptLineage gives a new VM the lineage announced for its name.
+func (v *VCenter) adoptLineage(vm, name string) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if lineage, ok := v.awaited[name]; ok {
+		v.lineage[vm] = lineage
+		delete(v.awaited, name)
+	}
+}
+
+// lineageOf lists what a VM came from, nearest first.
+func (v *VCenter) lineageOf(vm types.ManagedObjectReference) []string {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.lineage[vm.Value]
+}
+
+// ovfMethods are the methods of OvfManager that the lab adds or replaces.
+type ovfMethods struct {
+	stub
+	vcenter *VCenter
+}
+
+// CreateImportSpec precedes every deployment of an OVF: the VM comes from the virtual system that it describes.
+func (m *ovfMethods) CreateImportSpec(ctx *simulator.Context, req *types.CreateImportSpec) soap.HasFault {
+	if envelope, err := ovf.Unmarshal(bytes.NewBufferString(req.OvfDescriptor)); err == nil && envelope.VirtualSystem != nil {
+		lineage := []string{}
+		if name := envelope.VirtualSystem.Name; name != nil && *name != "" {
+			lineage = append(lineage, *name)
+		}
+		m.vcenter.expectLineage(req.Cisp.GetOvfCreateImportSpecParams().EntityName, append(lineage, envelope.VirtualSystem.ID))
+	}
+	manager := ctx.Map.Get(req.This).(*simulator.OvfManager)
+	return manager.CreateImportSpec(ctx, req)
+}
+
+// deployedItem finds the library item in the path of a deployment, in the older (/rest) and the newer (/api) form.
+var deployedItem = regexp.MustCompile(`/ovf/library-item/(?:id:)?([^/?:]+)$`)
+
+// serveLibraryDeployments watches content library deployments go by, to learn which item a VM came from.
+func (v *VCenter) serveLibraryDeployments(mux *http.ServeMux) {
+	for path, api := range map[string]string{
+		"/rest/com/vmware/vcenter/ovf/library-item/": "/rest/",
+		"/api/vcenter/ovf/library-item/":             "/api/",
+	} {
+		mux.HandleFunc(path, func(w http.ResponseWriter, r *http.Request) {
+			inner, _ := mux.Handler(&http.Request{Method: r.Method, URL: &url.URL{Path: api}})
+			recorder := httptest.NewRecorder()
+			inner.ServeHTTP(recorder, r)
+			if match := deployedItem.FindStringSubmatch(r.URL.Path); match != nil {
+				v.noteDeployment(inner, r, match[1], recorder.Body.Bytes())
+			}
+			for name, values := range recorder.Header() {
+				w.Header()[name] = values
+			}
+			w.WriteHeader(recorder.Code)
+			_, _ = w.Write(recorder.Body.Bytes())
+		})
+	}
+}
+
+// noteDeployment puts the library item's name first in the deployed VM's lineage.
+func (v *VCenter) noteDeployment(api http.Handler, request *http.Request, item string, response []byte) {
+	type deployment struct {
+		ResourceID *struct {
+			Type string `json:"type"`
+			ID   string `json:"id"`
+		} `json:"resource_id"`
+	}
+	var answer struct {
+		deployment
+		Value deployment `json:"value"` // the older form wraps every answer
+	}
+	if json.Unmarshal(response, &answer) != nil {
+		return
+	}
+	resource := answer.ResourceID
+	if resource == nil {
+		resource = answer.Value.ResourceID
+	}
+	if resource == nil || resource.Type != "VirtualMachine" {
+		return
+	}
+	name := libraryItemName(api, request, item)
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.lineage[resource.ID] = append([]string{name}, v.lineage[resource.ID]...)
+}
+
+// libraryItemName asks the library itself, in the session of the request.
+func libraryItemName(api http.Handler, request *http.Request, item string) string {
+	query := request.Clone(request.Context())
+	query.Method, query.Body, query.ContentLength = http.MethodGet, http.NoBody, 0
+	query.URL = &url.URL{Path: "/api/content/library/item/" + item}
+	recorder := httptest.NewRecorder()
+	api.ServeHTTP(recorder, query)
+	var answer struct {
+		Name  string `json:"name"`
+		Value struct {
+			Name string `json:"name"`
+		} `json:"value"`
+	}
+	if json.Unmarshal(recorder.Body.Bytes(), &answer) != nil {
+		return item
+	}
+	if answer.Name != "" {
+		return answer.Name
+	}
+	return answer.Value.Name
+}

@@ -1,0 +1,279 @@
+package main
+
+import (
+	"log"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/vmware/govmomi/simulator"
+	"github.com/vmware/govmomi/vim25/methods"
+	"github.com/vmware/govmomi/vim25/soap"
+	"github.com/vmware/govmomi/vim25/types"
+)
+
+// powerTimeout is how long a power task waits for the guest's container before it gives up.
+const powerTimeout = 60 * time.Second
+
+// vmState is what the lab needs to know of a VM, read at one moment.
+type vmState struct {
+	reference types.ManagedObjectReference
+	name      string
+	uuid      string // instance UUID: the container's label perenne.vm
+	host      types.ManagedObjectReference
+	memory    int64 // bytes
+	cpus      int
+	poweredOn bool
+	connected bool // its host answers
+	template  bool
+	guestinfo map[string]string // extra configuration guestinfo.*, by whole key
+}
+
+// vms reads every VM of the inventory.
+func (v *VCenter) vms(ctx *simulator.Context) []vmState {
+	var states []vmState
+	for _, entity := range ctx.Map.All("VirtualMachine") {
+		if state, ok := v.vm(ctx, entity.Reference()); ok {
+			states = append(states, state)
+		}
+	}
+	slices.SortFunc(states, func(a, b vmState) int { return strings.Compare(a.name, b.name) })
+	return states
+}
+
+// vm reads one VM; false if it is gone, or not complete yet.
+func (v *VCenter) vm(ctx *simulator.Context, reference types.ManagedObjectReference) (vmState, bool) {
+	vm, ok := ctx.Map.Get(reference).(*simulator.VirtualMachine)
+	if !ok {
+		return vmState{}, false
+	}
+	state := vmState{reference: reference, guestinfo: map[string]string{}}
+	complete := false
+	ctx.WithLock(vm, func() {
+		if vm.Config == nil || vm.Runtime.Host == nil {
+			return
+		}
+		complete = true
+		state.name, state.uuid, state.host = vm.Name, vm.Config.InstanceUuid, *vm.Runtime.Host
+		state.memory, state.cpus = int64(vm.Config.Hardware.MemoryMB)<<20, int(vm.Config.Hardware.NumCPU)
+		state.poweredOn = vm.Runtime.PowerState == types.VirtualMachinePowerStatePoweredOn
+		state.connected = vm.Runtime.ConnectionState == types.VirtualMachineConnectionStateConnected
+		state.template = vm.Config.Template
+		for _, option := range vm.Config.ExtraConfig {
+			value := option.GetOptionValue()
+			if text, ok := value.Value.(string); ok && strings.HasPrefix(value.Key, "guestinfo.") {
+				state.guestinfo[value.Key] = text
+			}
+		}
+	})
+	return state, complete
+}
+
+// vmMethods are the methods of VirtualMachine that the lab adds or replaces.
+type vmMethods struct {
+	stub
+	vcenter *VCenter
+}
+
+func virtualMachine(ctx *simulator.Context, reference types.ManagedObjectReference) *simulator.VirtualMachine {
+	return ctx.Map.Get(reference).(*simulator.VirtualMachine)
+}
+
+// PowerOnVMTask powers a VM on: the task ends when its guest's container runs, or fails with the reason why it can't.
+func (m *vmMethods) PowerOnVMTask(ctx *simulator.Context, req *types.PowerOnVM_Task) soap.HasFault {
+	task := runTask(ctx, req.This, "powerOn", func(ctx *simulator.Context) (types.AnyType, types.BaseMethodFault) {
+		vm := virtualMachine(ctx, req.This)
+		if state, ok := m.vcenter.vm(ctx, req.This); !ok || !state.connected {
+			return nil, &types.HostNotConnected{}
+		}
+		m.vcenter.guests.forgive(req.This)
+		if fault := m.powerOn(ctx, vm); fault != nil {
+			return nil, fault
+		}
+		if err := m.vcenter.guests.await(req.This, stateRunning, powerTimeout); err != nil {
+			m.powerOff(ctx, vm)
+			return nil, systemFault("the guest of " + vm.Name + " can't start: " + err.Error())
+		}
+		return nil, nil
+	})
+	return &methods.PowerOnVM_TaskBody{Res: &types.PowerOnVM_TaskResponse{Returnval: task}}
+}
+
+// PowerOffVMTask pulls the plug: the task ends when the guest's container is dead.
+func (m *vmMethods) PowerOffVMTask(ctx *simulator.Context, req *types.PowerOffVM_Task) soap.HasFault {
+	task := runTask(ctx, req.This, "powerOff", func(ctx *simulator.Context) (types.AnyType, types.BaseMethodFault) {
+		m.vcenter.guests.forgive(req.This)
+		if fault := m.powerOff(ctx, virtualMachine(ctx, req.This)); fault != nil {
+			return nil, fault
+		}
+		if err := m.vcenter.guests.await(req.This, stateExited, powerTimeout); err != nil {
+			return nil, systemFault(err.Error())
+		}
+		return nil, nil
+	})
+	return &methods.PowerOffVM_TaskBody{Res: &types.PowerOffVM_TaskResponse{Returnval: task}}
+}
+
+func (*vmMethods) powerOn(ctx *simulator.Context, vm *simulator.VirtualMachine) types.BaseMethodFault {
+	var started soap.HasFault
+	ctx.WithLock(vm, func() { started = vm.PowerOnVMTask(ctx, &types.PowerOnVM_Task{This: vm.Self}) })
+	body := started.(*methods.PowerOnVM_TaskBody)
+	if body.Fault_ != nil {
+		return body.Fault_.Detail.Fault.(types.BaseMethodFault)
+	}
+	_, fault := waitTask(ctx, body.Res.Returnval)
+	return fault
+}
+
+func (*vmMethods) powerOff(ctx *simulator.Context, vm *simulator.VirtualMachine) types.BaseMethodFault {
+	var started soap.HasFault
+	ctx.WithLock(vm, func() { started = vm.PowerOffVMTask(ctx, &types.PowerOffVM_Task{This: vm.Self}) })
+	_, fault := waitTask(ctx, started.(*methods.PowerOffVM_TaskBody).Res.Returnval)
+	return fault
+}
+
+// systemFault is the fault that carries a message of the lab's own.
+func systemFault(reason string) types.BaseMethodFault {
+	return &types.SystemError{
+		RuntimeFault: types.RuntimeFault{MethodFault: types.MethodFault{
+			FaultCause: &types.LocalizedMethodFault{
+				Fault: &types.SystemErrorFault{Reason: reason}, LocalizedMessage: reason,
+			},
+		}},
+		Reason: reason,
+	}
+}
+
+// ResetVMTask is the reset button: the guest's container is killed and started again.
+func (m *vmMethods) ResetVMTask(ctx *simulator.Context, req *types.ResetVM_Task) soap.HasFault {
+	task := runTask(ctx, req.This, "reset", func(ctx *simulator.Context) (types.AnyType, types.BaseMethodFault) {
+		if state, ok := m.vcenter.vm(ctx, req.This); !ok || !state.poweredOn {
+			return nil, &types.InvalidPowerState{
+				RequestedState: types.VirtualMachinePowerStatePoweredOn,
+				ExistingState:  types.VirtualMachinePowerStatePoweredOff,
+			}
+		}
+		if err := m.vcenter.guests.reset(req.This, powerTimeout); err != nil {
+			return nil, systemFault(err.Error())
+		}
+		return nil, nil
+	})
+	return &methods.ResetVM_TaskBody{Res: &types.ResetVM_TaskResponse{Returnval: task}}
+}
+
+// ShutdownGuest asks the guest to shut down; the VM is powered off when it has.
+func (m *vmMethods) ShutdownGuest(ctx *simulator.Context, req *types.ShutdownGuest) soap.HasFault {
+	fault := m.vcenter.guests.shutDown(ctx, req.This, false)
+	return &methods.ShutdownGuestBody{Fault_: fault, Res: new(types.ShutdownGuestResponse)}
+}
+
+// RebootGuest asks the guest to reboot.
+func (m *vmMethods) RebootGuest(ctx *simulator.Context, req *types.RebootGuest) soap.HasFault {
+	fault := m.vcenter.guests.shutDown(ctx, req.This, true)
+	return &methods.RebootGuestBody{Fault_: fault, Res: new(types.RebootGuestResponse)}
+}
+
+// SuspendVMTask is not supported: the lab has nowhere to keep a guest's memory.
+func (m *vmMethods) SuspendVMTask(*simulator.Context, *types.SuspendVM_Task) soap.HasFault {
+	return &methods.SuspendVM_TaskBody{
+		Fault_: simulator.Fault("this lab can't suspend a VM", &types.NotSupported{}),
+	}
+}
+
+// MigrateVMTask moves a VM to another host (vMotion): its guest does not notice.
+func (m *vmMethods) MigrateVMTask(ctx *simulator.Context, req *types.MigrateVM_Task) soap.HasFault {
+	task := runTask(ctx, req.This, "migrate", func(ctx *simulator.Context) (types.AnyType, types.BaseMethodFault) {
+		if req.Host == nil {
+			return nil, &types.InvalidArgument{InvalidProperty: "host"}
+		}
+		return nil, m.vcenter.vMotion(ctx, req.This, *req.Host)
+	})
+	return &methods.MigrateVM_TaskBody{Res: &types.MigrateVM_TaskResponse{Returnval: task}}
+}
+
+// RelocateVMTask moves a VM to another host, datastore, pool or folder. The simulator does the rest of it, but loses
+// track of who has which VM.
+func (m *vmMethods) RelocateVMTask(ctx *simulator.Context, req *types.RelocateVM_Task) soap.HasFault {
+	task := runTask(ctx, req.This, "relocate", func(ctx *simulator.Context) (types.AnyType, types.BaseMethodFault) {
+		vm := virtualMachine(ctx, req.This)
+		if req.Spec.Host != nil {
+			if fault := m.vcenter.vMotion(ctx, req.This, *req.Spec.Host); fault != nil {
+				return nil, fault
+			}
+			req.Spec.Host = nil
+		}
+		if req.Spec.Datastore != nil {
+			m.vcenter.moveDatastore(ctx, vm, *req.Spec.Datastore)
+		}
+		if req.Spec.Pool != nil && vm.ResourcePool != nil {
+			if old, ok := ctx.Map.Get(*vm.ResourcePool).(*simulator.ResourcePool); ok {
+				ctx.Map.RemoveReference(ctx, old, &old.Vm, vm.Self)
+			}
+			if pool, ok := ctx.Map.Get(*req.Spec.Pool).(*simulator.ResourcePool); ok {
+				ctx.Map.AddReference(ctx, pool, &pool.Vm, vm.Self)
+			}
+		}
+		var started soap.HasFault
+		ctx.WithLock(vm, func() { started = vm.RelocateVMTask(ctx, req) })
+		return waitTask(ctx, started.(*methods.RelocateVM_TaskBody).Res.Returnval)
+	})
+	return &methods.RelocateVM_TaskBody{Res: &types.RelocateVM_TaskResponse{Returnval: task}}
+}
+
+// vMotion moves a VM to a host that is connected and takes VMs.
+func (v *VCenter) vMotion(ctx *simulator.Context, vm, target types.ManagedObjectReference) types.BaseMethodFault {
+	host, ok := ctx.Map.Get(target).(*simulator.HostSystem)
+	switch {
+	case !ok:
+		return &types.ManagedObjectNotFound{Obj: target}
+	case host.Runtime.ConnectionState != types.HostSystemConnectionStateConnected:
+		return &types.HostNotConnected{}
+	case host.Runtime.InMaintenanceMode:
+		return &types.InvalidState{}
+	}
+	v.moveVM(ctx, vm, target)
+	log.Printf("VM %s moved to host %s", virtualMachine(ctx, vm).Name, host.Name)
+	return nil
+}
+
+// moveVM registers a VM on another host.
+func (v *VCenter) moveVM(ctx *simulator.Context, reference, target types.ManagedObjectReference) {
+	vm := virtualMachine(ctx, reference)
+	var source types.ManagedObjectReference
+	ctx.AutoUpdate(vm, func() {
+		source = *vm.Runtime.Host
+		vm.Runtime.Host = &target
+		vm.Summary.Runtime.Host = &target
+		vm.Runtime.ConnectionState = types.VirtualMachineConnectionStateConnected
+		vm.Summary.Runtime.ConnectionState = types.VirtualMachineConnectionStateConnected
+	})
+	if host, ok := ctx.Map.Get(source).(*simulator.HostSystem); ok {
+		ctx.Map.RemoveReference(ctx, host, &host.Vm, reference)
+	}
+	if host, ok := ctx.Map.Get(target).(*simulator.HostSystem); ok {
+		ctx.Map.AddReference(ctx, host, &host.Vm, reference)
+	}
+}
+
+// moveDatastore keeps both datastores' lists of VMs right.
+func (v *VCenter) moveDatastore(
+	ctx *simulator.Context, vm *simulator.VirtualMachine, target types.ManagedObjectReference,
+) {
+	for _, reference := range vm.Datastore {
+		if old, ok := ctx.Map.Get(reference).(*simulator.Datastore); ok {
+			ctx.Map.RemoveReference(ctx, old, &old.Vm, vm.Self)
+		}
+	}
+	if datastore, ok := ctx.Map.Get(target).(*simulator.Datastore); ok {
+		ctx.Map.AddReference(ctx, datastore, &datastore.Vm, vm.Self)
+	}
+}
+
+// CloneVMTask remembers which template the clone comes from: its guest's image goes by that.
+func (m *vmMethods) CloneVMTask(ctx *simulator.Context, req *types.CloneVM_Task) soap.HasFault {
+	source := virtualMachine(ctx, req.This)
+	m.vcenter.expectLineage(req.Name, append([]string{source.Name}, m.vcenter.lineageOf(source.Self)...))
+	var result soap.HasFault
+	ctx.WithLock(source, func() { result = source.CloneVMTask(ctx, req) })
+	return result
+}
