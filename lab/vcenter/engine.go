@@ -20,7 +20,7 @@ const (
 	labelLab  = "perenne.lab"
 	labelKind = "perenne.kind"
 	labelName = "perenne.name"
-	labelVM   = "perenne.vm" // instance UUID of the VM that a guest is
+	labelVM   = "perenne.vm" // of a guest: the VM that it is, unique over all runs of vCenter
 )
 
 // Kinds of containers that vCenter deals with.
@@ -51,7 +51,7 @@ type Machine struct {
 // GuestSpec is what a guest's container is made from.
 type GuestSpec struct {
 	Name        string // of the VM
-	VM          string // its instance UUID
+	VM          string // label perenne.vm
 	Image       string
 	Hostname    string
 	Environment []string
@@ -271,6 +271,14 @@ func (d *docker) Kill(ctx context.Context, id string) error {
 // Remove implements Engine.
 func (d *docker) Remove(ctx context.Context, id string) error {
 	err := d.api.ContainerRemove(ctx, id, container.RemoveOptions{Force: true, RemoveVolumes: true})
+	if err != nil && strings.Contains(err.Error(), "already in progress") { // by somebody else: wait until it is done
+		removed, failed := d.api.ContainerWait(ctx, id, container.WaitConditionRemoved)
+		select {
+		case <-removed:
+			return nil
+		case err = <-failed:
+		}
+	}
 	if client.IsErrNotFound(err) {
 		return nil
 	}

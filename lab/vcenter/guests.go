@@ -15,6 +15,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/vmware/govmomi/simulator"
 	"github.com/vmware/govmomi/vim25/soap"
 	"github.com/vmware/govmomi/vim25/types"
@@ -30,6 +31,7 @@ const reconcileInterval = 2 * time.Second
 type guests struct {
 	vcenter *VCenter
 	kick    chan struct{}
+	run     string // of this process: references to VMs repeat from one to the next
 
 	mu      sync.Mutex
 	changed *sync.Cond // any guest's state
@@ -38,25 +40,28 @@ type guests struct {
 
 // guest is what the reconciler remembers of one VM's container.
 type guest struct {
-	name, uuid string
-	id         string    // of the container
-	state      string    // as last seen; "" before there is a container
-	busy       bool      // an operation on the container is under way
-	started    bool      // by us, since the VM was powered on: if it has ended, it did so by itself
-	shutdown   bool      // the VM is shutting down in an orderly way
-	since      time.Time // when the guest was started last
-	acted      time.Time // when the last operation ended: what was seen of the container before is stale
-	frozen     time.Time // when the guest was first seen paused; zero while it runs
-	failure    string    // why the last operation failed
-	facts      string    // what the inventory shows of the guest, in short
-	addresses  []netip.Addr
+	name      string
+	id        string    // of the container
+	state     string    // as last seen; "" before there is a container
+	busy      bool      // an operation on the container is under way
+	started   bool      // by us, since the VM was powered on: if it has ended, it did so by itself
+	shutdown  bool      // the VM is shutting down in an orderly way
+	since     time.Time // when the guest was started last
+	acted     time.Time // when the last operation ended: what was seen of the container before is stale
+	frozen    time.Time // when the guest was first seen paused; zero while it runs
+	failure   string    // why the last operation failed
+	facts     string    // what the inventory shows of the guest, in short
+	addresses []netip.Addr
 }
 
 func newGuests(v *VCenter) *guests {
-	g := &guests{vcenter: v, kick: make(chan struct{}, 1), byVM: map[types.ManagedObjectReference]*guest{}}
+	g := &guests{vcenter: v, kick: make(chan struct{}, 1), run: uuid.NewString(), byVM: map[types.ManagedObjectReference]*guest{}}
 	g.changed = sync.NewCond(&g.mu)
 	return g
 }
+
+// label tells a VM's container from those of other VMs of that name, in this or an earlier run.
+func (g *guests) label(vm types.ManagedObjectReference) string { return g.run + "/" + vm.Value }
 
 // wake asks for a comparison soon. It never blocks.
 func (g *guests) wake() {
@@ -66,8 +71,8 @@ func (g *guests) wake() {
 	}
 }
 
-// run reconciles until ctx ends.
-func (g *guests) run(ctx context.Context) {
+// follow reconciles until ctx ends.
+func (g *guests) follow(ctx context.Context) {
 	go g.vcenter.engine.Watch(ctx, g.wake, func(kind, name string) {
 		if kind == kindESXi {
 			g.vcenter.ha.hostEnded(name)
@@ -108,7 +113,7 @@ func (g *guests) reconcile(ctx context.Context) error {
 	for _, vm := range g.vcenter.vms(g.vcenter.context()) {
 		inventory[vm.reference] = true
 		if !vm.template {
-			container, exists := containers[vm.uuid]
+			container, exists := containers[g.label(vm.reference)]
 			g.settle(ctx, vm, container, exists, looked)
 		}
 	}
@@ -129,7 +134,7 @@ func (g *guests) settle(ctx context.Context, vm vmState, container Machine, exis
 	defer g.mu.Unlock()
 	known := g.byVM[vm.reference]
 	if known == nil {
-		known = &guest{name: vm.name, uuid: vm.uuid}
+		known = &guest{name: vm.name}
 		g.byVM[vm.reference] = known
 	}
 	if known.busy || known.acted.After(looked) {
@@ -291,7 +296,7 @@ func (g *guests) spec(vm vmState) (GuestSpec, error) {
 		return GuestSpec{}, fmt.Errorf("guestinfo.metadata: %w", err)
 	}
 	spec := GuestSpec{
-		Name: vm.name, VM: vm.uuid, Image: image, Hostname: metadata.Hostname,
+		Name: vm.name, VM: g.label(vm.reference), Image: image, Hostname: metadata.Hostname,
 		Memory: vm.memory, CPUs: vm.cpus, Addresses: metadata.addresses(),
 		Environment: []string{"VMX_GUESTINFO=true"}, // cloud-init's VMware datasource looks for this one first
 	}

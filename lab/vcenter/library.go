@@ -60,6 +60,30 @@ func (m *ovfMethods) CreateImportSpec(ctx *simulator.Context, req *types.CreateI
 	return manager.CreateImportSpec(ctx, req)
 }
 
+// sessionHeader carries the session of a client of the REST API.
+const sessionHeader = "vmware-api-session-id"
+
+// serveLibraryUploads lets in uploads of library files: an upload's address, made for it alone, is its ticket, as in a
+// real vCenter. The simulator asks for the user's session too, which older clients don't send along.
+func (v *VCenter) serveLibraryUploads(mux *http.ServeMux) {
+	mux.HandleFunc("PUT /rest/com/vmware/cis/data/{ticket}/{file}", func(w http.ResponseWriter, r *http.Request) {
+		inner, _ := mux.Handler(&http.Request{Method: http.MethodPut, URL: &url.URL{Path: "/rest/"}})
+		login := httptest.NewRequest(http.MethodPost, "/rest/com/vmware/cis/session", nil)
+		login.SetBasicAuth(v.config.User, v.config.Password)
+		recorder := httptest.NewRecorder()
+		inner.ServeHTTP(recorder, login)
+		var session struct {
+			Value string `json:"value"`
+		}
+		if err := json.Unmarshal(recorder.Body.Bytes(), &session); err != nil {
+			http.Error(w, err.Error(), http.StatusInternalServerError)
+			return
+		}
+		r.Header.Set(sessionHeader, session.Value)
+		inner.ServeHTTP(w, r)
+	})
+}
+
 // deployedItem finds the library item in the path of a deployment, in the older (/rest) and the newer (/api) form.
 var deployedItem = regexp.MustCompile(`/ovf/library-item/(?:id:)?([^/?:]+)$`)
 

@@ -26,6 +26,7 @@ func newRedirections(v *VCenter, registry *simulator.Registry) redirections {
 		"VirtualMachine":         &vmMethods{stub: newStub("VirtualMachine"), vcenter: v},
 		"Datastore":              &datastoreMethods{stub: newStub("Datastore"), vcenter: v},
 		"OvfManager":             &ovfMethods{stub: newStub("OvfManager"), vcenter: v},
+		"ResourcePool":           &poolMethods{stub: newStub("ResourcePool"), vcenter: v},
 		"Folder":                 &folderMethods{stub: newStub("Folder"), vcenter: v},
 	}
 	for _, object := range redirect {
@@ -77,15 +78,13 @@ func specsAsCluster(registry *simulator.Registry, specs []types.PropertyFilterSp
 	}
 }
 
-// stub is the identity of an object of ours in the simulator's registry.
-type stub struct{ Self types.ManagedObjectReference }
+// stub is the identity of an object of ours in the simulator's registry. It is a managed object, since searches look into
+// every object that is registered.
+type stub struct{ mo.ExtensibleManagedObject }
 
 func newStub(kind string) stub {
-	return stub{Self: types.ManagedObjectReference{Type: "Lab" + kind, Value: "lab"}}
+	return stub{mo.ExtensibleManagedObject{Self: types.ManagedObjectReference{Type: "Lab" + kind, Value: "lab"}}}
 }
-
-// Reference implements mo.Reference.
-func (s *stub) Reference() types.ManagedObjectReference { return s.Self }
 
 // Lock opts out of the simulator's locking: one object answers for many targets, and locks those itself.
 func (*stub) Lock() {}

@@ -89,6 +89,8 @@ func Start(ctx context.Context, config Config, engine Engine) (*VCenter, error) 
 
 	service.ServeMux = http.NewServeMux()
 	service.ServeMux.HandleFunc("/vsanHealth", v.serveVSAN)
+	v.serveTagCategories(service.ServeMux)
+	v.serveLibraryUploads(service.ServeMux)
 	v.serveLibraryDeployments(service.ServeMux)
 	listener, err := net.Listen("tcp", config.LabListen)
 	if err != nil {
@@ -105,7 +107,7 @@ func Start(ctx context.Context, config Config, engine Engine) (*VCenter, error) 
 			log.Printf("lab API: %v", err)
 		}
 	}()
-	go v.guests.run(ctx)
+	go v.guests.follow(ctx)
 	return v, nil
 }
 

@@ -6,8 +6,10 @@ import (
 	"strings"
 	"time"
 
+	"github.com/vmware/govmomi/object"
 	"github.com/vmware/govmomi/simulator"
 	"github.com/vmware/govmomi/vim25/methods"
+	"github.com/vmware/govmomi/vim25/mo"
 	"github.com/vmware/govmomi/vim25/soap"
 	"github.com/vmware/govmomi/vim25/types"
 )
@@ -19,7 +21,6 @@ const powerTimeout = 60 * time.Second
 type vmState struct {
 	reference types.ManagedObjectReference
 	name      string
-	uuid      string // instance UUID: the container's label perenne.vm
 	host      types.ManagedObjectReference
 	memory    int64 // bytes
 	cpus      int
@@ -54,7 +55,7 @@ func (v *VCenter) vm(ctx *simulator.Context, reference types.ManagedObjectRefere
 			return
 		}
 		complete = true
-		state.name, state.uuid, state.host = vm.Name, vm.Config.InstanceUuid, *vm.Runtime.Host
+		state.name, state.host = vm.Name, *vm.Runtime.Host
 		state.memory, state.cpus = int64(vm.Config.Hardware.MemoryMB)<<20, int(vm.Config.Hardware.NumCPU)
 		state.poweredOn = vm.Runtime.PowerState == types.VirtualMachinePowerStatePoweredOn
 		state.connected = vm.Runtime.ConnectionState == types.VirtualMachineConnectionStateConnected
@@ -272,8 +273,98 @@ func (v *VCenter) moveDatastore(
 // CloneVMTask remembers which template the clone comes from: its guest's image goes by that.
 func (m *vmMethods) CloneVMTask(ctx *simulator.Context, req *types.CloneVM_Task) soap.HasFault {
 	source := virtualMachine(ctx, req.This)
+	host, datastores := source.Runtime.Host, source.Datastore
+	if req.Spec.Location.Host != nil {
+		host = req.Spec.Location.Host
+	}
+	if req.Spec.Location.Datastore != nil {
+		datastores = []types.ManagedObjectReference{*req.Spec.Location.Datastore}
+	}
+	if fault := checkMounted(ctx, *host, datastores); fault != nil {
+		return &methods.CloneVM_TaskBody{Fault_: fault}
+	}
 	m.vcenter.expectLineage(req.Name, append([]string{source.Name}, m.vcenter.lineageOf(source.Self)...))
 	var result soap.HasFault
 	ctx.WithLock(source, func() { result = source.CloneVMTask(ctx, req) })
+	return result
+}
+
+// checkMounted refuses a host that has not mounted one of the datastores: the simulator would end the whole process.
+func checkMounted(
+	ctx *simulator.Context, reference types.ManagedObjectReference, datastores []types.ManagedObjectReference,
+) *soap.Fault {
+	host, ok := ctx.Map.Get(reference).(*simulator.HostSystem)
+	if !ok {
+		return simulator.Fault("", &types.ManagedObjectNotFound{Obj: reference})
+	}
+	for _, datastore := range datastores {
+		if !slices.Contains(host.Datastore, datastore) {
+			name := datastore.Value
+			if known, ok := ctx.Map.Get(datastore).(*simulator.Datastore); ok {
+				name = known.Name
+			}
+			return simulator.Fault("host "+host.Name+" has not mounted datastore "+name,
+				&types.InvalidDatastore{Datastore: &datastore, Name: name})
+		}
+	}
+	return nil
+}
+
+// checkVMFiles refuses a VM on a datastore that its host, or every host of its pool if none is named, has not mounted.
+func (v *VCenter) checkVMFiles(
+	ctx *simulator.Context, config types.VirtualMachineConfigSpec, pool types.ManagedObjectReference,
+	host *types.ManagedObjectReference,
+) *soap.Fault {
+	var path object.DatastorePath
+	if config.Files == nil || !path.FromString(config.Files.VmPathName) {
+		return simulator.Fault("the VM needs a datastore", &types.InvalidVmConfig{Property: "configSpec.files.vmPathName"})
+	}
+	var candidates []types.ManagedObjectReference
+	if host != nil {
+		candidates = append(candidates, *host)
+	} else if owner, ok := ctx.Map.Get(pool).(*simulator.ResourcePool); ok {
+		if cluster, ok := ctx.Map.Get(owner.Owner).(*simulator.ClusterComputeResource); ok {
+			candidates = cluster.Host
+		} else if standalone, ok := ctx.Map.Get(owner.Owner).(*mo.ComputeResource); ok {
+			candidates = standalone.Host
+		}
+	}
+	for _, candidate := range candidates {
+		if known, ok := ctx.Map.Get(candidate).(*simulator.HostSystem); ok &&
+			ctx.Map.FindByName(path.Datastore, known.Datastore) != nil {
+			return nil
+		}
+	}
+	return simulator.Fault("no host for the VM has mounted datastore "+path.Datastore,
+		&types.InvalidDatastorePath{DatastorePath: config.Files.VmPathName})
+}
+
+// CreateVMTask makes a VM from nothing.
+func (m *folderMethods) CreateVMTask(ctx *simulator.Context, req *types.CreateVM_Task) soap.HasFault {
+	if fault := m.vcenter.checkVMFiles(ctx, req.Config, req.Pool, req.Host); fault != nil {
+		return &methods.CreateVM_TaskBody{Fault_: fault}
+	}
+	folder := ctx.Map.Get(req.This).(*simulator.Folder)
+	var result soap.HasFault
+	ctx.WithLock(folder, func() { result = folder.CreateVMTask(ctx, req) })
+	return result
+}
+
+// poolMethods are the methods of ResourcePool that the lab adds or replaces.
+type poolMethods struct {
+	stub
+	vcenter *VCenter
+}
+
+// ImportVApp makes a VM from an OVF.
+func (m *poolMethods) ImportVApp(ctx *simulator.Context, req *types.ImportVApp) soap.HasFault {
+	if spec, ok := req.Spec.(*types.VirtualMachineImportSpec); ok {
+		if fault := m.vcenter.checkVMFiles(ctx, spec.ConfigSpec, req.This, req.Host); fault != nil {
+			return &methods.ImportVAppBody{Fault_: fault}
+		}
+	}
+	pool := ctx.Map.Get(req.This).(*simulator.ResourcePool)
+	var result soap.HasFault
+	ctx.WithLock(pool, func() { result = pool.ImportVApp(ctx, req) })
 	return result
 }
