@@ -1,0 +1,1 @@
+"""Pulumi where its own downloads can't be reached: engine, plugins and Python language host from package registries."""
