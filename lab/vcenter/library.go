@@ -3,10 +3,12 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"log"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
 	"regexp"
+	"slices"
 
 	"github.com/vmware/govmomi/ovf"
 	"github.com/vmware/govmomi/simulator"
@@ -54,7 +56,8 @@ func (m *ovfMethods) CreateImportSpec(ctx *simulator.Context, req *types.CreateI
 		if name := envelope.VirtualSystem.Name; name != nil && *name != "" {
 			lineage = append(lineage, *name)
 		}
-		m.vcenter.expectLineage(req.Cisp.GetOvfCreateImportSpecParams().EntityName, append(lineage, envelope.VirtualSystem.ID))
+		m.vcenter.expectLineage(req.Cisp.GetOvfCreateImportSpecParams().EntityName,
+			slices.Compact(append(lineage, envelope.VirtualSystem.ID)))
 	}
 	manager := ctx.Map.Get(req.This).(*simulator.OvfManager)
 	return manager.CreateImportSpec(ctx, req)
@@ -72,14 +75,12 @@ func (v *VCenter) serveLibraryUploads(mux *http.ServeMux) {
 		login.SetBasicAuth(v.config.User, v.config.Password)
 		recorder := httptest.NewRecorder()
 		inner.ServeHTTP(recorder, login)
-		var session struct {
-			Value string `json:"value"`
-		}
-		if err := json.Unmarshal(recorder.Body.Bytes(), &session); err != nil {
+		var session string
+		if err := unwrap(recorder.Body.Bytes(), &session); err != nil {
 			http.Error(w, err.Error(), http.StatusInternalServerError)
 			return
 		}
-		r.Header.Set(sessionHeader, session.Value)
+		r.Header.Set(sessionHeader, session)
 		inner.ServeHTTP(w, r)
 	})
 }
@@ -89,12 +90,9 @@ var deployedItem = regexp.MustCompile(`/ovf/library-item/(?:id:)?([^/?:]+)$`)
 
 // serveLibraryDeployments watches content library deployments go by, to learn which item a VM came from.
 func (v *VCenter) serveLibraryDeployments(mux *http.ServeMux) {
-	for path, api := range map[string]string{
-		"/rest/com/vmware/vcenter/ovf/library-item/": "/rest/",
-		"/api/vcenter/ovf/library-item/":             "/api/",
-	} {
+	for _, path := range []string{"/rest/com/vmware/vcenter/ovf/library-item/", "/api/vcenter/ovf/library-item/"} {
 		mux.HandleFunc(path, func(w http.ResponseWriter, r *http.Request) {
-			inner, _ := mux.Handler(&http.Request{Method: r.Method, URL: &url.URL{Path: api}})
+			inner, _ := mux.Handler(&http.Request{Method: r.Method, URL: &url.URL{Path: "/rest/"}})
 			recorder := httptest.NewRecorder()
 			inner.ServeHTTP(recorder, r)
 			if match := deployedItem.FindStringSubmatch(r.URL.Path); match != nil {
@@ -111,50 +109,49 @@ func (v *VCenter) serveLibraryDeployments(mux *http.ServeMux) {
 
 // noteDeployment puts the library item's name first in the deployed VM's lineage.
 func (v *VCenter) noteDeployment(api http.Handler, request *http.Request, item string, response []byte) {
-	type deployment struct {
+	var answer struct {
 		ResourceID *struct {
 			Type string `json:"type"`
 			ID   string `json:"id"`
 		} `json:"resource_id"`
 	}
-	var answer struct {
-		deployment
-		Value deployment `json:"value"` // the older form wraps every answer
-	}
-	if json.Unmarshal(response, &answer) != nil {
+	if unwrap(response, &answer) != nil || answer.ResourceID == nil || answer.ResourceID.Type != "VirtualMachine" {
 		return
 	}
-	resource := answer.ResourceID
-	if resource == nil {
-		resource = answer.Value.ResourceID
-	}
-	if resource == nil || resource.Type != "VirtualMachine" {
+	vm := answer.ResourceID.ID
+	name, err := libraryItemName(api, request, item)
+	if err != nil {
+		log.Printf("library item %s: %v", item, err)
 		return
 	}
-	name := libraryItemName(api, request, item)
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	v.lineage[resource.ID] = append([]string{name}, v.lineage[resource.ID]...)
+	v.lineage[vm] = append([]string{name}, v.lineage[vm]...)
 }
 
 // libraryItemName asks the library itself, in the session of the request.
-func libraryItemName(api http.Handler, request *http.Request, item string) string {
-	query := request.Clone(request.Context())
-	query.Method, query.Body, query.ContentLength = http.MethodGet, http.NoBody, 0
-	query.URL = &url.URL{Path: "/api/content/library/item/" + item}
+func libraryItemName(api http.Handler, request *http.Request, item string) (string, error) {
+	query := httptest.NewRequest(http.MethodGet, "/rest/com/vmware/content/library/item/id:"+item, nil)
+	query.Header = request.Header
 	recorder := httptest.NewRecorder()
 	api.ServeHTTP(recorder, query)
 	var answer struct {
-		Name  string `json:"name"`
-		Value struct {
-			Name string `json:"name"`
-		} `json:"value"`
+		Name string `json:"name"`
 	}
-	if json.Unmarshal(recorder.Body.Bytes(), &answer) != nil {
-		return item
+	err := unwrap(recorder.Body.Bytes(), &answer)
+	return answer.Name, err
+}
+
+// unwrap reads an answer of the REST API: the older form has it under "value".
+func unwrap(response []byte, answer any) error {
+	var older struct {
+		Value json.RawMessage `json:"value"`
 	}
-	if answer.Name != "" {
-		return answer.Name
+	if err := json.Unmarshal(response, &older); err != nil {
+		return err
 	}
-	return answer.Value.Name
+	if older.Value != nil {
+		response = older.Value
+	}
+	return json.Unmarshal(response, answer)
 }

@@ -72,6 +72,9 @@ func Start(ctx context.Context, config Config, engine Engine) (*VCenter, error) 
 
 	model := simulator.VPX()
 	model.Datacenter, model.Cluster, model.Host, model.Machine, model.Datastore = 0, 0, 0, 0, 0
+	about := &model.ServiceContent.About // clients use what a version has: this is vCenter Server 8.0 Update 3
+	about.Version, about.ApiVersion, about.Build = "8.0.3", "8.0.3.0", "24022515"
+	about.FullName = "VMware vCenter Server 8.0.3 build-24022515"
 	if err := model.Create(); err != nil {
 		return nil, err
 	}
@@ -157,15 +160,21 @@ func (w *watcher) PutObject(_ *simulator.Context, object mo.Reference) {
 	case *simulator.HostSystem:
 		w.vcenter.equipHost(w.vcenter.context(), o)
 	case *simulator.VirtualMachine:
-		w.vcenter.adoptLineage(o.Self.Value, o.Name)
+		o.Config.SwapPlacement = string(types.VirtualMachineConfigInfoSwapPlacementTypeInherit)
 	}
 }
 
-// UpdateObject wakes the reconciler when a VM's power state or host may have changed.
-func (w *watcher) UpdateObject(_ *simulator.Context, object mo.Reference, _ []types.PropertyChange) {
-	if object.Reference().Type == "VirtualMachine" {
-		w.vcenter.guests.wake()
+// UpdateObject wakes the reconciler when a VM's power state or host may have changed. A new VM gets its name last.
+func (w *watcher) UpdateObject(_ *simulator.Context, object mo.Reference, changes []types.PropertyChange) {
+	if object.Reference().Type != "VirtualMachine" {
+		return
 	}
+	for _, change := range changes {
+		if name, ok := change.Val.(string); ok && change.Name == "name" {
+			w.vcenter.adoptLineage(object.Reference().Value, name)
+		}
+	}
+	w.vcenter.guests.wake()
 }
 
 // RemoveObject wakes the reconciler when a VM is gone.

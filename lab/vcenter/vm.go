@@ -181,6 +181,39 @@ func (m *vmMethods) SuspendVMTask(*simulator.Context, *types.SuspendVM_Task) soa
 	}
 }
 
+// ReconfigVMTask keeps the settings that the simulator drops.
+func (m *vmMethods) ReconfigVMTask(ctx *simulator.Context, req *types.ReconfigVM_Task) soap.HasFault {
+	vm := virtualMachine(ctx, req.This)
+	var result soap.HasFault
+	ctx.WithLock(vm, func() {
+		if req.Spec.SwapPlacement != "" {
+			vm.Config.SwapPlacement = req.Spec.SwapPlacement
+		}
+		if req.Spec.VPMCEnabled != nil {
+			vm.Config.VPMCEnabled = req.Spec.VPMCEnabled
+		}
+		result = vm.ReconfigVMTask(ctx, req)
+	})
+	return result
+}
+
+// UpgradeVMTask sets a VM's hardware version. Asked for the one that the VM has, it does nothing: clients compare with the
+// environment's newest, which the simulator's environment browser gives for every VM.
+func (m *vmMethods) UpgradeVMTask(ctx *simulator.Context, req *types.UpgradeVM_Task) soap.HasFault {
+	vm := virtualMachine(ctx, req.This)
+	var result soap.HasFault
+	ctx.WithLock(vm, func() {
+		if req.Version == vm.Config.Version {
+			task := simulator.CreateTask(vm, "upgradeVm",
+				func(*simulator.Task) (types.AnyType, types.BaseMethodFault) { return nil, nil })
+			result = &methods.UpgradeVM_TaskBody{Res: &types.UpgradeVM_TaskResponse{Returnval: task.Run(ctx)}}
+			return
+		}
+		result = vm.UpgradeVMTask(ctx, req)
+	})
+	return result
+}
+
 // MigrateVMTask moves a VM to another host (vMotion): its guest does not notice.
 func (m *vmMethods) MigrateVMTask(ctx *simulator.Context, req *types.MigrateVM_Task) soap.HasFault {
 	task := runTask(ctx, req.This, "migrate", func(ctx *simulator.Context) (types.AnyType, types.BaseMethodFault) {
@@ -347,24 +380,5 @@ func (m *folderMethods) CreateVMTask(ctx *simulator.Context, req *types.CreateVM
 	folder := ctx.Map.Get(req.This).(*simulator.Folder)
 	var result soap.HasFault
 	ctx.WithLock(folder, func() { result = folder.CreateVMTask(ctx, req) })
-	return result
-}
-
-// poolMethods are the methods of ResourcePool that the lab adds or replaces.
-type poolMethods struct {
-	stub
-	vcenter *VCenter
-}
-
-// ImportVApp makes a VM from an OVF.
-func (m *poolMethods) ImportVApp(ctx *simulator.Context, req *types.ImportVApp) soap.HasFault {
-	if spec, ok := req.Spec.(*types.VirtualMachineImportSpec); ok {
-		if fault := m.vcenter.checkVMFiles(ctx, spec.ConfigSpec, req.This, req.Host); fault != nil {
-			return &methods.ImportVAppBody{Fault_: fault}
-		}
-	}
-	pool := ctx.Map.Get(req.This).(*simulator.ResourcePool)
-	var result soap.HasFault
-	ctx.WithLock(pool, func() { result = pool.ImportVApp(ctx, req) })
 	return result
 }
