@@ -1,0 +1,1 @@
+"""The provider `command`: tokens and behaviour of pulumi-command 1.2.1, on asyncssh."""
