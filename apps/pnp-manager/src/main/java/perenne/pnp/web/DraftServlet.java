@@ -79,7 +79,7 @@ public class DraftServlet extends PageServlet {
         String action = parameter(request, "action");
         Draft.Step reached = switch (action) {
             case "back" -> step.previous();
-            case "keep" -> step;
+            case "keep" -> draft.step();
             default -> step.next();
         };
         draft.with(changed).at(reached).keep(request.getSession());
