@@ -73,14 +73,18 @@ type Engine interface {
 	Start(ctx context.Context, id string) error
 	// ShutDown asks the container's init to shut down and waits until it has, or kills it when shutdownTimeout is over.
 	ShutDown(ctx context.Context, id string) error
+	// Kill ends a container, which may have ended already, and waits until it has.
 	Kill(ctx context.Context, id string) error
 	Remove(ctx context.Context, id string) error
 	// Connect gives a container an address on the lab's network that contains it; it may have it already.
 	Connect(ctx context.Context, kind, name string, address netip.Addr) error
 	// Disconnect takes the address away again, if the container still exists.
 	Disconnect(ctx context.Context, kind, name string, address netip.Addr) error
-	// Watch calls changed whenever a container may have changed its state, until ctx ends; ended tells of those that did.
-	Watch(ctx context.Context, changed func(), ended func(kind, name string))
+	// StartedAt is when a container was started last.
+	StartedAt(ctx context.Context, id string) (time.Time, error)
+	// Watch calls changed whenever a container may have changed its state, until ctx ends; ended tells of those that have
+	// ended, and when.
+	Watch(ctx context.Context, changed func(), ended func(kind, name string, at time.Time))
 }
 
 // reconnectDelay is the pause before events are asked for again after the daemon went away.
@@ -262,10 +266,25 @@ func (d *docker) ShutDown(ctx context.Context, id string) error {
 // Kill implements Engine.
 func (d *docker) Kill(ctx context.Context, id string) error {
 	err := d.api.ContainerKill(ctx, id, "SIGKILL")
-	if err != nil && strings.Contains(err.Error(), "is not running") {
-		return nil
+	if err != nil && !strings.Contains(err.Error(), "is not running") {
+		return err
 	}
-	return err
+	stopped, failed := d.api.ContainerWait(ctx, id, container.WaitConditionNotRunning)
+	select {
+	case <-stopped:
+		return nil
+	case err := <-failed:
+		return err
+	}
+}
+
+// StartedAt implements Engine.
+func (d *docker) StartedAt(ctx context.Context, id string) (time.Time, error) {
+	inspected, err := d.api.ContainerInspect(ctx, id)
+	if err != nil {
+		return time.Time{}, err
+	}
+	return time.Parse(time.RFC3339Nano, inspected.State.StartedAt)
 }
 
 // Remove implements Engine.
@@ -330,7 +349,7 @@ func (d *docker) Disconnect(ctx context.Context, kind, name string, address neti
 }
 
 // Watch implements Engine.
-func (d *docker) Watch(ctx context.Context, changed func(), ended func(kind, name string)) {
+func (d *docker) Watch(ctx context.Context, changed func(), ended func(kind, name string, at time.Time)) {
 	for ctx.Err() == nil {
 		messages, failures := d.api.Events(ctx, events.ListOptions{Filters: filters.NewArgs(
 			filters.Arg("type", string(events.ContainerEventType)), filters.Arg("label", labelLab+"="+d.lab),
@@ -340,7 +359,8 @@ func (d *docker) Watch(ctx context.Context, changed func(), ended func(kind, nam
 			select {
 			case message := <-messages:
 				if message.Action == events.ActionDie {
-					ended(message.Actor.Attributes[labelKind], message.Actor.Attributes[labelName])
+					ended(message.Actor.Attributes[labelKind], message.Actor.Attributes[labelName],
+						time.Unix(0, message.TimeNano))
 				}
 				changed()
 			case <-failures: // the daemon restarted, or ctx ended

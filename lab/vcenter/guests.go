@@ -73,9 +73,9 @@ func (g *guests) wake() {
 
 // follow reconciles until ctx ends.
 func (g *guests) follow(ctx context.Context) {
-	go g.vcenter.engine.Watch(ctx, g.wake, func(kind, name string) {
+	go g.vcenter.engine.Watch(ctx, g.wake, func(kind, name string, at time.Time) {
 		if kind == kindESXi {
-			g.vcenter.ha.hostEnded(name)
+			g.vcenter.ha.hostEnded(name, at)
 		}
 	})
 	ticker := time.NewTicker(reconcileInterval)
@@ -95,12 +95,13 @@ func (g *guests) follow(ctx context.Context) {
 
 // reconcile compares every host and VM of the inventory with its container once.
 func (g *guests) reconcile(ctx context.Context) error {
+	looked := time.Now()
 	hosts, err := g.vcenter.engine.Machines(ctx, kindESXi)
 	if err != nil {
 		return err
 	}
-	g.vcenter.ha.observeHosts(hosts)
-	looked := time.Now()
+	g.vcenter.ha.observeHosts(ctx, hosts, looked)
+	looked = time.Now()
 	machines, err := g.vcenter.engine.Machines(ctx, kindGuest)
 	if err != nil {
 		return err

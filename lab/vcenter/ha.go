@@ -2,6 +2,7 @@ package main
 
 import (
 	"cmp"
+	"context"
 	"fmt"
 	"log"
 	"slices"
@@ -55,7 +56,8 @@ type ha struct {
 	events  []HAEvent
 	waiting map[types.ManagedObjectReference]string // VM that fits nowhere yet → why
 	resets  map[types.ManagedObjectReference][]time.Time
-	handled map[types.ManagedObjectReference]bool // VMs of a lost host that a failover has taken on
+	handled map[types.ManagedObjectReference]bool      // VMs of a lost host that a failover has taken on
+	lost    map[types.ManagedObjectReference]time.Time // host → when its container ended; zero if it hangs
 }
 
 func newHA(v *VCenter) *ha {
@@ -64,6 +66,7 @@ func newHA(v *VCenter) *ha {
 		waiting: map[types.ManagedObjectReference]string{},
 		resets:  map[types.ManagedObjectReference][]time.Time{},
 		handled: map[types.ManagedObjectReference]bool{},
+		lost:    map[types.ManagedObjectReference]time.Time{},
 	}
 }
 
@@ -90,29 +93,46 @@ func (h *ha) scaled(delay time.Duration) time.Duration {
 	return time.Duration(float64(delay) / h.vcenter.config.HASpeed)
 }
 
-// observeHosts compares the inventory's hosts with their containers.
-func (h *ha) observeHosts(machines []Machine) {
-	running := map[string]bool{}
+// observeHosts compares the inventory's hosts with their containers as they were at the given time.
+func (h *ha) observeHosts(ctx context.Context, machines []Machine, looked time.Time) {
+	byName := map[string]Machine{}
 	for _, machine := range machines {
-		running[machine.Name] = machine.State == stateRunning
+		byName[machine.Name] = machine
 	}
-	ctx := h.vcenter.context()
-	for _, entity := range ctx.Map.All("HostSystem") {
+	sim := h.vcenter.context()
+	for _, entity := range sim.Map.All("HostSystem") {
 		host := entity.(*simulator.HostSystem)
-		if running[shortName(host.Name)] {
-			h.hostBack(ctx, host)
-		} else {
-			h.hostLost(ctx, host)
+		switch machine := byName[shortName(host.Name)]; machine.State {
+		case stateRunning:
+			if h.startedAgain(ctx, host, machine) {
+				h.hostBack(sim, host)
+			}
+		case statePaused:
+			h.hostLost(sim, host, time.Time{})
+		default:
+			h.hostLost(sim, host, looked)
 		}
 	}
-	h.retry(ctx)
+	h.retry(sim)
 }
 
-// hostEnded is told by the engine that a host's container has just ended, even if it runs again by now.
-func (h *ha) hostEnded(name string) {
+// startedAgain says whether a lost host's container runs again. Just after it ended, Docker may still call it running.
+func (h *ha) startedAgain(ctx context.Context, host *simulator.HostSystem, machine Machine) bool {
+	h.mu.Lock()
+	ended, lost := h.lost[host.Self]
+	h.mu.Unlock()
+	if !lost || ended.IsZero() { // never lost, or hung and not ended
+		return lost
+	}
+	started, err := h.vcenter.engine.StartedAt(ctx, machine.ID)
+	return err == nil && started.After(ended)
+}
+
+// hostEnded is told by the engine that a host's container ended, even if it runs again by now.
+func (h *ha) hostEnded(name string, at time.Time) {
 	ctx := h.vcenter.context()
 	if host := h.vcenter.host(ctx, name); host != nil {
-		h.hostLost(ctx, host)
+		h.hostLost(ctx, host, at)
 	}
 }
 
@@ -132,12 +152,16 @@ func setConnection(ctx *simulator.Context, host *simulator.HostSystem, from, to 
 	return changed
 }
 
-// hostLost marks a host as not responding: the guests that ran on it stop, and HA begins.
-func (h *ha) hostLost(ctx *simulator.Context, host *simulator.HostSystem) {
+// hostLost marks a host as not responding: the guests that ran on it stop, and HA begins. The time is when its container
+// ended; zero if it hangs.
+func (h *ha) hostLost(ctx *simulator.Context, host *simulator.HostSystem, ended time.Time) {
 	if !setConnection(ctx, host,
 		types.HostSystemConnectionStateConnected, types.HostSystemConnectionStateNotResponding) {
 		return
 	}
+	h.mu.Lock()
+	h.lost[host.Self] = ended
+	h.mu.Unlock()
 	h.record(host.Name, "", "host not responding", "")
 	h.vcenter.post(ctx, &types.HostConnectionLostEvent{HostEvent: hostEvent(host)})
 	var lost, others []vmState
@@ -172,6 +196,9 @@ func (h *ha) hostBack(ctx *simulator.Context, host *simulator.HostSystem) {
 		types.HostSystemConnectionStateNotResponding, types.HostSystemConnectionStateConnected) {
 		return
 	}
+	h.mu.Lock()
+	delete(h.lost, host.Self)
+	h.mu.Unlock()
 	h.record(host.Name, "", "host connected again", "")
 	h.vcenter.post(ctx, &types.HostConnectedEvent{HostEvent: hostEvent(host)})
 	for _, vm := range h.vcenter.vms(ctx) {
