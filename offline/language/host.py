@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -128,7 +129,8 @@ class LanguageHost(services.LanguageRuntimeServicer):
             env=environment,
             stdin=asyncio.subprocess.DEVNULL,
         )
-        status = await _ended(child, self._programs)
+        async with _ended(child, self._programs):
+            status = await child.wait()
         if self._cancelled or status == SHOWN:
             return messages.RunResponse(bail=True)
         if status < 0:
@@ -153,16 +155,13 @@ class LanguageHost(services.LanguageRuntimeServicer):
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
         )
-        try:
+        async with _ended(child, self._plugins):  # the engine ends a plugin by dropping this call
             async for stream, text in _output(child):
                 if stream == "stdout":
                     yield messages.RunPluginResponse(stdout=text)
                 else:
                     yield messages.RunPluginResponse(stderr=text)
-        finally:
-            # The engine ends a plugin by dropping this call.
-            status = await _ended(child, self._plugins)
-        yield messages.RunPluginResponse(exitcode=status)
+            yield messages.RunPluginResponse(exitcode=await child.wait())
 
     async def Cancel(self, _request: Empty, _context: Context) -> Empty:
         """End the programs; the policy packs go on until the engine drops them, as it may still ask them."""
@@ -210,11 +209,13 @@ class LanguageHost(services.LanguageRuntimeServicer):
                 stdout=asyncio.subprocess.PIPE,
                 stderr=asyncio.subprocess.PIPE,
             )
-            try:
+            async with _ended(child, self._plugins):
                 async for stream, text in _output(child):
-                    yield messages.InstallDependenciesResponse(**{stream: text})
-            finally:
-                status = await _ended(child, self._plugins)
+                    if stream == "stdout":
+                        yield messages.InstallDependenciesResponse(stdout=text)
+                    else:
+                        yield messages.InstallDependenciesResponse(stderr=text)
+                status = await child.wait()
             if status:
                 await context.abort(grpc.StatusCode.INTERNAL, f"`{' '.join(step)}` exited with {status}")
 
@@ -264,11 +265,12 @@ async def _output(child: Process) -> AsyncIterator[tuple[str, bytes]]:
             reader.cancel()
 
 
-async def _ended(child: Process, running: set[Process]) -> int:
-    """Wait for the child; end it when the engine drops the call."""
+@asynccontextmanager
+async def _ended(child: Process, running: set[Process]) -> AsyncIterator[None]:
+    """List the child as running; end it when the block ends, which is early when the engine drops the call."""
     running.add(child)
     try:
-        return await child.wait()
+        yield
     finally:
         running.discard(child)
         await _end(child)
