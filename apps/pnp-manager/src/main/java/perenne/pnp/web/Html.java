@@ -25,7 +25,7 @@ public record Html(String markup) {
     }
 
     public static Html join(Collection<Html> pieces) {
-        return new Html(pieces.stream().map(piece -> piece.markup).collect(Collectors.joining("\n")));
+        return new Html(pieces.stream().map(piece -> piece.markup).collect(Collectors.joining()));
     }
 
     public static Html when(boolean condition, String template, Object... values) {

@@ -27,7 +27,6 @@ abstract class PageServlet extends HttpServlet {
 
     @Override
     protected void service(HttpServletRequest request, HttpServletResponse response) throws ServletException, IOException {
-        request.setCharacterEncoding(StandardCharsets.UTF_8.name());
         try {
             super.service(request, response);
         } catch (DatabaseUnavailable unavailable) {
