@@ -26,14 +26,23 @@ func (v *VCenter) expectLineage(vmName string, lineage []string) {
 	v.awaited[vmName] = lineage
 }
 
-// adoptLineage gives a new VM the lineage announced for its name.
-func (v *VCenter) adoptLineage(vm, name string) {
+// completeVM lets the lab see a VM that has got its name, and gives it the lineage announced for that.
+func (v *VCenter) completeVM(vm, name string) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
+	v.created[vm] = true
 	if lineage, ok := v.awaited[name]; ok {
 		v.lineage[vm] = lineage
 		delete(v.awaited, name)
 	}
+}
+
+// forgetVM is told of a VM that has been destroyed.
+func (v *VCenter) forgetVM(vm string) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	delete(v.created, vm)
+	delete(v.lineage, vm)
 }
 
 // lineageOf lists what a VM came from, nearest first.

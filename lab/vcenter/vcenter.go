@@ -52,6 +52,7 @@ type VCenter struct {
 	volumes map[string]*volume       // VMFS volumes by the canonical name of their first extent
 	lineage map[string][]string      // VM reference value → templates and library items it came from, nearest first
 	awaited map[string][]string      // the same by VM name, for VMs that a running request is about to create
+	created map[string]bool          // reference values of the VMs that are complete
 }
 
 // Start builds the empty inventory, serves the APIs and begins to reconcile guests until ctx ends.
@@ -63,6 +64,7 @@ func Start(ctx context.Context, config Config, engine Engine) (*VCenter, error) 
 		volumes: map[string]*volume{},
 		lineage: map[string][]string{},
 		awaited: map[string][]string{},
+		created: map[string]bool{},
 	}
 	if err := os.MkdirAll(config.State, 0o700); err != nil {
 		return nil, err
@@ -164,14 +166,15 @@ func (w *watcher) PutObject(_ *simulator.Context, object mo.Reference) {
 	}
 }
 
-// UpdateObject wakes the reconciler when a VM's power state or host may have changed. A new VM gets its name last.
+// UpdateObject wakes the reconciler when a VM's power state or host may have changed. A new VM gets its name last: until
+// then the simulator works on it without a lock, and nobody else may look at it.
 func (w *watcher) UpdateObject(_ *simulator.Context, object mo.Reference, changes []types.PropertyChange) {
 	if object.Reference().Type != "VirtualMachine" {
 		return
 	}
 	for _, change := range changes {
 		if name, ok := change.Val.(string); ok && change.Name == "name" {
-			w.vcenter.adoptLineage(object.Reference().Value, name)
+			w.vcenter.completeVM(object.Reference().Value, name)
 		}
 	}
 	w.vcenter.guests.wake()
@@ -180,6 +183,7 @@ func (w *watcher) UpdateObject(_ *simulator.Context, object mo.Reference, change
 // RemoveObject wakes the reconciler when a VM is gone.
 func (w *watcher) RemoveObject(_ *simulator.Context, reference types.ManagedObjectReference) {
 	if reference.Type == "VirtualMachine" {
+		w.vcenter.forgetVM(reference.Value)
 		w.vcenter.guests.wake()
 	}
 }

@@ -45,16 +45,14 @@ func (v *VCenter) vms(ctx *simulator.Context) []vmState {
 // vm reads one VM; false if it is gone, or not complete yet.
 func (v *VCenter) vm(ctx *simulator.Context, reference types.ManagedObjectReference) (vmState, bool) {
 	vm, ok := ctx.Map.Get(reference).(*simulator.VirtualMachine)
-	if !ok {
+	v.mu.Lock()
+	complete := ok && v.created[reference.Value]
+	v.mu.Unlock()
+	if !complete {
 		return vmState{}, false
 	}
 	state := vmState{reference: reference, guestinfo: map[string]string{}}
-	complete := false
 	ctx.WithLock(vm, func() {
-		if vm.Config == nil || vm.Runtime.Host == nil {
-			return
-		}
-		complete = true
 		state.name, state.host = vm.Name, *vm.Runtime.Host
 		state.memory, state.cpus = int64(vm.Config.Hardware.MemoryMB)<<20, int(vm.Config.Hardware.NumCPU)
 		state.poweredOn = vm.Runtime.PowerState == types.VirtualMachinePowerStatePoweredOn
@@ -67,7 +65,7 @@ func (v *VCenter) vm(ctx *simulator.Context, reference types.ManagedObjectRefere
 			}
 		}
 	})
-	return state, complete
+	return state, true
 }
 
 // vmMethods are the methods of VirtualMachine that the lab adds or replaces.
