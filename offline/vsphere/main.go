@@ -1,9 +1,9 @@
 // Command pulumi-resource-vsphere is Pulumi's vsphere plugin for networks where the official one can't be downloaded.
 //
 // The official plugin wraps HashiCorp's provider through pulumi-terraform-bridge. This one wraps an older release of
-// that provider (the last that is published as a Go module which other modules can import) through the same bridge,
-// under the same tokens and property names. What the official SDK can say and the older release doesn't know is listed
-// in not-exercised.json; see unknown.go for what happens when a program says it.
+// that provider, which the Go module registries serve, through the same bridge, under the same tokens and property
+// names. What the official SDK can say and the older release doesn't know is listed in not-exercised.json; see
+// unknown.go for what happens when a program says it.
 //
 // The engine runs it with its own address as the only argument. With -schema it prints, as JSON, the resource types,
 // functions and input properties that it knows.

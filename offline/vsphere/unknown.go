@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -77,7 +78,7 @@ func objectOf(schemas shim.SchemaMap, infos map[string]*tfbridge.SchemaInfo) obj
 }
 
 // server is the bridge, except that inputs which the wrapped provider doesn't know are taken out with a warning on the
-// resource. The bridge alone refuses them at the top level and passes over them in nested blocks.
+// resource. The bridge alone would refuse the whole resource.
 type server struct {
 	pulumirpc.ResourceProviderServer
 	known inventory
@@ -97,9 +98,11 @@ func newServer(
 	return &server{ResourceProviderServer: bridge, known: known, log: log, stop: stop, warned: map[string]bool{}}
 }
 
-// CheckConfig checks the provider's own configuration.
+// CheckConfig checks the provider's own configuration, in which the engine keeps its choice of plugin too.
 func (s *server) CheckConfig(ctx context.Context, req *pulumirpc.CheckRequest) (*pulumirpc.CheckResponse, error) {
-	news, err := s.exercised(ctx, resource.URN(req.GetUrn()), req.GetNews(), s.known.Config)
+	known := maps.Clone(s.known.Config)
+	known["version"], known["pluginDownloadURL"] = nil, nil
+	news, err := s.exercised(ctx, resource.URN(req.GetUrn()), req.GetNews(), known)
 	if err != nil {
 		return nil, err
 	}
