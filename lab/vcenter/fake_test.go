@@ -46,7 +46,7 @@ func newFakeEngine(hosts ...string) *fakeEngine {
 	e := &fakeEngine{machines: map[string]*fakeMachine{}}
 	for i, host := range hosts {
 		e.machines[kindESXi+"/"+host] = &fakeMachine{kind: kindESXi, started: time.Now(), Machine: Machine{
-			ID: "esxi-" + host, Name: host, State: stateRunning,
+			ID: "esxi-" + host, Name: host, State: stateRunning, Prefix: 24,
 			Addresses: []netip.Addr{netip.AddrFrom4([4]byte{198, 19, 3, byte(10 + i)})},
 		}}
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"log"
-	"net/netip"
 	"slices"
 	"time"
 
@@ -52,9 +51,9 @@ func (v *VCenter) esxi(ctx context.Context, hostname string) (Machine, error) {
 
 // equipHost turns the simulator's template of a host into one of this site. Nobody else sees the host yet.
 func (v *VCenter) equipHost(ctx *simulator.Context, host *simulator.HostSystem) {
-	var management netip.Addr
-	if machine, err := v.esxi(ctx, host.Name); err == nil && len(machine.Addresses) > 0 {
-		management = machine.Addresses[0]
+	machine, err := v.esxi(ctx, host.Name)
+	if err != nil {
+		log.Printf("host %s: %v", host.Name, err) // it ended just now: HA notices
 	}
 	host.Hardware.MemorySize = v.config.HostMemory
 	host.Summary.Hardware.MemorySize = v.config.HostMemory
@@ -73,7 +72,7 @@ func (v *VCenter) equipHost(ctx *simulator.Context, host *simulator.HostSystem) 
 		reference := ctx.Map.Put(object).Reference()
 		*slot = &reference
 	}
-	network := newNetworkSystem(v, host, management)
+	network := newNetworkSystem(v, host, machine)
 	put(&manager.NetworkSystem, "HostNetworkSystem", network, &network.Self)
 	vnics := newVNICManager(host)
 	put(&manager.VirtualNicManager, "HostVirtualNicManager", vnics, &vnics.Self)

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"log"
+	"net"
 	"net/netip"
 	"slices"
 	"strings"
@@ -33,8 +34,8 @@ type networkSystem struct {
 	host    *simulator.HostSystem
 }
 
-// newNetworkSystem gives the host the network of a fresh installation, managed at the given address.
-func newNetworkSystem(v *VCenter, host *simulator.HostSystem, management netip.Addr) *networkSystem {
+// newNetworkSystem gives the host the network of a fresh installation, managed at its container's first address.
+func newNetworkSystem(v *VCenter, host *simulator.HostSystem, machine Machine) *networkSystem {
 	network := &types.HostNetworkInfo{
 		NetStackInstance: []types.HostNetStackInstance{
 			{Key: defaultNetstack, Name: defaultNetstack}, {Key: "vmotion"}, {Key: "vSphereProvisioning"},
@@ -63,8 +64,9 @@ func newNetworkSystem(v *VCenter, host *simulator.HostSystem, management netip.A
 		system.putPortGroup(types.HostPortGroupSpec{Name: name, VswitchName: managementSwitch})
 	}
 	ip := &types.HostIpConfig{}
-	if management.IsValid() {
-		ip.IpAddress, ip.SubnetMask = management.String(), "255.255.255.0"
+	if len(machine.Addresses) > 0 {
+		ip.IpAddress = machine.Addresses[0].String()
+		ip.SubnetMask = net.IP(net.CIDRMask(machine.Prefix, 32)).String()
 	}
 	system.putVNIC(types.HostVirtualNic{
 		Device: "vmk0", Portgroup: managementGroup, Spec: types.HostVirtualNicSpec{Ip: ip},

@@ -7,9 +7,10 @@
 // property collectors that several clients can wait on at once (collector.go). Methods that the simulator's own types
 // lack, or answer too thinly, are sent to these files by methods.go.
 //
-// Not simulated: DRS load balancing (rules are kept, and honoured by HA and by maintenance mode), storage vMotion of
-// files, snapshots' contents, resource contention. The inventory lives in memory: it ends with the process, and the lab
-// then builds its stack anew.
+// Not simulated: DRS load balancing (rules are kept, and honoured by HA and by maintenance mode; VMs stay where HA put
+// them), the isolation of a host that still runs, reactions to lost datastores (their settings are kept), storage vMotion
+// of files, snapshots' contents, suspended VMs, contention for resources. A change of guestinfo.* does not reach a guest
+// whose container exists. The inventory lives in memory: it ends with the process, and the lab then builds its stack anew.
 package main
 
 import (

@@ -66,8 +66,10 @@ func Start(ctx context.Context, config Config, engine Engine) (*VCenter, error) 
 		awaited: map[string][]string{},
 		created: map[string]bool{},
 	}
-	if err := os.MkdirAll(config.State, 0o700); err != nil {
-		return nil, err
+	for _, directory := range []string{config.State, os.TempDir()} { // the simulator needs the latter, bare images have none
+		if err := os.MkdirAll(directory, 0o700); err != nil {
+			return nil, err
+		}
 	}
 	v.guests = newGuests(v)
 	v.ha = newHA(v)

@@ -420,6 +420,7 @@ func TestLabAPI(t *testing.T) {
 	}
 	get("/lab/hosts/psexi02/network", &network)
 	if len(network.VMkernel) != 1 || network.VMkernel[0].IP != "198.19.3.10" ||
+		network.VMkernel[0].Mask != "255.255.255.0" ||
 		!slices.Equal(network.VMkernel[0].Services, []string{"management"}) {
 		t.Errorf("network %+v", network)
 	}
