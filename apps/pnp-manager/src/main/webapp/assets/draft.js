@@ -9,7 +9,8 @@ for (const form of document.querySelectorAll("form[data-keep]")) {
         const body = new URLSearchParams(new FormData(form));
         body.set("action", "keep");
         try {
-            const answer = await fetch(form.action, { method: "POST", body, redirect: "manual", signal: leaving.signal });
+            // Not form.action: the buttons of that name hide it.
+            const answer = await fetch(form.getAttribute("action"), { method: "POST", body, redirect: "manual", signal: leaving.signal });
             status.textContent = answer.status === 204
                 ? `Draft kept at ${new Date().toLocaleTimeString()} by ${answer.headers.get("X-Served-By")}.`
                 : "Not kept yet: please look through the fields.";

@@ -81,8 +81,8 @@ final class ExperienceView {
         boolean captions = wishes.get("captions").equals("true");
         boolean described = wishes.get("audioDescription").equals("true");
         return Html.of("""
-                <h2>Your reader's card in fifteen seconds</h2>
-                <video controls preload="metadata" width="640" height="360" aria-label="Clip: your reader's card"%s>
+                <h2>Your reader's card: a short clip</h2>
+                <video controls preload="metadata" width="640" height="360" poster="%s/assets/card.png" aria-label="Clip: your reader's card">
                 <source src="%s/assets/%s.webm" type="video/webm">
                 <track kind="captions" srclang="en" label="English captions" src="%s/assets/%s.vtt"%s>
                 </video>
@@ -91,7 +91,7 @@ final class ExperienceView {
                 %s
                 </details>
                 """,
-                Html.when(described, " data-described"),
+                frame.root(),
                 frame.root(), described ? "card-described" : "card", frame.root(), described ? "card-described" : "card",
                 Html.when(captions, " default"),
                 signLanguage(wishes),
@@ -128,7 +128,7 @@ final class ExperienceView {
                 <div class="field"><label for="title">Title of the book</label>
                 <p class="hint" id="title-hint">An example: nothing is sent. %s</p>
                 <input id="title" type="text" autocomplete="off" aria-describedby="title-hint"></div>
-                <div class="actions"><button class="primary" type="button">Reserve</button> <a href="#content">Back to the top</a></div>
+                <div class="actions"><button class="primary" type="button">Reserve</button> <a href="#main">Back to the top</a></div>
                 </form>
                 """, limit);
     }

@@ -29,7 +29,7 @@ final class Layout {
                 <script src="%s/assets/draft.js" defer></script>
                 </head>
                 <body>
-                <a class="skip" href="#content">Skip to the content</a>
+                <a class="skip" href="#main">Skip to the content</a>
                 <header class="top">
                 <div class="bar">
                 <a class="brand" href="%s/people"><img src="%s/assets/icon.svg" alt="" width="32" height="32"> PNP Manager</a>
@@ -42,7 +42,7 @@ final class Layout {
                 </div>
                 </header>
                 %s
-                <main id="content" tabindex="-1">
+                <main id="main" tabindex="-1">
                 %s
                 </main>
                 <footer class="bottom">
