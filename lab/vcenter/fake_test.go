@@ -40,6 +40,7 @@ type fakeMachine struct {
 	started  time.Time
 	exitCode int
 	starts   int
+	hangs    bool // it does not shut down when it is asked to
 }
 
 func newFakeEngine(hosts ...string) *fakeEngine {
@@ -178,6 +179,18 @@ func (e *fakeEngine) Start(_ context.Context, id string) error {
 }
 
 func (e *fakeEngine) ShutDown(_ context.Context, id string) error {
+	e.mu.Lock()
+	machine, err := e.byID(id)
+	for err == nil && machine.hangs && machine.State == stateRunning {
+		e.mu.Unlock()
+		time.Sleep(time.Millisecond)
+		e.mu.Lock()
+	}
+	killed := err == nil && machine.State == stateExited
+	e.mu.Unlock()
+	if killed {
+		return nil
+	}
 	return e.change(id, func(m *fakeMachine) { m.State, m.exitCode = stateExited, 0 })
 }
 

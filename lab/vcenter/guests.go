@@ -46,6 +46,7 @@ type guest struct {
 	busy      bool      // an operation on the container is under way
 	started   bool      // by us, since the VM was powered on: if it has ended, it did so by itself
 	shutdown  bool      // the VM is shutting down in an orderly way
+	stopping  bool      // the operation under way waits for the guest to shut down
 	since     time.Time // when the guest was started last
 	acted     time.Time // when the last operation ended: what was seen of the container before is stale
 	frozen    time.Time // when the guest was first seen paused; zero while it runs
@@ -138,12 +139,16 @@ func (g *guests) settle(ctx context.Context, vm vmState, container Machine, exis
 		known = &guest{name: vm.name}
 		g.byVM[vm.reference] = known
 	}
+	wanted := vm.poweredOn && vm.connected
+	if known.busy && known.stopping && !wanted { // the plug was pulled while it shuts down
+		known.stopping = false
+		go func() { _ = g.vcenter.engine.Kill(ctx, container.ID) }() // whether it worked shows when the shutdown returns
+	}
 	if known.busy || known.acted.After(looked) {
 		return
 	}
 	known.id, known.state, known.addresses = container.ID, container.State, container.Addresses
 	alive := container.State == stateRunning || container.State == statePaused
-	wanted := vm.poweredOn && vm.connected
 	switch {
 	case wanted && alive:
 		known.started = true
@@ -572,10 +577,15 @@ func (g *guests) shutDown(ctx *simulator.Context, vm types.ManagedObjectReferenc
 	if known == nil || known.busy || known.state != stateRunning {
 		return simulator.Fault("VMware Tools is not running in the guest", &types.ToolsUnavailable{})
 	}
-	known.shutdown = !reboot
+	known.shutdown, known.stopping = !reboot, true
 	g.act(known, func() error {
 		log.Printf("guest %s: shuts down (to reboot: %v)", known.name, reboot)
-		if err := g.vcenter.engine.ShutDown(context.Background(), known.id); err != nil || !reboot {
+		err := g.vcenter.engine.ShutDown(context.Background(), known.id)
+		g.mu.Lock()
+		interrupted := !known.stopping
+		known.stopping = false
+		g.mu.Unlock()
+		if err != nil || !reboot || interrupted {
 			return err
 		}
 		return g.vcenter.engine.Start(context.Background(), known.id)

@@ -283,6 +283,24 @@ func TestGuestFollowsItsVM(t *testing.T) {
 	})
 }
 
+func TestPowerOffEndsAGuestThatDoesNotShutDown(t *testing.T) {
+	b := newBench(t, "psexi02")
+	b.addCluster("psexi02")
+	b.addDatastore("san")
+	vm := b.addVM("web01", "psexi02", 256)
+	b.powerOn(vm)
+	b.engine.mu.Lock()
+	b.engine.machines[kindGuest+"/web01"].hangs = true
+	b.engine.mu.Unlock()
+	b.must(vm.ShutdownGuest(b.ctx))
+	task, err := vm.PowerOff(b.ctx)
+	b.must(err)
+	b.must(task.WaitEx(b.ctx))
+	if guest, _ := b.engine.guest("web01"); guest.State != stateExited || guest.exitCode != 137 {
+		t.Errorf("guest %+v", guest)
+	}
+}
+
 func TestPowerOnSaysWhyAGuestCantStart(t *testing.T) {
 	b := newBench(t, "psexi02")
 	b.vcenter.config.Images["*"] = "broken"
