@@ -1,0 +1,11 @@
+"""Every question to vCenter about what is already there."""
+
+import pulumi
+import pulumi_vsphere as vsphere
+
+
+def network_id(
+    name: pulumi.Input[str], datacenter_id: pulumi.Input[str], options: pulumi.InvokeOutputOptions
+) -> pulumi.Output[str]:
+    """Managed object id of a port group, by its name; `options` names the provider and what must exist before."""
+    return vsphere.get_network_output(name=name, datacenter_id=datacenter_id, opts=options).id
