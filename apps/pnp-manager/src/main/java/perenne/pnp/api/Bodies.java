@@ -67,10 +67,20 @@ final class Bodies {
         if (text.getString().length() > limit) {
             throw invalid(field, "must not be longer than %d characters".formatted(limit));
         }
-        if (text.getString().indexOf('\0') >= 0) {
-            throw invalid(field, "must not contain the null character");
+        return storable(field, text.getString());
+    }
+
+    /**
+     * Text that PostgreSQL can hold; from a body or a query string.
+     *
+     * @param text may be null
+     * @throws InvalidInput when it has a null character or an unpaired surrogate
+     */
+    static String storable(String field, String text) {
+        if (text != null && text.codePoints().anyMatch(c -> c == 0 || Character.getType(c) == Character.SURROGATE)) {
+            throw invalid(field, "must not contain null characters or half characters");
         }
-        return text.getString();
+        return text;
     }
 
     static UUID uuid(JsonObject object, String field) {

@@ -87,14 +87,19 @@ public class LedgerResource {
         return ids != null
                 ? found(Arrays.stream(ids.split(",")).filter(id -> !id.isBlank()).map(id -> Bodies.uuid("ids", id.strip()))
                         .collect(Collectors.toCollection(LinkedHashSet::new)))
-                : page(client, time(since), Numbers.within("after", after, 0, Long.MAX_VALUE), Numbers.within("limit", limit, 1, MOST_ROWS));
+                : page(
+                        Bodies.storable("client", client),
+                        time(since),
+                        Numbers.within("after", after, 0, Long.MAX_VALUE),
+                        Numbers.within("limit", limit, 1, MOST_ROWS));
     }
 
     /** The number of rows of a client, or of all; cheaper than to read them. */
     @GET
     @Path("count")
     public Response count(@QueryParam("client") String client, @QueryParam("since") String since) {
-        return Response.ok(Json.createObjectBuilder().add("count", ledger.count(client, time(since))).build().toString()).build();
+        long count = ledger.count(Bodies.storable("client", client), time(since));
+        return Response.ok(Json.createObjectBuilder().add("count", count).build().toString()).build();
     }
 
     private Response found(Set<UUID> wanted) {

@@ -57,7 +57,10 @@ public class PeopleResource {
             @QueryParam("q") @DefaultValue("") String text,
             @QueryParam("page") @DefaultValue("1") String page,
             @QueryParam("size") @DefaultValue("20") String size) {
-        People.Page found = people.list(text, Numbers.within("page", page, 1, 1_000_000), Numbers.within("size", size, 1, LARGEST_PAGE));
+        People.Page found = people.list(
+                Bodies.storable("q", text),
+                Numbers.within("page", page, 1, 1_000_000),
+                Numbers.within("size", size, 1, LARGEST_PAGE));
         JsonArrayBuilder items = Json.createArrayBuilder();
         found.people().forEach(person -> items.add(json(person)));
         return Response.ok(Json.createObjectBuilder()
@@ -79,7 +82,7 @@ public class PeopleResource {
         Content content = Content.of(sent);
         UUID id = Bodies.absent(sent, "id") ? UUID.randomUUID() : Bodies.uuid(sent, "id");
         Person stored = people.create(id, content.name(), content.preferences());
-        if (!stored.name().equals(content.name()) || !stored.preferences().equals(content.preferences())) {
+        if (!stored.holds(content.name(), content.preferences())) {
             throw Problem.exception(409, "There is another person with this id.");
         }
         // As text: a URI would be made absolute with the scheme and host that this server sees behind its balancer.

@@ -127,10 +127,14 @@ public class People {
                 update.setLong(4, expected);
                 boolean changed = update.executeUpdate() == 1;
                 Optional<Person> stored = select(connection, id);
-                if (!changed && stored.isPresent() && !(again && isOutcome(stored.get(), expected, name, preferences))) {
-                    throw new StaleVersion(stored.get().version());
+                if (changed || stored.isEmpty()) {
+                    return stored;
                 }
-                return stored;
+                // The very change was made already, when it was sent or tried before: RFC 9110, section 13.1.1, lets it pass.
+                if (stored.get().version() == expected + 1 && stored.get().holds(name, preferences)) {
+                    return stored;
+                }
+                throw new StaleVersion(stored.get().version());
             }
         });
     }
@@ -159,11 +163,6 @@ public class People {
                 return deleted || again;
             }
         });
-    }
-
-    /** True when what is stored is what this very change makes: an earlier try was committed before its connection broke. */
-    private static boolean isOutcome(Person stored, long expected, String name, Preferences preferences) {
-        return stored.version() == expected + 1 && stored.name().equals(name) && stored.preferences().equals(preferences);
     }
 
     private static Optional<Person> select(Connection connection, UUID id) throws SQLException {

@@ -111,18 +111,27 @@ public class DraftServlet extends PageServlet {
     }
 
     private void save(HttpServletRequest request, HttpServletResponse response, Draft draft) throws IOException {
-        try {
-            // Somebody whom others deleted meanwhile is stored anew: what was entered is not lost.
-            if (draft.isNew() || people.update(draft.person(), draft.base(), draft.name(), draft.preferences()).isEmpty()) {
-                people.create(draft.person(), draft.name(), draft.preferences());
-            }
-        } catch (People.StaleVersion stale) {
-            send(response, 409, DraftViews.review(formFrame(request, "draft"), draft, draft.name(), Optional.empty(),
-                    OptionalLong.of(stale.current())));
+        OptionalLong conflict = store(draft);
+        if (conflict.isPresent()) {
+            send(response, 409, DraftViews.review(formFrame(request, "draft"), draft, draft.name(), Optional.empty(), conflict));
             return;
         }
         Draft.drop(request.getSession());
         seeOther(request, response, "/people/" + draft.person() + "?saved");
+    }
+
+    /** @return the version that stands in the way, if one does */
+    private OptionalLong store(Draft draft) {
+        try {
+            if (!draft.isNew() && people.update(draft.person(), draft.base(), draft.name(), draft.preferences()).isPresent()) {
+                return OptionalLong.empty();
+            }
+        } catch (People.StaleVersion stale) {
+            return OptionalLong.of(stale.current());
+        }
+        // New, or deleted by somebody meanwhile: stored anew, so that what was entered is not lost.
+        Person stored = people.create(draft.person(), draft.name(), draft.preferences());
+        return stored.holds(draft.name(), draft.preferences()) ? OptionalLong.empty() : OptionalLong.of(stored.version());
     }
 
     private Draft rebased(Draft draft) {

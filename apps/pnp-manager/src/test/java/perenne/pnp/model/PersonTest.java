@@ -13,7 +13,7 @@ class PersonTest {
 
     @ParameterizedTest
     @NullSource
-    @ValueSource(strings = {"", "  ", "a\u0000b", "two\nlines"})
+    @ValueSource(strings = {"", "  ", "a\u0000b", "two\nlines", "half\uD800"})
     void nameIsRefused(String name) {
         assertTrue(Person.nameComplaint(name).isPresent());
     }
