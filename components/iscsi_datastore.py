@@ -1,6 +1,6 @@
 """Shared storage: every host logged in to every array on every path, and a VMFS datastore on each LUN."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import pulumi
@@ -82,5 +82,5 @@ class IscsiDatastores(pulumi.ComponentResource):
         self.register_outputs({"datastores": {datastore: made.id for datastore, made in self.datastores.items()}})
 
 
-def _after(options: pulumi.ResourceOptions, resources: list[pulumi.Resource]) -> pulumi.ResourceOptions:
+def _after(options: pulumi.ResourceOptions, resources: Sequence[pulumi.Resource]) -> pulumi.ResourceOptions:
     return pulumi.ResourceOptions.merge(options, pulumi.ResourceOptions(depends_on=resources))

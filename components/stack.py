@@ -1,0 +1,57 @@
+"""What a stack's configuration gives the program: settings as text, secrets as secret outputs."""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import pulumi
+from pulumi.runtime import config as runtime_config
+
+from blueprint.loading import NAMESPACE
+from blueprint.mistakes import Mistake, StackFileError
+from blueprint.secrets import Secret
+from blueprint.settings import Settings
+
+
+def configuration() -> dict[str, str]:
+    """All of the stack's configuration, keys with their namespace; encrypted values are decrypted by the engine."""
+    return dict(runtime_config.CONFIG.get())
+
+
+def secrets(needed: Iterable[Secret], source: str) -> dict[str, pulumi.Output[str]]:
+    """Every secret that the stack needs, by name.
+
+    Raises:
+        StackFileError: Some are not in the stack's configuration.
+    """
+    config = pulumi.Config()
+    needed = list(needed)
+    present = configuration().keys()
+    missing = [secret for secret in needed if NAMESPACE + secret.name not in present]
+    if missing:
+        remedy = f"./perenne init {pulumi.get_stack()} makes it"
+        raise StackFileError(
+            source, [Mistake(secret.name, None, f"secret is missing ({secret.purpose})", remedy) for secret in missing]
+        )
+    return {secret.name: config.require_secret(secret.name) for secret in needed}
+
+
+def chap(settings: Settings, values: Mapping[str, pulumi.Output[str]]) -> pulumi.Output[dict[str, tuple[str, str]]]:
+    """By array, the CHAP secret that hosts show to it and the one that it shows to hosts."""
+    names = [name for array in settings.storage for name in (f"chap-{array}", f"chap-mutual-{array}")]
+    return pulumi.Output.all(**{name: values[name] for name in names}).apply(
+        lambda chap: {array: (chap[f"chap-{array}"], chap[f"chap-mutual-{array}"]) for array in settings.storage}
+    )
+
+
+def authority_file(authority: pulumi.Output[str]) -> pulumi.Output[str]:
+    """Write the certificate (not the key) of the site's authority where providers and browsers can read it."""
+    path = Path(".perenne") / f"{pulumi.get_stack()}-ca.pem"
+
+    def write(bundle: str) -> str:
+        certificate = bundle[bundle.index("-----BEGIN CERTIFICATE-----") :]
+        path.parent.mkdir(exist_ok=True)
+        if not path.exists() or path.read_text() != certificate:
+            path.write_text(certificate)
+        return str(path)
+
+    return pulumi.Output.unsecret(authority.apply(write))
