@@ -62,12 +62,12 @@ def _from_detail(detail: "ErrorDetails", model: type["BaseModel"]) -> Mistake:
             return Mistake(field, value, "unknown key", _suggestion(detail["loc"], model))
         case "missing":
             return Mistake(field, None, "is missing", "add it (docs/settings.md describes every key)")
-        case "ip_v4_network":
-            return Mistake(
-                field, value, "is not an IPv4 network", "write it like 198.18.20.0/24, with no host bits set"
+        case "value_error":  # of Python's ipaddress, the only types that raise one
+            problem = (
+                f"is not what it should be: {cause}" if (cause := detail.get("ctx", {}).get("error")) else "is wrong"
             )
-        case "ip_v4_address":
-            return Mistake(field, value, "is not an IPv4 address", "write it like 198.18.20.11")
+            remedy = "write an address like 198.18.20.11, a network like 198.18.20.0/24, without host bits"
+            return Mistake(field, value, problem, remedy)
         case "string_pattern_mismatch":
             pattern = detail.get("ctx", {}).get("pattern", "")
             return Mistake(field, value, "has the wrong form", f"it must match {pattern}")
