@@ -108,7 +108,6 @@ def test_missing_file_is_named(tmp_path: Path) -> None:
 
 def test_configuration_as_the_engine_gives_it(config: dict[str, Any]) -> None:
     """Structured values reach a program as JSON text, scalars as strings."""
-
     as_text = {k: v if isinstance(v, str) else json.dumps(v) for k, v in config.items()}
     from_text = loading.settings_from_config(as_text, "x")
     assert from_text == loading.settings_from_config(config, "x")
