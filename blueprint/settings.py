@@ -31,94 +31,126 @@ PositiveSeconds = Annotated[float, Field(gt=0, le=600)]
 class Model(BaseModel):
     """Base of every part of the settings: immutable, no unknown keys, no silent conversions."""
 
-    model_config = ConfigDict(strict=True, frozen=True, extra="forbid")
+    model_config = ConfigDict(strict=True, frozen=True, extra="forbid", use_attribute_docstrings=True)
 
 
 class VCenter(Model):
     """The vCenter Server that the program talks to."""
 
     server: str = Field(min_length=1)
+    """Address or name of the vCenter Server, with `:port` where it is not 443; its certificate is verified."""
     user: str = Field(min_length=3)
+    """Who Perenne logs in as; the password is the secret `vcenter-password`."""
     datacenter: str = Field(min_length=1)
+    """The datacenter that Perenne makes."""
     edition: Edition
+    """Decides how servers of a tier are kept apart: by anti-affinity rules (DRS) or by pinning."""
 
 
 class Network(Model):
     """One IPv4 network and the VLAN that carries it (0: untagged)."""
 
     cidr: IPv4Network
+    """The network, without host bits."""
     vlan: Vlan = 0
+    """VLAN id on the uplinks; 0 is untagged."""
     mtu: Mtu = 1500
+    """Bytes; 9000 only where every switch port on the way carries it."""
 
 
 class GuestNetwork(Network):
     """The network of the servers and of the virtual addresses that users reach."""
 
     port_group: str = "perenne-guests"
+    """The port group that the servers are connected to, alike on every host."""
     gateway: IPv4Address
+    """Default gateway of the servers."""
 
 
 class Networks(Model):
     """The site's networks. Each storage network is one path from a host to an array."""
 
     management: Network
+    """ESXi's and vCenter's management."""
     guests: GuestNetwork
+    """Servers, virtual addresses, users."""
     storage: dict[Name, Network] = Field(min_length=2)
+    """iSCSI, by path; at least two, each on its own switch hardware."""
 
 
 class Switch(Model):
     """A standard virtual switch, alike on every host."""
 
     name: str
+    """Name of the standard switch."""
     uplinks: tuple[str, ...] = Field(min_length=2)
+    """Physical adapters (vmnicN); two that share no card and no physical switch."""
 
 
 class Switches(Model):
     """The virtual switches that Perenne makes; vSwitch0 is ESXi's own and carries its management."""
 
     guests: Switch = Switch(name="vSwitch1", uplinks=("vmnic2", "vmnic3"))
+    """Carries the network of the servers."""
     storage: Switch = Switch(name="vSwitch2", uplinks=("vmnic4", "vmnic5"))
+    """Carries the storage networks; each path has one of its uplinks as its only active one."""
 
 
 class Host(Model):
     """One ESXi host."""
 
     address: IPv4Address
+    """Management address."""
     storage: dict[Name, IPv4Address]
-    cpus: int = Field(ge=2, description="physical cores")
+    """The host's VMkernel address on each storage network."""
+    cpus: int = Field(ge=2)
+    """Physical cores."""
     memory_gib: int = Field(ge=4)
+    """Physical memory, GiB."""
     thumbprint: str = Field(default="", pattern=r"^([0-9A-F]{2}(:[0-9A-F]{2}){19})?$")
+    """SHA-1 of the host's certificate, as the host client shows it; empty where vCenter's own authority signed it."""
 
 
 class Cluster(Model):
     """The vSphere cluster and its high availability."""
 
     name: str = Field(min_length=1)
+    """Name in vCenter."""
     host_failures_to_tolerate: int = Field(default=1, ge=1, le=4)
+    """How many hosts may be lost at once; admission control keeps their share of CPU and memory free."""
     isolation_response: Isolation = Isolation.POWER_OFF
+    """What happens to the servers of a host that is cut off from the others."""
 
 
 class Chap(Model):
     """Names for CHAP in both directions: hosts prove themselves to the array and the array to them (RFC 7143, 12)."""
 
     user: str = "perenne"
+    """Who the hosts say they are."""
     mutual_user: str = "array"
+    """Who the array says it is."""
 
 
 class Lun(Model):
     """A LUN of an array; its datastore has the LUN's key as name."""
 
     naa: NaaId
+    """The LUN's id as ESXi names the device."""
     size_gib: int = Field(ge=8)
+    """Size, GiB."""
 
 
 class Array(Model):
     """A storage array: one iSCSI target with a portal on every storage network."""
 
     iqn: Iqn
+    """The target's name (RFC 7143, 4.2.7)."""
     portals: dict[Name, IPv4Address] = Field(min_length=2)
+    """The portal's address on each storage network (port 3260)."""
     chap: Chap = Chap()
+    """Names for CHAP; the secrets are `chap-<array>` and `chap-mutual-<array>`."""
     luns: dict[Name, Lun] = Field(min_length=1)
+    """The LUNs, by the name of the datastore on each."""
 
 
 class Template(Model):
@@ -128,20 +160,30 @@ class Template(Model):
     """
 
     name: str = Field(min_length=1)
+    """Name in the content library."""
     ova: str = Field(min_length=1)
+    """Path, absolute or below the project, or https URL of an OVA of Debian 12 with cloud-init and open-vm-tools."""
     guest_id: str = "debian12_64Guest"
+    """The guest OS as the OVA's descriptor names it."""
 
 
 class Server(Model):
     """One virtual machine."""
 
     role: Role
+    """The tier."""
     host: Name
+    """The host that it starts on (and, without DRS, stays on)."""
     address: IPv4Address
+    """Fixed address on the network of the servers."""
     datastore: Name
+    """The datastore of its disk."""
     cpus: int = Field(ge=1)
+    """Virtual CPUs."""
     memory_mib: int = Field(ge=256)
+    """Memory, MiB."""
     disk_gib: int = Field(ge=4)
+    """Disk, GiB."""
 
 
 class Vrrp(Model):
@@ -151,15 +193,20 @@ class Vrrp(Model):
     """
 
     router_id: VrrpRouterId
+    """Virtual router id, unique on its network."""
     advertisement_seconds: PositiveSeconds = 0.2
+    """Seconds between two advertisements."""
 
 
 class Site(Model):
     """What users reach: one name on one virtual address."""
 
     name: Domain
+    """The name that users type; the certificate is made out to it."""
     address: IPv4Address
+    """The virtual address, held by one of the balancers."""
     vrrp: Vrrp
+    """How it moves."""
 
 
 class Database(Model):
@@ -170,28 +217,41 @@ class Database(Model):
     """
 
     address: IPv4Address
+    """The virtual address of the primary."""
     vrrp: Vrrp
-    ttl: int = Field(default=20, ge=20, description="seconds; 20 is Patroni's lower bound")
+    """How it moves."""
+    ttl: int = Field(default=20, ge=20)
+    """Seconds without renewal after which the primary's lease ends; 20 is Patroni's lower bound."""
     loop_wait: int = Field(default=1, ge=1)
+    """Seconds between two rounds of Patroni's loop."""
     retry_timeout: int = Field(default=3, ge=3)
+    """Seconds that Patroni retries etcd and PostgreSQL before it gives up the lease."""
     max_connections: int = Field(default=100, ge=20)
+    """PostgreSQL's `max_connections`."""
 
 
 class HealthCheck(Model):
     """When a balancer stops sending requests to an application server (mod_proxy_hcheck)."""
 
     interval_seconds: PositiveSeconds = 0.5
+    """Seconds between two checks of a node."""
     failures: int = Field(default=2, ge=1)
+    """Failed checks until a node gets no more requests."""
     passes: int = Field(default=1, ge=1)
+    """Good checks until it gets them again."""
 
 
 class WildFly(Model):
     """The application server. Where the template lacks it, guests fetch `url` and check it against `sha256`."""
 
     version: str = Field(default="36.0.1.Final", pattern=r"^[0-9]+\.[0-9.]+\.[A-Za-z0-9]+$")
+    """Release."""
     url: str = Field(default="", pattern=r"^(https://.+)?$")
+    """Where servers fetch it if the template lacks it."""
     sha256: Sha256 | None = None
+    """Checksum of what `url` must deliver."""
     heap_mib: int = Field(default=256, ge=128)
+    """The Java heap's greatest size, MiB."""
 
 
 class Service(Model):
@@ -202,34 +262,58 @@ class Service(Model):
     """
 
     artifact: str = Field(min_length=1)
+    """The WAR: path below the project, or https URL that the servers can reach."""
     sha256: Sha256 | None = None
+    """Its checksum; required for a URL."""
     context_path: ContextPath
+    """Where it appears below the site's name."""
     health_path: ContextPath
+    """What the balancers ask to see whether a node serves it."""
     database: bool
+    """Whether it gets a database, a role and a datasource of its own name."""
 
 
 class Settings(Model):
     """A whole site, as one stack file describes it."""
 
     environment: Literal["dev", "prod"]
+    """What kind of stack this is; policies are stricter for `prod`."""
     domain: Domain
+    """DNS domain of hosts and servers; no DNS server is needed, every server carries the same complete hosts file."""
     vcenter: VCenter
+    """The vCenter Server."""
     networks: Networks
+    """The networks."""
     switches: Switches = Switches()
+    """The virtual switches."""
     hosts: dict[Name, Host]
+    """The ESXi hosts, by short name."""
     host_keys: dict[Name, str] = Field(default_factory=dict)
+    """Each host's public SSH key (`ssh-ed25519 …`); `init` writes them."""
     cluster: Cluster
+    """The cluster."""
     storage: dict[Name, Array] = Field(min_length=1)
+    """The storage arrays, by name."""
     template: Template
+    """What servers are cloned from."""
     servers: dict[Name, Server]
+    """The servers, by name."""
     site: Site
+    """What users reach."""
     database: Database
+    """The database tier."""
     health_check: HealthCheck = HealthCheck()
+    """The balancers' health check."""
     wildfly: WildFly = WildFly()
+    """The application servers."""
     services: dict[Name, Service] = Field(min_length=1)
+    """What runs on the platform, by name."""
     ntp: tuple[IPv4Address | Domain, ...] = ()
+    """Time sources of the servers; empty: they keep the time that vSphere gives them."""
     administrators: tuple[str, ...] = ()
+    """Further public SSH keys that may log in on the servers."""
     protect: bool
+    """Whether Pulumi refuses to delete cluster, datastores and databases."""
 
     @model_validator(mode="after")
     def _is_one_consistent_site(self) -> Self:
