@@ -97,7 +97,7 @@ class Capture:
 
     def end(self) -> Properties:
         """The outputs, each without its last line break."""
-        for name, line in self._pending.items():
+        for line in self._pending.values():
             if line:
                 self._call.log(line)
         return {name: text.removesuffix("\n") for name, text in self._text.items()}

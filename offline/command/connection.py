@@ -117,8 +117,10 @@ def _reason(error: Exception, endpoint: dict[str, Any]) -> str:
         case asyncssh.HostKeyNotVerifiable():
             return "the server's host key is not the one in hostKey"
         case asyncssh.PermissionDenied():
-            ways = [way for way in ("privateKey", "password") if way in endpoint] or ["SSH agent"]
-            return f"authentication failed: the server accepts {endpoint['user']} with none of {', '.join(ways)}"
+            ways = endpoint.keys() & {"privateKey", "password"} or {"SSH agent"}
+            return (
+                f"authentication failed: the server accepts {endpoint['user']} with none of {', '.join(sorted(ways))}"
+            )
         case asyncssh.Error():
             return f"SSH: {error.reason}"
         case ConnectionRefusedError():

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 class CopyToRemote(Resource):
     """Copies an asset or an archive to another machine; what was copied stays there when the resource is deleted."""
 
-    token: ClassVar[str] = "command:remote:CopyToRemote"
+    urn_type: ClassVar[str] = "command:remote:CopyToRemote"
     inputs: ClassVar[dict[str, Property]] = {
         "connection": CONNECTION,
         "source": Property("asset", required=True),
@@ -31,9 +31,7 @@ class CopyToRemote(Resource):
         """Only sources on this machine are copied."""
         source = inputs["source"]
         if source is not UNKNOWN and "uri" in source:
-            return [
-                Failure("source", "source is a remote asset or archive, which is not available offline: use a file")
-            ]
+            return [Failure("source", "source is a remote asset, which is not available offline: use a file")]
         return []
 
     async def create(self, inputs: Properties, call: Call) -> tuple[str, Properties]:
@@ -59,7 +57,7 @@ class CopyToRemote(Resource):
 class CopyFile(CopyToRemote):
     """Copies one file; any change copies it anew."""
 
-    token: ClassVar[str] = "command:remote:CopyFile"
+    urn_type: ClassVar[str] = "command:remote:CopyFile"
     always_replaces: ClassVar[bool] = True
     inputs: ClassVar[dict[str, Property]] = {
         "connection": CONNECTION,

@@ -30,7 +30,7 @@ _KILL_AFTER: Final = 2.0
 class LocalCommand(Command):
     """A command on the machine that runs Pulumi."""
 
-    token: ClassVar[str] = "command:local:Command"
+    urn_type: ClassVar[str] = "command:local:Command"
     inputs: ClassVar[dict[str, Property]] = {**LIFE, **_PROCESS}
     outputs: ClassVar[dict[str, Property]] = _OUTPUT
 
@@ -42,7 +42,7 @@ class LocalCommand(Command):
 class Run(Function):
     """A command that runs on every preview and every update."""
 
-    token: ClassVar[str] = "command:local:run"
+    urn_type: ClassVar[str] = "command:local:run"
     inputs: ClassVar[dict[str, Property]] = {**_PROCESS, "command": Property(required=True)}
     outputs: ClassVar[dict[str, Property]] = _OUTPUT
 

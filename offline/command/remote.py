@@ -19,15 +19,15 @@ if TYPE_CHECKING:
 class RemoteCommand(Command):
     """A command on another machine, over SSH."""
 
-    token: ClassVar[str] = "command:remote:Command"
+    urn_type: ClassVar[str] = "command:remote:Command"
     inputs: ClassVar[dict[str, Property]] = {**LIFE, **PROCESS, "connection": CONNECTION}
     outputs: ClassVar[dict[str, Property]] = OUTPUT
 
     async def run(self, command: str, inputs: Properties, previous: Properties, call: Call) -> Properties:
         """Runs a command with the user's login shell.
 
-        As in pulumi-command, `environment` needs the server's AcceptEnv; variables that it does not accept are an error.
-        The output of the run before is offered in the same way, and its refusal is no error.
+        As in pulumi-command, `environment` needs the server's AcceptEnv, and variables that it refuses are an error.
+        The output of the run before is offered in the same way, but its refusal is no error.
         """
         capture = Capture(inputs.get("logging"), call)
         async with connect(inputs["connection"], call) as connection:
@@ -100,6 +100,6 @@ async def _require_accepted(connection: asyncssh.SSHClientConnection, environmen
     refused = sorted(name for name in environment if f"{name}={mark}" not in arrived)
     if refused:
         raise ProviderError(
-            f"the SSH server does not accept the environment variables {', '.join(refused)}: name them in AcceptEnv of its "
-            "sshd_config, or give the values on standard input"
+            f"the SSH server refuses the environment variables {', '.join(refused)}: name them in AcceptEnv of its "
+            "sshd_config, or give their values on standard input"
         )

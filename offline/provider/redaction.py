@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any, Final
+from typing import Final
 
 from offline.provider.resource import Property
-from offline.provider.values import Properties, Secret, reveal
+from offline.provider.values import Properties, Secret, Value, reveal
 
 _SHOWN: Final = "[secret]"
 _SHORTEST_LINE: Final = 8
@@ -28,7 +28,7 @@ class Redactor:
         return text
 
 
-def _secrets(prop: Property | None, value: Any, *, secret: bool) -> Iterator[str]:
+def _secrets(prop: Property | None, value: Value, *, secret: bool) -> Iterator[str]:
     """Secret texts in a value. Of an object of fixed shape only its secret fields: a connection's port is no secret."""
     if isinstance(value, Secret):
         yield from _secrets(prop, value.value, secret=True)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Final
 
-from offline.provider.values import UNKNOWN, Properties, Secret, has_unknown, is_archive, is_asset, reveal, same
+from offline.provider.values import UNKNOWN, Properties, Secret, Value, has_unknown, is_archive, is_asset, reveal, same
 
 _TYPES: Final[dict[str, tuple[type, ...]]] = {
     "string": (str,),
@@ -30,7 +30,7 @@ class Property:
         default: its value when the program gives none.
         secret: always stored and shown as a secret.
         replaces: a change of it replaces the resource.
-        computed: the provider fills it in when the program gives none, and a program that stops giving it changes nothing.
+        computed: the provider fills it in when the program gives none; no longer giving it changes nothing.
         unordered: an array in which neither order nor repetition matters.
         choices: the only values allowed; empty: any.
         fields: the properties of an object of fixed shape.
@@ -88,7 +88,7 @@ class State:
 class Resource(ABC):
     """A resource type. Property values reach its methods revealed and known; `ProviderError` says what went wrong."""
 
-    token: ClassVar[str]
+    urn_type: ClassVar[str]
     inputs: ClassVar[Mapping[str, Property]]
     outputs: ClassVar[Mapping[str, Property]] = {}
     """What the provider adds to the inputs; it changes with every create and update."""
@@ -164,7 +164,7 @@ def schema(name: str, version: str, config: Mapping[str, Property], resources: l
             "config": {"variables": _schema(config)},
             "provider": {"inputProperties": _schema(config)},
             "resources": {
-                resource.token: {
+                resource.urn_type: {
                     "properties": _schema({**resource.inputs, **resource.outputs}),
                     "inputProperties": _schema(resource.inputs),
                     "requiredInputs": [key for key, prop in resource.inputs.items() if prop.required],
@@ -200,7 +200,7 @@ def _check(spec: Mapping[str, Property], news: Properties, owner: str, prefix: s
     return inputs, failures
 
 
-def _check_value(prop: Property, value: Any, owner: str, path: str) -> tuple[Any, list[Failure]]:
+def _check_value(prop: Property, value: Value, owner: str, path: str) -> tuple[Any, list[Failure]]:
     """The value with nested defaults and marks filled in, and what is wrong with it."""
     if isinstance(value, Secret):
         inner, failures = _check_value(prop, value.value, owner, path)
@@ -221,7 +221,7 @@ def _check_value(prop: Property, value: Any, owner: str, path: str) -> tuple[Any
     return value, []
 
 
-def _check_items(prop: Property, value: Any, owner: str, path: str) -> tuple[Any, list[Failure]]:
+def _check_items(prop: Property, value: Value, owner: str, path: str) -> tuple[Any, list[Failure]]:
     failures: list[Failure] = []
     named = value.items() if isinstance(value, dict) else enumerate(value)
     checked = []
@@ -232,8 +232,8 @@ def _check_items(prop: Property, value: Any, owner: str, path: str) -> tuple[Any
     return (dict(checked) if isinstance(value, dict) else [item for _, item in checked]), failures
 
 
-def _changes(path: str, old: Any, new: Any) -> list[Change]:
-    if old is None and new is None or same(old, new):
+def _changes(path: str, old: Value, new: Value) -> list[Change]:
+    if (old is None and new is None) or same(old, new):
         return []
     if old is None:
         return [Change(path, "add", replaces=False)]

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, ClassVar, Final, NoReturn, TypeVar
 
 import grpc
-from google.protobuf import empty_pb2, struct_pb2
+from google.protobuf import empty_pb2
 from pulumi.runtime.proto import plugin_pb2, provider_pb2, provider_pb2_grpc
 
 from offline.provider.redaction import Redactor
@@ -29,6 +29,7 @@ from offline.provider.values import (
     UNKNOWN,
     Properties,
     Secret,
+    Value,
     decode,
     encode,
     has_secret,
@@ -55,7 +56,7 @@ _KINDS: Final = {
 class Function(ABC):
     """A function of a provider, called while the program runs."""
 
-    token: ClassVar[str]
+    urn_type: ClassVar[str]
     inputs: ClassVar[Mapping[str, Property]]
     outputs: ClassVar[Mapping[str, Property]]
 
@@ -86,8 +87,8 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
         self._provider = provider
         self._log = log
         self._flush = flush
-        self._resources = {token: item for item in provider.resources for token in (item.token, *item.aliases)}
-        self._functions = {item.token: item for item in provider.functions}
+        self._resources = {token: item for item in provider.resources for token in (item.urn_type, *item.aliases)}
+        self._functions = {item.urn_type: item for item in provider.functions}
         self._running: set[asyncio.Task[Any]] = set()
         self._interrupted = False
 
@@ -167,7 +168,7 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
         for key, value in resource.default_name(_name(request.urn), request.randomSeed).items():
             if news.get(key) is None:
                 news[key] = olds.get(key, value)
-        inputs, failures = check(resource.inputs, news, resource.token)
+        inputs, failures = check(resource.inputs, news, resource.urn_type)
         if not failures:
             failures = resource.validate(reveal(inputs))
         return provider_pb2.CheckResponse(inputs=encode(inputs), failures=_failures(failures))
@@ -206,7 +207,7 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
         now = await self._run(context, request.timeout, call, resource.read(state, call[0]))
         if now is None:
             return provider_pb2.ReadResponse()
-        marked, _ = check(resource.inputs, _keep_marks(inputs, now.inputs), resource.token)
+        marked, _ = check(resource.inputs, _keep_marks(inputs, now.inputs), resource.urn_type)
         return provider_pb2.ReadResponse(
             id=now.id, inputs=encode(marked), properties=encode(_mark(resource, {**outputs, **marked}, now.outputs))
         )
@@ -242,7 +243,7 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
         function = self._functions.get(request.tok)
         if function is None:
             await _fail(context, f"{self._provider.name} has no function {request.tok} offline")
-        inputs, failures = check(function.inputs, decode(request.args), function.token)
+        inputs, failures = check(function.inputs, decode(request.args), function.urn_type)
         if failures:
             return provider_pb2.InvokeResponse(failures=_failures(failures))
         call = self._call("", function.inputs, inputs)
@@ -380,7 +381,7 @@ def _keep_marks(olds: Properties, news: Properties) -> Properties:
     return {key: Secret(value) if has_secret(olds.get(key)) else value for key, value in news.items()}
 
 
-def _from_json(value: Any, prop: Property | None) -> Any:
+def _from_json(value: Value, prop: Property | None) -> Value:
     if isinstance(value, Secret):
         return Secret(_from_json(value.value, prop))
     if prop is None or prop.type == "string" or not isinstance(value, str):

@@ -1,8 +1,8 @@
 """Pulumi property values as plain Python, and back to the protocol's Struct.
 
-A property is None, bool, int, float, str, list or dict. Two things have no Python counterpart: a value that is not known
-yet (`UNKNOWN`, only during a preview) and a value that is secret (`Secret`). Assets and archives stay the dicts that the
-engine sends, with their signature, so that their content hash is kept.
+A property is None, bool, int, float, str, list or dict. Two things have no Python counterpart: a value that is not
+known yet (`UNKNOWN`, only during a preview) and a value that is secret (`Secret`). Assets and archives stay the dicts
+that the engine sends, with their signature, so that their content hash is kept.
 """
 
 from __future__ import annotations
@@ -47,13 +47,15 @@ UNKNOWN: Final = _Unknown.UNKNOWN
 class Secret:
     """A value that is stored encrypted and shown as `[secret]`."""
 
-    value: Any
+    value: Value
 
     def __repr__(self) -> str:
         return "Secret(…)"
 
 
-Properties: TypeAlias = dict[str, Any]
+Value: TypeAlias = Any
+"""Any of the above."""
+Properties: TypeAlias = dict[str, Value]
 
 
 def decode(struct: struct_pb2.Struct) -> Properties:
@@ -61,12 +63,12 @@ def decode(struct: struct_pb2.Struct) -> Properties:
     return {key: _decode(value) for key, value in struct.fields.items()}
 
 
-def encode(properties: Mapping[str, Any]) -> struct_pb2.Struct:
+def encode(properties: Mapping[str, Value]) -> struct_pb2.Struct:
     """The protocol's form of properties; those that are None are left out."""
     return struct_pb2.Struct(fields={key: _encode(value) for key, value in properties.items() if value is not None})
 
 
-def reveal(value: Any) -> Any:
+def reveal(value: Value) -> Value:
     """The same value without any `Secret` marks."""
     match value:
         case Secret(inner):
@@ -78,27 +80,27 @@ def reveal(value: Any) -> Any:
     return value
 
 
-def has_secret(value: Any) -> bool:
+def has_secret(value: Value) -> bool:
     """Whether the value is secret or contains one."""
     return any(isinstance(node, Secret) for node in _nodes(value))
 
 
-def has_unknown(value: Any) -> bool:
+def has_unknown(value: Value) -> bool:
     """Whether the value is unknown or contains one that is."""
     return any(node is UNKNOWN for node in _nodes(value))
 
 
-def is_asset(value: Any) -> bool:
+def is_asset(value: Value) -> bool:
     """Whether the (revealed) value is an asset."""
     return isinstance(value, dict) and value.get(SIGNATURE) == ASSET_SIGNATURE
 
 
-def is_archive(value: Any) -> bool:
+def is_archive(value: Value) -> bool:
     """Whether the (revealed) value is an archive."""
     return isinstance(value, dict) and value.get(SIGNATURE) == ARCHIVE_SIGNATURE
 
 
-def same(old: Any, new: Any) -> bool:
+def same(old: Value, new: Value) -> bool:
     """Whether two revealed values are equal; assets are equal when their content is, and unknowns never are."""
     if old is UNKNOWN or new is UNKNOWN:
         return False
@@ -111,7 +113,7 @@ def same(old: Any, new: Any) -> bool:
     return type(old) is type(new) and bool(old == new)
 
 
-def _nodes(value: Any) -> Iterator[Any]:
+def _nodes(value: Value) -> Iterator[Any]:
     yield value
     match value:
         case Secret(inner):
@@ -124,7 +126,7 @@ def _nodes(value: Any) -> Iterator[Any]:
                 yield from _nodes(item)
 
 
-def _decode(value: struct_pb2.Value) -> Any:
+def _decode(value: struct_pb2.Value) -> Value:
     match value.WhichOneof("kind"):
         case "bool_value":
             return value.bool_value
@@ -139,7 +141,7 @@ def _decode(value: struct_pb2.Value) -> Any:
     return None
 
 
-def _decode_object(fields: Properties) -> Any:
+def _decode_object(fields: Properties) -> Value:
     match fields.get(SIGNATURE):
         case signature if signature == SECRET_SIGNATURE:
             return Secret(fields.get("value"))
@@ -149,7 +151,7 @@ def _decode_object(fields: Properties) -> Any:
     return fields
 
 
-def _encode(value: Any) -> struct_pb2.Value:
+def _encode(value: Value) -> struct_pb2.Value:
     match value:
         case None:
             return struct_pb2.Value(null_value=struct_pb2.NULL_VALUE)

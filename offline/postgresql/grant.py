@@ -1,0 +1,252 @@
+"""`postgresql:index/grant:Grant`."""
+
+from __future__ import annotations
+
+import re
+from typing import ClassVar, Final
+
+from psycopg import sql
+
+from offline.postgresql.privileges import ALLOWED, COMMON, agreed, grantee, keywords, mistakes
+from offline.postgresql.server import (
+    Row,
+    ServerResource,
+    Session,
+    identifiers,
+    lock,
+    membership,
+    one,
+    refreshed,
+    rows,
+)
+from offline.provider.resource import Call, Failure, Property, ProviderError, State
+from offline.provider.values import UNKNOWN, Properties, has_unknown
+
+_TYPES: Final = tuple(kind for kind in ALLOWED if kind != "type")
+_WITHOUT_SCHEMA: Final = {"database", "foreign_data_wrapper", "foreign_server"}
+_FOREIGN: Final = {"foreign_data_wrapper", "foreign_server"}
+_NAMES: Final = Property("array", items=Property(), unordered=True, replaces=True)
+_SIGNATURE: Final = re.compile(r'\([\w\s,.\[\]"]*\)')
+"""The argument types behind a function's name; they can't be quoted, so nothing else passes."""
+
+
+class Grant(ServerResource):
+    """The privileges of one role on one kind of object; it takes away those that it does not name."""
+
+    urn_type: ClassVar[str] = "postgresql:index/grant:Grant"
+    deletes_before_replace: ClassVar[bool] = True
+    inputs: ClassVar[dict[str, Property]] = {
+        **COMMON,
+        "objectType": Property(required=True, replaces=True, choices=_TYPES),
+        "objects": _NAMES,
+        "columns": _NAMES,
+    }
+
+    def validate(self, inputs: Properties) -> list[Failure]:
+        """Which properties belong to which type of object."""
+        if inputs["objectType"] is UNKNOWN:
+            return []
+        return [*mistakes(inputs), *_misfits(inputs)]
+
+    async def create(self, inputs: Properties, call: Call) -> tuple[str, Properties]:
+        """Grants the privileges."""
+        del call
+        return grant_id(inputs), await self._grant(inputs, inputs)
+
+    async def update(self, old: State, inputs: Properties, call: Call) -> Properties:
+        """Takes the old privileges away and grants the new ones, in one transaction."""
+        del call
+        return await self._grant({**old.outputs, **old.inputs}, inputs)
+
+    async def delete(self, old: State, call: Call) -> None:
+        """Takes the privileges away; without the role or the object there are none."""
+        if await self.read(old, call) is None:
+            return
+
+        async def work(session: Session) -> None:
+            await _lock(session, old.outputs)
+            async with membership(session, await _owners(session, old.outputs)):
+                await session.execute(revoke_statement(old.outputs))
+
+        await self.server.change(work, old.outputs["database"])
+
+    async def read(self, old: State, call: Call) -> State | None:
+        """What the role has now."""
+        del call
+        if not old.outputs:
+            raise ProviderError("a Grant can't be imported: let the program create it, which changes nothing that fits")
+        state = old.outputs
+
+        async def work(session: Session) -> list[str] | None:
+            if not await _exists(session, state):
+                return None
+            return await _granted(session, state)
+
+        granted = await self.server.look(work, state["database"])
+        if granted is None:
+            return None
+        now = {**state, "privileges": granted}
+        return State(grant_id(now), refreshed(self, old.inputs, now), now)
+
+    async def _grant(self, olds: Properties, inputs: Properties) -> Properties:
+        async def work(session: Session) -> Properties:
+            await _lock(session, inputs)
+            async with membership(session, await _owners(session, inputs)):
+                await session.execute(revoke_statement(olds))
+                if inputs["privileges"]:
+                    await session.execute(grant_statement(inputs))
+            return {**inputs, "privileges": await _granted(session, inputs)}
+
+        return await self.server.change(work, inputs["database"])
+
+
+def grant_id(inputs: Properties) -> str:
+    """The id that pulumi-postgresql gives: role, database, schema, type and objects."""
+    schema = [] if inputs["objectType"] in _WITHOUT_SCHEMA else [inputs["schema"]]
+    names = [*sorted(inputs.get("objects", [])), *sorted(inputs.get("columns", []))]
+    return "_".join([inputs["role"], inputs["database"], *schema, inputs["objectType"], *names])
+
+
+def grant_statement(inputs: Properties) -> sql.Composed:
+    """GRANT."""
+    statement = sql.SQL("GRANT {}{} ON {} TO {}").format(
+        keywords(inputs), _columns(inputs), _target(inputs), grantee(inputs["role"])
+    )
+    return statement + sql.SQL(" WITH GRANT OPTION") if inputs["withGrantOption"] else statement
+
+
+def revoke_statement(inputs: Properties) -> sql.Composed:
+    """REVOKE: all privileges, but on named tables only the granted ones, because all would include those on columns."""
+    named = inputs["objectType"] in {"table", "column"} and inputs.get("objects") and inputs["privileges"]
+    what = keywords(inputs) if named else sql.SQL("ALL PRIVILEGES")
+    return sql.SQL("REVOKE {}{} ON {} FROM {}").format(what, _columns(inputs), _target(inputs), grantee(inputs["role"]))
+
+
+def _misfits(inputs: Properties) -> list[Failure]:
+    kind = inputs["objectType"]
+    objects, columns = inputs.get("objects") or [], inputs.get("columns") or []
+    if has_unknown([objects, columns]):
+        return []
+    found = []
+    if kind not in _WITHOUT_SCHEMA and not inputs.get("schema"):
+        found.append(Failure("schema", f"objectType {kind} needs the property schema"))
+    if kind in {"database", "schema"} and objects:
+        found.append(Failure("objects", f"objectType {kind} takes no objects: it is the {kind} itself"))
+    if kind in _FOREIGN | {"column"} and len(objects) != 1:
+        found.append(Failure("objects", f"objectType {kind} needs exactly one object"))
+    if (kind == "column") != bool(columns):
+        found.append(Failure("columns", "columns and objectType column belong together"))
+    if kind == "column" and inputs["privileges"] is not UNKNOWN and len(inputs["privileges"]) != 1:
+        found.append(Failure("privileges", "objectType column needs exactly one privilege"))
+    if kind in {"function", "procedure", "routine"}:
+        found += [
+            Failure("objects", f"{name!r} is no name of a {kind}: write NAME or NAME(TYPE, …)")
+            for name in objects
+            if "(" in name and not _SIGNATURE.fullmatch(name[name.index("(") :])
+        ]
+    return found
+
+
+def _columns(inputs: Properties) -> sql.Composable:
+    columns = sorted(inputs.get("columns") or [])
+    return sql.SQL(" ({})").format(identifiers(columns)) if columns else sql.SQL("")
+
+
+def _target(inputs: Properties) -> sql.Composable:
+    kind, objects = inputs["objectType"], sorted(inputs.get("objects") or [])
+    if kind in {"database", "schema"}:
+        return sql.SQL(kind.upper() + " {}").format(sql.Identifier(inputs[kind]))
+    if kind in _FOREIGN:
+        return sql.SQL(kind.upper().replace("_", " ") + " {}").format(sql.Identifier(objects[0]))
+    word = "TABLE" if kind == "column" else kind.upper()
+    if not objects:
+        return sql.SQL("ALL " + word + "S IN SCHEMA {}").format(sql.Identifier(inputs["schema"]))
+    return sql.SQL(word + " {}").format(sql.SQL(", ").join(_object(inputs["schema"], kind, name) for name in objects))
+
+
+def _object(schema: str, kind: str, name: str) -> sql.Composed:
+    bracket = name.find("(") if kind in {"function", "procedure", "routine"} else -1
+    if bracket < 0:
+        return sql.Composed([sql.Identifier(schema, name)])
+    if not _SIGNATURE.fullmatch(name[bracket:]):
+        raise ProviderError(f"{name!r} is no name of a {kind}: write NAME or NAME(TYPE, …)")
+    return sql.Identifier(schema, name[:bracket]) + sql.SQL(name[bracket:])  # type: ignore[arg-type]  # checked above
+
+
+async def _lock(session: Session, inputs: Properties) -> None:
+    await lock(session, "pg_roles", "rolname", inputs["role"])
+    if inputs["objectType"] == "database":
+        await lock(session, "pg_database", "datname", inputs["database"])
+
+
+async def _owners(session: Session, inputs: Properties) -> list[str]:
+    """Who has to grant: the owners of the schema and of the tables in it."""
+    if inputs["objectType"] in _WITHOUT_SCHEMA:
+        return []
+    found = await rows(
+        session,
+        "SELECT pg_get_userbyid(CASE WHEN nspowner::regrole::text = 'pg_database_owner' THEN "
+        "(SELECT datdba FROM pg_database WHERE datname = current_database()) ELSE nspowner END)::text "
+        "FROM pg_namespace WHERE nspname = %s UNION SELECT tableowner FROM pg_tables WHERE schemaname = %s ORDER BY 1",
+        [inputs["schema"], inputs["schema"]],
+    )
+    return [row[0] for row in found]
+
+
+async def _exists(session: Session, inputs: Properties) -> bool:
+    """Whether the role and the schema exist; in their absence the grant is gone."""
+    row = await one(
+        session,
+        "SELECT (%s = 'public' OR EXISTS (SELECT FROM pg_roles WHERE rolname = %s)) "
+        "AND (%s OR EXISTS (SELECT FROM pg_namespace WHERE nspname = %s))",
+        [inputs["role"], inputs["role"], inputs["objectType"] in _WITHOUT_SCHEMA, inputs.get("schema", "")],
+    )
+    return bool(row and row[0])
+
+
+async def _granted(session: Session, inputs: Properties) -> list[str]:
+    """The privileges of the role: the wanted ones if it has them on every object, else those of one where it differs."""
+    kind, wanted = inputs["objectType"], inputs["privileges"]
+    names = {name.split("(")[0] for name in inputs.get("objects") or []}
+    for name, granted in await _acl(session, inputs):
+        if (kind in {"database", "schema"} or not names or name in names) and agreed(
+            kind, wanted, set(granted)
+        ) != wanted:
+            return agreed(kind, wanted, set(granted))
+    return list(wanted)
+
+
+async def _acl(session: Session, inputs: Properties) -> list[Row]:
+    """Every object that the grant may be about, with the role's privileges on it.
+
+    `regrole` 0 stands for everyone, who has no row in pg_roles.
+    """
+    kind, role = inputs["objectType"], inputs["role"]
+    grantee_oid = "COALESCE((SELECT oid FROM pg_roles WHERE rolname = %s AND rolname <> 'public'), 0)"
+    privileges = "array(SELECT privilege_type FROM aclexplode({acl}) WHERE grantee = " + grantee_oid + ")"
+    routine = ("proname", "proacl", "pg_proc AS o JOIN pg_namespace AS n ON n.oid = pronamespace", "nspname = %s")
+    relation = "pg_class AS o JOIN pg_namespace AS n ON n.oid = relnamespace"
+    sources: dict[str, tuple[str, str, str, str]] = {
+        "database": ("datname", "datacl", "pg_database", "datname = %s"),
+        "schema": ("nspname", "nspacl", "pg_namespace", "nspname = %s"),
+        "foreign_data_wrapper": ("fdwname", "fdwacl", "pg_foreign_data_wrapper", "fdwname = %s"),
+        "foreign_server": ("srvname", "srvacl", "pg_foreign_server", "srvname = %s"),
+        "function": routine,
+        "procedure": routine,
+        "routine": routine,
+        "table": ("relname", "relacl", relation, "nspname = %s AND relkind IN ('r', 'p')"),
+        "sequence": ("relname", "relacl", relation, "nspname = %s AND relkind = 'S'"),
+        "column": (
+            "relname",
+            "attacl",
+            relation + " JOIN pg_attribute AS a ON a.attrelid = o.oid",
+            "nspname = %s AND relname = %s AND attname = ANY(%s)",
+        ),
+    }
+    name, acl, source, where = sources[kind]
+    parameters = {
+        "database": [inputs["database"]],
+        "column": [inputs.get("schema"), *(inputs.get("objects") or []), list(inputs.get("columns") or [])],
+    }.get(kind, inputs["objects"] if kind in _FOREIGN else [inputs.get("schema")])
+    text = f"SELECT {name}::text, {privileges.format(acl=acl)} FROM {source} WHERE {where} ORDER BY 1"  # noqa: S608 - from the table above
+    return await rows(session, text, [role, *parameters])  # type: ignore[arg-type]  # made of literals only
