@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import secrets
 from abc import abstractmethod
-from typing import Any, ClassVar, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from offline.provider.resource import Call, Property, Resource, State
-from offline.provider.values import Properties
+
+if TYPE_CHECKING:
+    from offline.provider.values import Properties
 
 TEXT: Final = Property()
 TEXTS: Final = Property("array", items=TEXT)

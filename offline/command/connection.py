@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
-from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 from offline.provider.resource import Call, Property, ProviderError
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
     import asyncssh
 
 _ENDPOINT: Final = {
@@ -60,7 +61,7 @@ async def connect(connection: dict[str, Any], call: Call) -> AsyncIterator[async
 async def _dial(
     endpoint: dict[str, Any], tunnel: asyncssh.SSHClientConnection | None, call: Call, what: str
 ) -> asyncssh.SSHClientConnection:
-    import asyncssh  # noqa: PLC0415 - 0.3 s that most previews don't need
+    import asyncssh  # noqa: PLC0415
 
     address = f"{what}{endpoint['user']}@{endpoint['host']}:{int(endpoint['port'])}"
     options = _options(endpoint, address)
@@ -110,7 +111,7 @@ def _options(endpoint: dict[str, Any], address: str) -> dict[str, Any]:
     return options
 
 
-def _reason(error: Exception, endpoint: dict[str, Any]) -> str:
+def _reason(error: Exception, endpoint: dict[str, Any]) -> str:  # noqa: PLR0911
     import asyncssh  # noqa: PLC0415
 
     match error:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -13,6 +12,8 @@ from offline.provider.resource import Call, Failure, Property, ProviderError, Re
 from offline.provider.values import UNKNOWN, Properties, is_archive, is_asset, same
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     import asyncssh
 
 
@@ -31,7 +32,7 @@ class CopyToRemote(Resource):
         """Only sources on this machine are copied."""
         source = inputs["source"]
         if source is not UNKNOWN and "uri" in source:
-            return [Failure("source", "source is a remote asset, which is not available offline: use a file")]
+            return [Failure("source", "a remote asset or archive is not available offline: use a file")]
         return []
 
     async def create(self, inputs: Properties, call: Call) -> tuple[str, Properties]:
@@ -80,7 +81,7 @@ class CopyFile(CopyToRemote):
 async def _copy(connection: dict[str, Any], source: dict[str, Any], target: str, call: Call) -> None:
     """Copies one source as it is; archive files are not unpacked.
 
-    A directory goes into an existing or new directory `target`: as a whole, or only its content if its path ends in `/`.
+    A file or a text goes to `target`, a file into it if that is a directory. Missing parents are made.
     A file or a text goes to `target`, or for a file into it if that is a directory. Missing parents are made.
     """
     import asyncssh  # noqa: PLC0415
@@ -97,9 +98,9 @@ async def _copy(connection: dict[str, Any], source: dict[str, Any], target: str,
 
 async def _put(sftp: asyncssh.SFTPClient, source: dict[str, Any], target: str) -> None:
     into = await sftp.isdir(target)
-    if "path" in source and not Path(source["path"]).is_dir():
-        file = Path(source["path"])
-        await _write(sftp, posixpath.join(target, file.name) if into else target, file.read_bytes())
+    if "path" in source and not _is_folder(source):
+        name = posixpath.basename(source["path"])
+        await _write(sftp, posixpath.join(target, name) if into else target, _content(source))
     elif "text" in source:
         if into:
             raise ProviderError(f"{target} is a directory; a text needs the path of a file as its remotePath")
@@ -117,6 +118,14 @@ async def _put(sftp: asyncssh.SFTPClient, source: dict[str, Any], target: str) -
                 await _write(sftp, posixpath.join(target, name), content)
 
 
+def _is_folder(source: dict[str, Any]) -> bool:
+    return "path" in source and Path(source["path"]).is_dir()
+
+
+def _content(source: dict[str, Any]) -> bytes:
+    return Path(source["path"]).read_bytes()
+
+
 def _entries(source: dict[str, Any], name: str) -> Iterator[tuple[str, bytes | None]]:
     """Every file of a source with its path below the target; directories have no content."""
     if "assets" in source:
@@ -124,13 +133,13 @@ def _entries(source: dict[str, Any], name: str) -> Iterator[tuple[str, bytes | N
             yield from _entries(inner, posixpath.join(name, entry))
     elif "text" in source:
         yield name, source["text"].encode()
-    elif "path" in source and Path(source["path"]).is_dir():
+    elif _is_folder(source):
         folder = Path(source["path"])
         for path in sorted(folder.rglob("*")):
             below = posixpath.join(name, path.relative_to(folder).as_posix())
             yield below, None if path.is_dir() else path.read_bytes()
     elif "path" in source and is_asset(source):
-        yield name, Path(source["path"]).read_bytes()
+        yield name, _content(source)
     else:
         kind = "archive file" if is_archive(source) else "remote source"
         raise ProviderError(f"{name} is an {kind} inside an archive, which can't be copied offline: use its directory")

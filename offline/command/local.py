@@ -135,17 +135,17 @@ def _assets(folder: Path, globs: list[str]) -> dict[str, Any]:
 
 def glob_pattern(glob: str) -> str:
     """The regular expression of a path glob: `*` and `?` stop at `/`, `**` does not; `[a-z]`, `[!a]` and `{a,b}`."""
-    tokens = re.findall(r"\*\*|\[!?[^]]+\]|\\.|.", glob, re.DOTALL)
+    parts = re.findall(r"\*\*|\[!?[^]]+\]|\\.|.", glob, re.DOTALL)
     special = {"**": ".*", "*": "[^/]*", "?": "[^/]", "{": "(?:", "}": ")"}
     depth, pattern = 0, ""
-    for token in tokens:
-        depth += (token == "{") - (token == "}")
-        if token in special:
-            pattern += special[token]
-        elif token == "," and depth:
+    for part in parts:
+        depth += (part == "{") - (part == "}")
+        if part in special:
+            pattern += special[part]
+        elif part == "," and depth:
             pattern += "|"
-        elif token.startswith("[") and len(token) > 1:
-            pattern += token.replace("[!", "[^", 1)
+        elif part.startswith("[") and len(part) > 1:
+            pattern += part.replace("[!", "[^", 1)
         else:
-            pattern += re.escape(token.removeprefix("\\"))
+            pattern += re.escape(part.removeprefix("\\"))
     return pattern

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, ClassVar
 from offline.command.command import LIFE, OUTPUT, PROCESS, Capture, Command, previous_output
 from offline.command.connection import CONNECTION, connect
 from offline.provider.resource import Call, Property, ProviderError
-from offline.provider.values import Properties
 
 if TYPE_CHECKING:
     import asyncssh
+
+    from offline.provider.values import Properties
 
 
 class RemoteCommand(Command):

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Final
+from typing import TYPE_CHECKING, ClassVar, Final
 
 from psycopg import sql
 
 from offline.postgresql.server import ServerResource, Session, membership, one, refreshed
 from offline.provider.resource import Call, Property, State
-from offline.provider.values import Properties
+
+if TYPE_CHECKING:
+    from offline.provider.values import Properties
 
 _TEMPLATE: Final = Property(computed=True, replaces=True)
 
@@ -154,8 +156,7 @@ async def _read(session: Session, name: str, known: Properties) -> Properties | 
     )
     if row is None:
         return None
-    columns = (
-        "owner", "encoding", "lcCollate", "lcCtype", "tablespaceName", "connectionLimit", "allowConnections", "isTemplate"
-    )  # fmt: skip
+    columns = ["owner", "encoding", "lcCollate", "lcCtype", "tablespaceName"]
+    columns += ["connectionLimit", "allowConnections", "isTemplate"]
     # No catalog remembers the template.
     return {"name": name, "template": known.get("template", "template0"), **dict(zip(columns, row, strict=True))}

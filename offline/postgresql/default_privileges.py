@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Final
+from typing import TYPE_CHECKING, ClassVar, Final
 
 from psycopg import sql
 
 from offline.postgresql.privileges import COMMON, FIXED, agreed, grantee, keywords, mistakes
 from offline.postgresql.server import ServerResource, Session, lock, membership, one, refreshed
 from offline.provider.resource import Call, Failure, Property, ProviderError, State
-from offline.provider.values import Properties
+
+if TYPE_CHECKING:
+    from offline.provider.values import Properties
 
 _LETTERS: Final = {"table": "r", "sequence": "S", "function": "f", "routine": "f", "type": "T", "schema": "n"}
 """pg_default_acl.defaclobjtype."""

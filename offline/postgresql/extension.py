@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from psycopg import sql
 
 from offline.postgresql.server import ServerResource, Session, one, refreshed
 from offline.provider.resource import Call, Property, ProviderError, State
-from offline.provider.values import Properties
+
+if TYPE_CHECKING:
+    from offline.provider.values import Properties
 
 
 class Extension(ServerResource):
@@ -102,7 +104,8 @@ def update_statements(olds: Properties, news: Properties) -> list[sql.Composed]:
 async def _read(session: Session, database: str, name: str) -> Properties | None:
     row = await one(
         session,
-        "SELECT nspname, extversion FROM pg_extension JOIN pg_namespace AS n ON n.oid = extnamespace WHERE extname = %s",
+        "SELECT nspname, extversion FROM pg_extension JOIN pg_namespace AS n ON n.oid = extnamespace "
+        "WHERE extname = %s",
         [name],
     )
     return {"name": name, "database": database, "schema": row[0], "version": row[1]} if row else None

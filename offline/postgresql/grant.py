@@ -170,7 +170,7 @@ def _object(schema: str, kind: str, name: str) -> sql.Composed:
         return sql.Composed([sql.Identifier(schema, name)])
     if not _SIGNATURE.fullmatch(name[bracket:]):
         raise ProviderError(f"{name!r} is no name of a {kind}: write NAME or NAME(TYPE, …)")
-    return sql.Identifier(schema, name[:bracket]) + sql.SQL(name[bracket:])  # type: ignore[arg-type]  # checked above
+    return sql.Identifier(schema, name[:bracket]) + sql.SQL(name[bracket:])
 
 
 async def _lock(session: Session, inputs: Properties) -> None:
@@ -205,7 +205,7 @@ async def _exists(session: Session, inputs: Properties) -> bool:
 
 
 async def _granted(session: Session, inputs: Properties) -> list[str]:
-    """The privileges of the role: the wanted ones if it has them on every object, else those of one where it differs."""
+    """The privileges of the role: the wanted ones if it has them on every object, else what it has on one."""
     kind, wanted = inputs["objectType"], inputs["privileges"]
     names = {name.split("(")[0] for name in inputs.get("objects") or []}
     for name, granted in await _acl(session, inputs):
@@ -223,7 +223,7 @@ async def _acl(session: Session, inputs: Properties) -> list[Row]:
     """
     kind, role = inputs["objectType"], inputs["role"]
     grantee_oid = "COALESCE((SELECT oid FROM pg_roles WHERE rolname = %s AND rolname <> 'public'), 0)"
-    privileges = "array(SELECT privilege_type FROM aclexplode({acl}) WHERE grantee = " + grantee_oid + ")"
+    privileges = "array(SELECT privilege_type FROM aclexplode({acl}) WHERE grantee = " + grantee_oid + ")"  # noqa: S608
     routine = ("proname", "proacl", "pg_proc AS o JOIN pg_namespace AS n ON n.oid = pronamespace", "nspname = %s")
     relation = "pg_class AS o JOIN pg_namespace AS n ON n.oid = relnamespace"
     sources: dict[str, tuple[str, str, str, str]] = {
@@ -248,5 +248,5 @@ async def _acl(session: Session, inputs: Properties) -> list[Row]:
         "database": [inputs["database"]],
         "column": [inputs.get("schema"), *(inputs.get("objects") or []), list(inputs.get("columns") or [])],
     }.get(kind, inputs["objects"] if kind in _FOREIGN else [inputs.get("schema")])
-    text = f"SELECT {name}::text, {privileges.format(acl=acl)} FROM {source} WHERE {where} ORDER BY 1"  # noqa: S608 - from the table above
-    return await rows(session, text, [role, *parameters])  # type: ignore[arg-type]  # made of literals only
+    text = f"SELECT {name}::text, {privileges.format(acl=acl)} FROM {source} WHERE {where} ORDER BY 1"  # noqa: S608
+    return await rows(session, text, [role, *parameters])

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
-from typing import Any, ClassVar, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from psycopg import sql
 
 from offline.postgresql.server import ServerResource, Session, identifiers, lock, membership, one, refreshed
 from offline.provider.resource import Call, Failure, Property, State
-from offline.provider.values import Properties
+
+if TYPE_CHECKING:
+    from offline.provider.values import Properties
 
 _FLAGS: Final = {
     "superuser": "SUPERUSER",

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any, ClassVar, Final, LiteralString, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Final, LiteralString, TypeAlias, TypeVar
 
 import psycopg
 from psycopg import sql
 
 from offline.provider.resource import ProviderError, Resource
-from offline.provider.values import Properties
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+
+    from offline.provider.values import Properties
 
 _T = TypeVar("_T")
 Session: TypeAlias = psycopg.AsyncConnection[tuple[Any, ...]]
@@ -31,7 +34,7 @@ class Settings:
         connect_timeout: seconds for each host; 0 for no limit.
         max_connections: how many sessions at once; 0 for no limit.
         owner: the database role behind `username`, where user name maps make them differ.
-        superuser: whether the connecting role is one; else it joins the owners of objects for as long as it changes them.
+        superuser: what the program says about the connecting role; the server is asked, so that it makes no difference.
     """
 
     host: str
@@ -117,7 +120,7 @@ class Server:
                 session = await psycopg.AsyncConnection.connect(**settings.conninfo(database), autocommit=autocommit)
             except psycopg.OperationalError as error:
                 where = f"{settings.username}@{settings.host or 'local socket'}:{settings.port}/{database}"
-                raise ConnectionFailed(f"no connection to PostgreSQL {where}: {error}", str(error)) from error
+                raise SessionError(f"no connection to PostgreSQL {where}: {error}", str(error)) from error
             async with session:
                 yield session
 
@@ -141,7 +144,7 @@ class Server:
         try:
             async with self.session(database) as session:
                 return await work(session)
-        except ConnectionFailed as error:
+        except SessionError as error:
             if error.database_missing:
                 return None
             raise
@@ -168,7 +171,7 @@ class ServerResource(Resource):
         return self.deletes_before_replace or bool(name and olds.get(name) == news.get(name))
 
 
-class ConnectionFailed(ProviderError):
+class SessionError(ProviderError):
     """No session: the server is away, or has no such database."""
 
     def __init__(self, message: str, reason: str) -> None:
@@ -206,7 +209,7 @@ async def membership(session: Session, roles: list[str]) -> AsyncIterator[None]:
 
 
 async def lock(session: Session, catalog: LiteralString, column: LiteralString, name: str) -> None:
-    """Keeps other clients, the official provider's too, from changing this role's or database's privileges meanwhile."""
+    """Keeps other clients, the official provider's too, from changing this role's or database's privileges."""
     await session.execute("SET LOCAL statement_timeout = 0")
     await session.execute(
         sql.SQL("SELECT pg_advisory_xact_lock(oid::bigint) FROM {} WHERE {} = %s").format(
@@ -247,6 +250,6 @@ def refreshed(resource: Resource, inputs: Properties, now: Properties) -> Proper
             if (key in spec and value not in (spec[key].default, None, [], "", 0)) or key == "name"
         }
     return {
-        key: value if spec[key].unordered and set(now.get(key, value)) == set(value) else now.get(key, value)
+        key: value if spec[key].unordered and set(now.get(key) or []) == set(value) else now.get(key, value)
         for key, value in inputs.items()
     }

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from offline.provider.resource import Property
 from offline.provider.values import Properties, Secret, Value, reveal
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from offline.provider.resource import Property
 
 _SHOWN: Final = "[secret]"
 _SHORTEST_LINE: Final = 8

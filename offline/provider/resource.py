@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, ClassVar, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from offline.provider.values import UNKNOWN, Properties, Secret, Value, has_unknown, is_archive, is_asset, reveal, same
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
 
 _TYPES: Final[dict[str, tuple[type, ...]]] = {
     "string": (str,),
@@ -200,7 +202,7 @@ def _check(spec: Mapping[str, Property], news: Properties, owner: str, prefix: s
     return inputs, failures
 
 
-def _check_value(prop: Property, value: Value, owner: str, path: str) -> tuple[Any, list[Failure]]:
+def _check_value(prop: Property, value: Value, owner: str, path: str) -> tuple[Any, list[Failure]]:  # noqa: PLR0911
     """The value with nested defaults and marks filled in, and what is wrong with it."""
     if isinstance(value, Secret):
         inner, failures = _check_value(prop, value.value, owner, path)
@@ -215,7 +217,8 @@ def _check_value(prop: Property, value: Value, owner: str, path: str) -> tuple[A
     if prop.choices and value not in prop.choices:
         return value, [Failure(path, f"{path} is {value!r}; it has to be one of {', '.join(prop.choices)}")]
     if prop.fields:
-        return _check(prop.fields, value, owner, path + ".")
+        fields: Properties = value  # of type object, seen above
+        return _check(prop.fields, fields, owner, path + ".")
     if prop.items is not None:
         return _check_items(prop.items, value, owner, path)
     return value, []

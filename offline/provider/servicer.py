@@ -107,9 +107,7 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
         del request, context
         return provider_pb2.ProviderHandshakeResponse(accept_secrets=True)
 
-    async def GetPluginInfo(  # noqa: N802
-        self, request: empty_pb2.Empty, context: grpc.aio.ServicerContext
-    ) -> plugin_pb2.PluginInfo:
+    async def GetPluginInfo(self, request: empty_pb2.Empty, context: grpc.aio.ServicerContext) -> plugin_pb2.PluginInfo:  # noqa: N802
         """The version of the official provider whose behaviour this is."""
         del request, context
         return plugin_pb2.PluginInfo(version=self._provider.version)
@@ -225,9 +223,7 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
         outputs = await self._run(context, request.timeout, call, resource.update(old, reveal(inputs), call[0]))
         return provider_pb2.UpdateResponse(properties=encode(_mark(resource, inputs, outputs)))
 
-    async def Delete(  # noqa: N802
-        self, request: provider_pb2.DeleteRequest, context: grpc.aio.ServicerContext
-    ) -> empty_pb2.Empty:
+    async def Delete(self, request: provider_pb2.DeleteRequest, context: grpc.aio.ServicerContext) -> empty_pb2.Empty:  # noqa: N802
         """Removes a resource."""
         resource = await self._resource(request.urn, context)
         inputs, outputs = decode(request.old_inputs), decode(request.properties)
@@ -255,9 +251,7 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
         }
         return provider_pb2.InvokeResponse(**{"return": encode(marked)})
 
-    async def Cancel(  # noqa: N802
-        self, request: empty_pb2.Empty, context: grpc.aio.ServicerContext
-    ) -> empty_pb2.Empty:
+    async def Cancel(self, request: empty_pb2.Empty, context: grpc.aio.ServicerContext) -> empty_pb2.Empty:  # noqa: N802
         """Ends what is running, for Ctrl-C."""
         del request, context
         self.interrupt()
@@ -289,7 +283,7 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
     async def _run(
         self,
         context: grpc.aio.ServicerContext,
-        timeout: float,  # noqa: ASYNC109 - the engine's own limit (customTimeouts), in seconds; 0 for none
+        timeout: float,  # noqa: ASYNC109
         call: tuple[Call, Redactor],
         work: Awaitable[_T],
     ) -> _T:

@@ -16,7 +16,7 @@ from google.protobuf import struct_pb2
 
 # The markers of the wire format: pulumi/pulumi, sdk/go/common/resource/sig and sdk/go/common/resource/plugin/rpc.go.
 SIGNATURE: Final = "4dabf18193072939515e22adb298388d"
-SECRET_SIGNATURE: Final = "1b47061264138c4ac30d75fd1eb44270"  # noqa: S105 - a public constant of the protocol
+SECRET_SIGNATURE: Final = "1b47061264138c4ac30d75fd1eb44270"  # noqa: S105
 ASSET_SIGNATURE: Final = "c44067f5952c0a294b673a41bacd8c17"
 ARCHIVE_SIGNATURE: Final = "0def7320c3a5731c473e5ecbe6d01bc7"
 OUTPUT_SIGNATURE: Final = "d0e6a833031e9bbcd3f4e8bde6ca49a4"
@@ -151,7 +151,7 @@ def _decode_object(fields: Properties) -> Value:
     return fields
 
 
-def _encode(value: Value) -> struct_pb2.Value:
+def _encode(value: Value) -> struct_pb2.Value:  # noqa: PLR0911
     match value:
         case None:
             return struct_pb2.Value(null_value=struct_pb2.NULL_VALUE)
