@@ -1,0 +1,1 @@
+"""The embedded lab: the whole site on one Linux machine, in containers."""
