@@ -1,0 +1,206 @@
+"""What stands in a server room besides virtual machines, each as a container: vCenter, ESXi hosts, arrays, a client."""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from ipaddress import IPv4Address
+
+from blueprint.settings import Array, Settings
+from lab.errors import LabError
+from lab.images.build import Images
+from lab.label import Kind
+from lab.machine import FILES, Machine, Port
+
+LAB_API_PORT = 8080
+HTTPS_PORT = 443
+ISCSI_PORT = 3260
+SSH_PORT = 22
+
+_CLIENT_OFFSET = 200
+"""The client is the 200th address of the guests' network where that is free."""
+
+
+@dataclass(frozen=True)
+class LabSecrets:
+    """The secrets of the lab's equipment, out of the stack's encrypted configuration.
+
+    `chap` has per array the secret by which hosts prove themselves, and the one by which the array does.
+    """
+
+    vcenter_password: str = field(repr=False)
+    esxi_password: str = field(repr=False)
+    chap: Mapping[str, tuple[str, str]] = field(repr=False)
+    ssh_public_key: str
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything that the lab's equipment is made from."""
+
+    settings: Settings
+    secrets: LabSecrets
+    images: Images
+    lab: str
+    port: int
+    ha_speed: float
+    docker_socket: str
+    vcenter_certificate: bytes
+    vcenter_key: bytes = field(repr=False)
+    host_keys: Mapping[str, bytes] = field(repr=False)
+
+
+def names(settings: Settings) -> dict[str, Kind]:
+    """Which machines the lab has, by name."""
+    return {
+        "vcenter": Kind.VCENTER,
+        **dict.fromkeys(settings.storage, Kind.SAN),
+        **dict.fromkeys(settings.hosts, Kind.ESXI),
+        "client": Kind.CLIENT,
+    }
+
+
+def machines(plan: Plan) -> Iterator[Machine]:
+    """Lay out all machines."""
+    yield _vcenter(plan)
+    for name in plan.settings.storage:
+        yield _array(plan, name, plan.settings.storage[name])
+    for name in plan.settings.hosts:
+        yield _host(plan, name)
+    yield _client(plan)
+
+
+def vcenter_address(settings: Settings) -> IPv4Address:
+    """The lab's vCenter has to have an address of its own.
+
+    Raises:
+        LabError: The stack file gives it a name, or an address of another network.
+    """
+    server, management = settings.vcenter.server, settings.networks.management.cidr
+    try:
+        address = IPv4Address(server)
+    except ValueError:
+        why, address = "is not an IPv4 address", None
+    else:
+        why = f"is outside perenne:networks.management.cidr, {management}"
+    if address is None or address not in management:
+        raise LabError(
+            f"the lab can't have a vCenter at {server}",
+            f"perenne:vcenter.server = {server} {why}",
+            f"Give it a free address in {management}; names are for a real vCenter.",
+        )
+    return address
+
+
+def client_address(settings: Settings) -> IPv4Address:
+    """Choose an address for the client in the guests' network that nobody else has."""
+    network = settings.networks.guests
+    taken = {server.address for server in settings.servers.values()}
+    taken |= {settings.site.address, settings.database.address, network.gateway}
+    last = min(_CLIENT_OFFSET, network.cidr.num_addresses - 2)
+    free = (network.cidr.network_address + offset for offset in range(last, 0, -1))
+    address = next((address for address in free if address not in taken), None)
+    if address is None:
+        raise LabError(
+            "the lab has no room for its client",
+            f"every address of perenne:networks.guests.cidr, {network.cidr}, is taken",
+            "Give the guests a larger network.",
+        )
+    return address
+
+
+def _vcenter(plan: Plan) -> Machine:
+    settings, address = plan.settings, vcenter_address(plan.settings)
+    if plan.images.vcenter is None:
+        raise LabError("the lab has no vCenter", "its image was not built", "Build the images with vCenter's binary.")
+    hosts = settings.hosts.values()
+    command = (
+        f"-listen={address}:{HTTPS_PORT}",
+        f"-lab-listen={address}:{LAB_API_PORT}",
+        f"-lab={plan.lab}",
+        f"-user={settings.vcenter.user}",
+        f"-password-file={FILES}/password",
+        f"-esxi-password-file={FILES}/esxi-password",
+        f"-cert={FILES}/vcenter.crt",
+        f"-key={FILES}/vcenter.key",
+        f"-image={settings.template.name}={plan.images.guest}",
+        f"-ha-speed={plan.ha_speed:g}",
+        # The simulator knows one size of host; no host may seem larger than it is.
+        f"-host-cpus={min(host.cpus for host in hosts)}",
+        f"-host-memory={min(host.memory_gib for host in hosts) * 2**30}",
+    )
+    return Machine(
+        name="vcenter",
+        kind=Kind.VCENTER,
+        image=plan.images.vcenter,
+        addresses=(address,),
+        command=command,
+        files={
+            "password": plan.secrets.vcenter_password.encode(),
+            "esxi-password": plan.secrets.esxi_password.encode(),
+            "vcenter.crt": plan.vcenter_certificate,
+            "vcenter.key": plan.vcenter_key,
+        },
+        mounts={"/var/run/docker.sock": plan.docker_socket},
+        answers_on=((address, HTTPS_PORT), (address, LAB_API_PORT)),
+    )
+
+
+def _host(plan: Plan, name: str) -> Machine:
+    address = plan.settings.hosts[name].address
+    return Machine(
+        name=name,
+        kind=Kind.ESXI,
+        image=plan.images.esxi,
+        addresses=(address,),
+        environment={
+            "LAB_API": f"http://{vcenter_address(plan.settings)}:{LAB_API_PORT}",
+            "LAB_HOST": name,
+        },
+        files={
+            "ssh_host_ed25519_key": plan.host_keys[name],
+            "authorized_keys": f"{plan.secrets.ssh_public_key.strip()}\n".encode(),
+        },
+        answers_on=((address, SSH_PORT),),
+    )
+
+
+def _array(plan: Plan, name: str, array: Array) -> Machine:
+    secret, mutual_secret = plan.secrets.chap[name]
+    configuration = {
+        "iqn": array.iqn,
+        "portals": [f"{address}:{ISCSI_PORT}" for address in array.portals.values()],
+        "chap": {
+            "user": array.chap.user,
+            "secret": secret,
+            "mutual_user": array.chap.mutual_user,
+            "mutual_secret": mutual_secret,
+        },
+        "luns": [
+            {"name": lun_name, "naa": lun.naa, "size_bytes": lun.size_gib * 2**30}
+            for lun_name, lun in array.luns.items()
+        ],
+    }
+    return Machine(
+        name=name,
+        kind=Kind.SAN,
+        image=plan.images.san,
+        addresses=tuple(array.portals.values()),
+        files={"array.json": json.dumps(configuration, indent=2).encode()},
+        answers_on=tuple((address, ISCSI_PORT) for address in array.portals.values()),
+    )
+
+
+def _client(plan: Plan) -> Machine:
+    site = plan.settings.site.address
+    return Machine(
+        name="client",
+        kind=Kind.CLIENT,
+        image=plan.images.client,
+        addresses=(client_address(plan.settings),),
+        command=(
+            "socat",
+            f"TCP-LISTEN:{HTTPS_PORT},fork,reuseaddr",
+            f"TCP:{site}:{HTTPS_PORT},connect-timeout=5",
+        ),
+        port=Port(HTTPS_PORT, plan.port),
+    )
