@@ -81,8 +81,8 @@ class CopyFile(CopyToRemote):
 async def _copy(connection: dict[str, Any], source: dict[str, Any], target: str, call: Call) -> None:
     """Copies one source as it is; archive files are not unpacked.
 
-    A file or a text goes to `target`, a file into it if that is a directory. Missing parents are made.
-    A file or a text goes to `target`, or for a file into it if that is a directory. Missing parents are made.
+    A directory goes into the directory `target`: as a whole, or only its content if its path ends in `/`. A text goes
+    to the file `target`, a file to it or, if it is a directory, into it. Missing directories are made.
     """
     import asyncssh  # noqa: PLC0415
 

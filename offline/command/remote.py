@@ -95,8 +95,12 @@ async def _require_accepted(connection: asyncssh.SSHClientConnection, environmen
     """
     if not environment:
         return
+    import asyncssh  # noqa: PLC0415
+
     mark = secrets.token_hex(8)
-    shown = await connection.run("env", env=dict.fromkeys(environment, mark), encoding="utf-8", errors="replace")
+    shown = await connection.run(
+        "env", stdin=asyncssh.DEVNULL, env=dict.fromkeys(environment, mark), encoding="utf-8", errors="replace"
+    )
     arrived = set(str(shown.stdout).splitlines())
     refused = sorted(name for name in environment if f"{name}={mark}" not in arrived)
     if refused:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, ClassVar, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final, cast
 
 from offline.provider.values import UNKNOWN, Properties, Secret, Value, has_unknown, is_archive, is_asset, reveal, same
 
@@ -217,8 +217,7 @@ def _check_value(prop: Property, value: Value, owner: str, path: str) -> tuple[A
     if prop.choices and value not in prop.choices:
         return value, [Failure(path, f"{path} is {value!r}; it has to be one of {', '.join(prop.choices)}")]
     if prop.fields:
-        fields: Properties = value  # of type object, seen above
-        return _check(prop.fields, fields, owner, path + ".")
+        return _check(prop.fields, cast("Properties", value), owner, path + ".")
     if prop.items is not None:
         return _check_items(prop.items, value, owner, path)
     return value, []
