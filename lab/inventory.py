@@ -1,6 +1,7 @@
 """What Docker has of a lab, found by label alone."""
 
 import hashlib
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
@@ -52,9 +53,9 @@ class Inventory:
         containers = client.api.containers(all=True, filters=chosen)
         return cls(
             lab,
-            tuple(Member(found["Id"], found["Labels"], found["State"]) for found in containers),
-            tuple(Member(found["Id"], found["Labels"]) for found in client.api.networks(filters=chosen)),
-            tuple(found["Name"] for found in client.api.volumes(filters=chosen)["Volumes"] or []),
+            _by_id(Member(found["Id"], found["Labels"], found["State"]) for found in containers),
+            _by_id(Member(found["Id"], found["Labels"]) for found in client.api.networks(filters=chosen)),
+            tuple(sorted(found["Name"] for found in client.api.volumes(filters=chosen)["Volumes"] or [])),
         )
 
     def __bool__(self) -> bool:
@@ -80,6 +81,11 @@ class Inventory:
                     f"it belongs to the working copy {owner}",
                     f"Take it down there first: cd {owner} && ./perenne down",
                 )
+
+
+def _by_id(members: Iterable[Member]) -> tuple[Member, ...]:
+    """Docker lists networks in no order."""
+    return tuple(sorted(members, key=lambda member: member.id))
 
 
 def check_names(client: DockerClient, lab: str, names: set[str]) -> None:

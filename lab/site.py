@@ -3,6 +3,7 @@
 import contextlib
 import http.client
 import json
+import os
 import shutil
 import socket
 import ssl
@@ -145,8 +146,15 @@ class Lab:
             if ova.is_relative_to(self.state_dir):
                 write_template(ova, template.name, template.guest_id)
             keys = {name: ensure_host_key(self._host_key(name)) for name in self.settings.hosts}
-        networks = ",".join(str(network.cidr) for network in networks_of(self.settings))
-        return Prepared(keys, bundle, {"SSL_CERT_FILE": str(bundle), "NO_PROXY": networks, "no_proxy": networks})
+        return Prepared(keys, bundle, {"SSL_CERT_FILE": str(bundle)} | self._past_proxies())
+
+    def _past_proxies(self) -> dict[str, str]:
+        """Keep requests to the lab off proxies, beside those that the user keeps off them."""
+        networks = [str(network.cidr) for network in networks_of(self.settings)]
+        variables = ("NO_PROXY", "no_proxy")
+        given = next((value for name in variables if (value := os.environ.get(name))), "")
+        own = [entry for entry in given.split(",") if entry and entry not in networks]
+        return dict.fromkeys(variables, ",".join(own + networks))
 
     def _host_key(self, host: str) -> Path:
         return self.state_dir / "host-keys" / host
@@ -410,7 +418,7 @@ def _forget(state_dir: Path) -> None:
 
 def _image_id(client: DockerClient, image: str) -> str:
     try:
-        return str(client.api.inspect_image(image)["Id"])
+        return str(client.images.get(image).id)
     except ImageNotFound as error:
         raise LabError("the lab can't start", f"Docker has no image {image}", "Build the images first.") from error
 
