@@ -7,7 +7,7 @@ from typing import ClassVar, Final
 
 from psycopg import sql
 
-from offline.postgresql.privileges import ALLOWED, COMMON, agreed, grantee, keywords, mistakes
+from offline.postgresql.privileges import ALLOWED, COMMON, agreed, grantee, keywords, missing, mistakes
 from offline.postgresql.server import (
     Row,
     ServerResource,
@@ -95,7 +95,14 @@ class Grant(ServerResource):
                 await session.execute(revoke_statement(olds))
                 if inputs["privileges"]:
                     await session.execute(grant_statement(inputs))
-            return {**inputs, "privileges": await _granted(session, inputs)}
+            for name, granted in await _acl(session, inputs):
+                if lacks := missing(inputs["objectType"], inputs["privileges"], set(granted)):
+                    # PostgreSQL only warns, and the grant would be done in name only.
+                    raise ProviderError(
+                        f"PostgreSQL grants {inputs['role']} no {', '.join(lacks)} on {inputs['objectType']} {name}: "
+                        "connect as its owner or as a superuser"
+                    )
+            return inputs
 
         return await self.server.change(work, inputs["database"])
 
@@ -180,8 +187,11 @@ async def _lock(session: Session, inputs: Properties) -> None:
 
 
 async def _owners(session: Session, inputs: Properties) -> list[str]:
-    """Who has to grant: the owners of the schema and of the tables in it."""
-    if inputs["objectType"] in _WITHOUT_SCHEMA:
+    """Who has to grant: the owner of the database, or the owners of the schema and of the tables in it."""
+    if inputs["objectType"] == "database":
+        query = "SELECT pg_get_userbyid(datdba)::text FROM pg_database WHERE datname = %s"
+        return [row[0] for row in await rows(session, query, [inputs["database"]])]
+    if inputs["objectType"] in _FOREIGN:
         return []
     found = await rows(
         session,
@@ -207,46 +217,50 @@ async def _exists(session: Session, inputs: Properties) -> bool:
 async def _granted(session: Session, inputs: Properties) -> list[str]:
     """The privileges of the role: the wanted ones if it has them on every object, else what it has on one."""
     kind, wanted = inputs["objectType"], inputs["privileges"]
-    names = {name.split("(")[0] for name in inputs.get("objects") or []}
-    for name, granted in await _acl(session, inputs):
-        if (kind in {"database", "schema"} or not names or name in names) and agreed(
-            kind, wanted, set(granted)
-        ) != wanted:
-            return agreed(kind, wanted, set(granted))
+    for _, granted in await _acl(session, inputs):
+        if (found := agreed(kind, wanted, set(granted))) != wanted:
+            return found
     return list(wanted)
 
 
-async def _acl(session: Session, inputs: Properties) -> list[Row]:
-    """Every object that the grant may be about, with the role's privileges on it.
+_ROUTINE: Final = "pg_proc AS o JOIN pg_namespace AS n ON n.oid = pronamespace"
+_RELATION: Final = "pg_class AS o JOIN pg_namespace AS n ON n.oid = relnamespace"
+_CATALOGS: Final = {
+    "database": ("datname", "datacl", "pg_database", "datname = %(database)s"),
+    "schema": ("nspname", "nspacl", "pg_namespace", "nspname = %(schema)s"),
+    "foreign_data_wrapper": ("fdwname", "fdwacl", "pg_foreign_data_wrapper", "fdwname = ANY(%(objects)s)"),
+    "foreign_server": ("srvname", "srvacl", "pg_foreign_server", "srvname = ANY(%(objects)s)"),
+    "function": ("proname", "proacl", _ROUTINE, "nspname = %(schema)s AND prokind <> 'p'"),
+    "procedure": ("proname", "proacl", _ROUTINE, "nspname = %(schema)s AND prokind = 'p'"),
+    "routine": ("proname", "proacl", _ROUTINE, "nspname = %(schema)s"),
+    "table": ("relname", "relacl", _RELATION, "nspname = %(schema)s AND relkind IN ('r', 'p', 'v', 'm', 'f')"),
+    "sequence": ("relname", "relacl", _RELATION, "nspname = %(schema)s AND relkind = 'S'"),
+    "column": (
+        "relname || '.' || attname",
+        "attacl",
+        _RELATION + " JOIN pg_attribute AS a ON a.attrelid = o.oid",
+        "nspname = %(schema)s AND relname = ANY(%(objects)s) AND attname = ANY(%(columns)s)",
+    ),
+}
+"""Per type of object: its name, its access list, where they are, and which ones a grant may be about."""
 
-    `regrole` 0 stands for everyone, who has no row in pg_roles.
-    """
-    kind, role = inputs["objectType"], inputs["role"]
-    grantee_oid = "COALESCE((SELECT oid FROM pg_roles WHERE rolname = %s AND rolname <> 'public'), 0)"
-    privileges = "array(SELECT privilege_type FROM aclexplode({acl}) WHERE grantee = " + grantee_oid + ")"  # noqa: S608
-    routine = ("proname", "proacl", "pg_proc AS o JOIN pg_namespace AS n ON n.oid = pronamespace", "nspname = %s")
-    relation = "pg_class AS o JOIN pg_namespace AS n ON n.oid = relnamespace"
-    sources: dict[str, tuple[str, str, str, str]] = {
-        "database": ("datname", "datacl", "pg_database", "datname = %s"),
-        "schema": ("nspname", "nspacl", "pg_namespace", "nspname = %s"),
-        "foreign_data_wrapper": ("fdwname", "fdwacl", "pg_foreign_data_wrapper", "fdwname = %s"),
-        "foreign_server": ("srvname", "srvacl", "pg_foreign_server", "srvname = %s"),
-        "function": routine,
-        "procedure": routine,
-        "routine": routine,
-        "table": ("relname", "relacl", relation, "nspname = %s AND relkind IN ('r', 'p')"),
-        "sequence": ("relname", "relacl", relation, "nspname = %s AND relkind = 'S'"),
-        "column": (
-            "relname",
-            "attacl",
-            relation + " JOIN pg_attribute AS a ON a.attrelid = o.oid",
-            "nspname = %s AND relname = %s AND attname = ANY(%s)",
-        ),
-    }
-    name, acl, source, where = sources[kind]
-    parameters = {
-        "database": [inputs["database"]],
-        "column": [inputs.get("schema"), *(inputs.get("objects") or []), list(inputs.get("columns") or [])],
-    }.get(kind, inputs["objects"] if kind in _FOREIGN else [inputs.get("schema")])
-    text = f"SELECT {name}::text, {privileges.format(acl=acl)} FROM {source} WHERE {where} ORDER BY 1"  # noqa: S608
-    return await rows(session, text, [role, *parameters])
+
+async def _acl(session: Session, inputs: Properties) -> list[Row]:
+    """Every object that the grant is about, with the role's privileges on it; everyone (public) has the OID 0."""
+    kind, objects = inputs["objectType"], inputs.get("objects") or []
+    name, acl, source, where = _CATALOGS[kind]
+    if objects and source is _ROUTINE:
+        where += (
+            " AND o.oid IN (SELECT CASE WHEN f LIKE '%%(%%' THEN to_regprocedure(f)::oid ELSE to_regproc(f)::oid END "
+            "FROM unnest(%(routines)s::text[]) AS f)"
+        )
+    elif objects and source is _RELATION:
+        where += " AND relname = ANY(%(objects)s)"
+    text = (
+        f"SELECT {name}::text, array(SELECT privilege_type FROM aclexplode({acl}) WHERE grantee = "  # noqa: S608
+        "COALESCE((SELECT oid FROM pg_roles WHERE rolname = %(role)s AND rolname <> 'public'), 0)) "
+        f"FROM {source} WHERE {where} ORDER BY 1"
+    )
+    routines = [_object(inputs["schema"], kind, item).as_string() for item in objects] if source is _ROUTINE else []
+    parameters = {"schema": None, "columns": [], **inputs, "objects": objects, "routines": routines}
+    return await (await session.execute(sql.SQL(text), parameters)).fetchall()

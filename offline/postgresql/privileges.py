@@ -60,6 +60,12 @@ def agreed(kind: str, wanted: list[str], granted: set[str]) -> list[str]:
     return sorted(granted)
 
 
+def missing(kind: str, wanted: list[str], granted: set[str]) -> list[str]:
+    """Which wanted privileges are not granted."""
+    expected = set(ALLOWED[kind]) - {"MAINTAIN"} if "ALL" in wanted else set(wanted)
+    return sorted(expected - granted)
+
+
 def grantee(role: str) -> sql.Composable:
     """The role, or everyone (`public`)."""
     return sql.SQL("PUBLIC") if role == "public" else sql.Identifier(role)

@@ -7,7 +7,7 @@ import pytest
 
 from offline.postgresql import database, default_privileges, extension, grant, role
 from offline.postgresql.grant import Grant
-from offline.postgresql.privileges import agreed
+from offline.postgresql.privileges import agreed, missing
 from offline.postgresql.role import Role
 from offline.postgresql.server import Server, SessionError, Settings, lost_race, refreshed
 from offline.provider.resource import changes, check
@@ -165,6 +165,11 @@ def test_the_order_of_a_set_is_no_change_and_a_computed_property_may_be_left_out
 )
 def test_drift_of_privileges(wanted: list[str], granted: set[str], result: list[str]) -> None:
     assert agreed("table", wanted, granted) == result
+
+
+def test_privileges_that_the_server_did_not_grant_are_found() -> None:
+    assert missing("sequence", ["ALL"], {"USAGE"}) == ["SELECT", "UPDATE"]
+    assert missing("sequence", ["USAGE"], {"USAGE", "SELECT"}) == []
 
 
 def test_an_import_takes_over_what_differs_from_the_defaults() -> None:
