@@ -40,7 +40,7 @@ ALIASES = {alias: item for item in RESOURCES.values() for alias in item.aliases}
 
 def _official_classes() -> dict[str, type[pulumi.CustomResource]]:
     # The modules of pulumi_command are loaded by the first access to one of their classes.
-    assert pulumi_command.local.Command .__name__ == pulumi_command.remote.Command.__name__
+    assert pulumi_command.local.Command.__name__ == pulumi_command.remote.Command.__name__
     modules = [pulumi_command.local, pulumi_command.remote, pulumi_postgresql]
     return {
         found.pulumi_type: found  # type: ignore[attr-defined]
