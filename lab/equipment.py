@@ -1,6 +1,7 @@
 """What stands in a server room besides virtual machines, each as a container: vCenter, ESXi hosts, arrays, a client."""
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address
@@ -15,6 +16,9 @@ LAB_API_PORT = 8080
 HTTPS_PORT = 443
 ISCSI_PORT = 3260
 SSH_PORT = 22
+
+_LAB_NAA = re.compile(r"naa\.3([0-9a-f]{7})[0-9a-f]{8}")
+"""Locally assigned: the number of the array, then that of the LUN (lab/images/san/serve-luns)."""
 
 _CLIENT_OFFSET = 200
 """The client is the 200th address of the guests' network where that is free."""
@@ -67,6 +71,32 @@ def machines(plan: Plan) -> Iterator[Machine]:
     for name in plan.settings.hosts:
         yield _host(plan, name)
     yield _client(plan)
+
+
+def check(settings: Settings) -> None:
+    """Check what a lab asks of a stack file beyond what every site does.
+
+    Raises:
+        LabError: vCenter has no address of the lab's, or a LUN has an identifier that tgt can't give it.
+    """
+    vcenter_address(settings)
+    for array_name, array in settings.storage.items():
+        numbers = set()
+        for name, lun in array.luns.items():
+            match = _LAB_NAA.fullmatch(lun.naa)
+            if not match:
+                raise LabError(
+                    f"the lab's array {array_name} can't serve {name}",
+                    f"perenne:storage.{array_name}.luns.{name}.naa = {lun.naa} is not an identifier that tgt gives out",
+                    "Write naa.3 and 15 hexadecimal digits.",
+                )
+            numbers.add(match[1])
+        if len(numbers) > 1:
+            raise LabError(
+                f"the lab's array {array_name} can't serve its LUNs",
+                f"the digits after naa.3 in perenne:storage.{array_name}.luns, {' and '.join(sorted(numbers))}, differ",
+                "They stand for the array: make the first seven the same for all of its LUNs.",
+            )
 
 
 def vcenter_address(settings: Settings) -> IPv4Address:
@@ -168,25 +198,18 @@ def _array(plan: Plan, name: str, array: Array) -> Machine:
     secret, mutual_secret = plan.secrets.chap[name]
     configuration = {
         "iqn": array.iqn,
-        "portals": [f"{address}:{ISCSI_PORT}" for address in array.portals.values()],
-        "chap": {
-            "user": array.chap.user,
-            "secret": secret,
-            "mutual_user": array.chap.mutual_user,
-            "mutual_secret": mutual_secret,
-        },
-        "luns": [
-            {"name": lun_name, "naa": lun.naa, "size_bytes": lun.size_gib * 2**30}
-            for lun_name, lun in array.luns.items()
-        ],
+        "luns": [{"name": lun_name, "naa": lun.naa, "size_gib": lun.size_gib} for lun_name, lun in array.luns.items()],
+        "chap": {"user": array.chap.user, "secret": secret},
+        "chap_mutual": {"user": array.chap.mutual_user, "secret": mutual_secret},
     }
     return Machine(
         name=name,
         kind=Kind.SAN,
         image=plan.images.san,
         addresses=tuple(array.portals.values()),
-        files={"array.json": json.dumps(configuration, indent=2).encode()},
+        files={"san.json": json.dumps(configuration, indent=2).encode()},
         answers_on=tuple((address, ISCSI_PORT) for address in array.portals.values()),
+        announces=f"{array.iqn} serves",  # tgt listens before it has its LUNs
     )
 
 

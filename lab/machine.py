@@ -6,6 +6,7 @@ import socket
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Any
@@ -57,6 +58,8 @@ class Machine:
     port: Port | None = None
     answers_on: Sequence[tuple[IPv4Address, int]] = ()
     """TCP ports that are open when the machine is ready."""
+    announces: str = ""
+    """What its log has when it is ready."""
 
     def fingerprint(self, image_id: str) -> str:
         """Checksum of all that makes the container what it is; `image_id` is what the image's name stands for."""
@@ -121,22 +124,26 @@ class Machine:
         return container
 
     def await_ready(self, container: Container) -> None:
-        """Wait until every port of `answers_on` is open.
+        """Wait until every port of `answers_on` is open, and the log has what the machine `announces`.
 
         Raises:
             LabError: The container ended, or took longer than READY_SECONDS.
         """
+        conditions = [
+            (f"{address} port {port} is closed", partial(_is_open, address, port)) for address, port in self.answers_on
+        ]
+        if self.announces:
+            conditions.append((f'"{self.announces}" is not in its log', partial(_has_said, container, self.announces)))
         deadline = time.monotonic() + READY_SECONDS
-        for address, port in self.answers_on:
-            while not _is_open(address, port):
+        for lacking, is_met in conditions:
+            while not is_met():
                 container.reload()
                 if container.status != "running":
                     raise LabError(
                         f"{self.name} did not start", f"its container is {container.status}", _last(container)
                     )
                 if time.monotonic() > deadline:
-                    why = f"{address} port {port} did not answer within {READY_SECONDS} s"
-                    raise LabError(f"{self.name} is not ready", why, _last(container))
+                    raise LabError(f"{self.name} is not ready", f"{lacking} after {READY_SECONDS} s", _last(container))
                 time.sleep(0.05)
 
 
@@ -146,6 +153,10 @@ def _is_open(address: IPv4Address, port: int) -> bool:
             return True
     except OSError:
         return False
+
+
+def _has_said(container: Container, text: str) -> bool:
+    return text.encode() in container.logs()
 
 
 def _last(container: Container) -> str:

@@ -134,6 +134,7 @@ class Lab:
         Raises:
             LabError: The stack file describes no site that a lab can be.
         """
+        equipment.check(self.settings)
         address = equipment.vcenter_address(self.settings)
         with locked(self.name):
             authority = certificates.ensure_authority(self.state_dir / "authority", f"Perenne lab {self.name}")
