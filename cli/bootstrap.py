@@ -73,9 +73,17 @@ def _make(environment: Path, checksum: str) -> None:
     LOG.write_text("")
     began = time.monotonic()
     # Links to the interpreter, so that Debian's security updates of Python reach the environment.
-    _run([sys.executable, "-m", "venv", "--symlinks", environment])
+    _run([sys.executable, "-m", "venv", "--symlinks", str(environment)])
     install = ["install", "--require-hashes", "--only-binary=:all:", "--no-input", "--progress-bar=off"]
-    pip = [environment / "bin" / "python", "-m", "pip", "--disable-pip-version-check", *install, "-r", REQUIREMENTS]
+    pip = [
+        str(environment / "bin" / "python"),
+        "-m",
+        "pip",
+        "--disable-pip-version-check",
+        *install,
+        "-r",
+        str(REQUIREMENTS),
+    ]
     with _counting(number) as count:
         _run(pip, count)
     (environment / COMPLETE).write_text(f"{checksum}\n")
@@ -113,7 +121,7 @@ def _link(environment: Path) -> None:
     new.replace(LINK)
 
 
-def _run(command: Sequence[str | Path], line_read: Callable[[str], None] = lambda _: None) -> None:
+def _run(command: Sequence[str], line_read: Callable[[str], None] = lambda _: None) -> None:
     """Run a command with its output in the log; `line_read` is told each line."""
     with (
         LOG.open("a") as log,
@@ -134,7 +142,7 @@ def _run(command: Sequence[str | Path], line_read: Callable[[str], None] = lambd
             line_read(line)
     if process.returncode:
         tail = "".join(lines[-_TAIL_LINES:])
-        tried = " ".join(map(str, command))
+        tried = " ".join(command)
         raise SetupError(f"Tried: {tried}\n{tail}To do: {_remedy(''.join(lines))}\nThe whole output is in {LOG}")
 
 
@@ -161,7 +169,7 @@ def _counting(number: int) -> Iterator[Callable[[str], None]]:
         nonlocal seen
         if line.startswith("Collecting "):
             seen += 1
-            text = f"{seen}/{number} {line.split()[1].split('==')[0]}"
+            text = f"{seen}/{number} {line.split()[1].partition('==')[0]}"
         elif line.startswith("Installing "):
             text = f"installing {number} packages"
         else:

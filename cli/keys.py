@@ -1,0 +1,155 @@
+"""Passwords, keys and certificates of a stack, made new."""
+
+import secrets
+import string
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+    load_pem_private_key,
+    load_ssh_private_key,
+)
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+from blueprint.secrets import Kind, Secret
+
+AUTHORITY_VALIDITY = timedelta(days=3650)
+CERTIFICATE_VALIDITY = timedelta(days=825)
+"""The longest that browsers and Apple's platforms take from an authority that a user has added."""
+RENEWAL = timedelta(days=30)
+"""A certificate with less than this left is made anew."""
+
+_BACKDATING = timedelta(hours=1)
+"""Clocks of machines may differ."""
+_PASSWORD_LENGTH = 32
+_CHAP_LENGTH = 16
+_ALPHABET = string.ascii_letters + string.digits
+
+
+def make(secret: Secret, authority: str = "") -> str:
+    """Make the value of a secret; certificates are signed by `authority`, a key with its certificate in PEM."""
+    match secret.kind:
+        case Kind.PASSWORD:
+            return _password(_PASSWORD_LENGTH)
+        case Kind.CHAP:
+            return _password(_CHAP_LENGTH)
+        case Kind.SSH_KEY:
+            key = Ed25519PrivateKey.generate()
+            return key.private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption()).decode()
+        case Kind.CERTIFICATE_AUTHORITY:
+            return _authority()
+        case Kind.CERTIFICATE:
+            return _certificate(secret.names, authority)
+
+
+def public_key(private_key: str) -> str:
+    """The public half of an OpenSSH private key, in the one-line form of authorized_keys."""
+    key = load_ssh_private_key(private_key.encode(), password=None)
+    return key.public_key().public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH).decode()
+
+
+def is_good(secret: Secret, value: str, authority: str = "") -> bool:
+    """Whether a value still serves: certificates expire, names change, and authorities are made anew."""
+    if secret.kind not in (Kind.CERTIFICATE, Kind.CERTIFICATE_AUTHORITY):
+        return True
+    certificate = x509.load_pem_x509_certificate(value.encode())
+    if certificate.not_valid_after_utc - datetime.now(UTC) < RENEWAL:
+        return False
+    if secret.kind is Kind.CERTIFICATE_AUTHORITY:
+        return True
+    names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    issuer = x509.load_pem_x509_certificate(authority.encode())
+    key_id = issuer.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value.digest
+    signer = certificate.extensions.get_extension_for_class(x509.AuthorityKeyIdentifier).value.key_identifier
+    return {str(name.value) for name in names} == set(secret.names) and signer == key_id
+
+
+def _password(length: int) -> str:
+    return "".join(secrets.choice(_ALPHABET) for _ in range(length))
+
+
+def _authority() -> str:
+    key = ec.generate_private_key(ec.SECP256R1())
+    # A number in its name keeps a browser from taking one clone's authority for another's.
+    name = _name(f"Perenne authority {secrets.token_hex(4)}")
+    certificate = (
+        _builder(name, name, key.public_key(), AUTHORITY_VALIDITY)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .add_extension(_usage(key_cert_sign=True), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    return _bundle(key, certificate)
+
+
+def _certificate(names: tuple[str, ...], authority: str) -> str:
+    issuer = x509.load_pem_x509_certificate(authority.encode())
+    issuer_key = load_pem_private_key(authority.encode(), password=None)
+    if not isinstance(issuer_key, ec.EllipticCurvePrivateKey):
+        raise TypeError("the authority's key is not an elliptic curve key")
+    key = ec.generate_private_key(ec.SECP256R1())
+    # etcd's and PostgreSQL's servers are each other's clients.
+    purposes = [ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]
+    certificate = (
+        _builder(_name(names[0]), issuer.subject, key.public_key(), CERTIFICATE_VALIDITY)
+        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+        .add_extension(_usage(digital_signature=True), critical=True)
+        .add_extension(x509.ExtendedKeyUsage(purposes), critical=False)
+        .add_extension(x509.SubjectAlternativeName([_general_name(name) for name in names]), critical=False)
+        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer_key.public_key()), critical=False)
+        .sign(issuer_key, hashes.SHA256())
+    )
+    return _bundle(key, certificate)
+
+
+def _bundle(key: ec.EllipticCurvePrivateKey, certificate: x509.Certificate) -> str:
+    private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    return (private + certificate.public_bytes(Encoding.PEM)).decode()
+
+
+def _builder(
+    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey, validity: timedelta
+) -> x509.CertificateBuilder:
+    now = datetime.now(UTC)
+    return (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(issuer)
+        .public_key(key)
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - _BACKDATING)
+        .not_valid_after(now + validity)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key), critical=False)
+    )
+
+
+def _usage(*, digital_signature: bool = False, key_cert_sign: bool = False) -> x509.KeyUsage:
+    return x509.KeyUsage(
+        digital_signature=digital_signature,
+        key_cert_sign=key_cert_sign,
+        crl_sign=key_cert_sign,
+        content_commitment=False,
+        key_encipherment=False,
+        data_encipherment=False,
+        key_agreement=False,
+        encipher_only=False,
+        decipher_only=False,
+    )
+
+
+def _name(common_name: str) -> x509.Name:
+    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
+
+
+def _general_name(name: str) -> x509.GeneralName:
+    try:
+        return x509.IPAddress(ip_address(name))
+    except ValueError:
+        return x509.DNSName(name)

@@ -1,0 +1,139 @@
+"""Where things are: the working copy, its private folder, the user's cache, and the stacks."""
+
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from cli.failure import Failure
+
+if TYPE_CHECKING:
+    from blueprint.settings import Settings
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+PRIVATE = REPOSITORY / ".perenne"
+"""Everything of this working copy's that git doesn't keep."""
+LOGS = PRIVATE / "logs"
+BIN = PRIVATE / "bin"
+STATE = PRIVATE / "state"
+"""Pulumi's state of stacks for which no other backend is chosen."""
+LAB = PRIVATE / "lab"
+
+_STACK_NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
+
+
+def cache() -> Path:
+    """The folder of the user's that outlives the clone."""
+    return Path(os.environ.get("PERENNE_CACHE") or Path.home() / ".cache" / "perenne").resolve()
+
+
+def lab_name() -> str:
+    """The lab's name on this machine."""
+    return os.environ.get("PERENNE_LAB") or "perenne"
+
+
+def have_private() -> None:
+    """Make the private folder, which nobody else may look into."""
+    PRIVATE.mkdir(mode=0o700, exist_ok=True)
+    LOGS.mkdir(exist_ok=True)
+
+
+def log_file(name: str) -> Path:
+    """The file for the details of one kind of work; each run starts it afresh."""
+    have_private()
+    file = LOGS / f"{name}.log"
+    file.write_text("")
+    return file
+
+
+@dataclass(frozen=True)
+class Stack:
+    """A stack by its name, which its file `Pulumi.<name>.yaml` describes."""
+
+    name: str
+
+    def __post_init__(self) -> None:
+        if not _STACK_NAME.match(self.name):
+            raise Failure(f"{self.name!r} is no stack", "a stack's name has letters, digits, . _ and -", "Correct it.")
+
+    @property
+    def file(self) -> Path:
+        """Its stack file."""
+        return REPOSITORY / f"Pulumi.{self.name}.yaml"
+
+    @property
+    def passphrase_file(self) -> Path:
+        """What its encrypted configuration is read with."""
+        return PRIVATE / f"{self.name}.passphrase"
+
+    @property
+    def made_file(self) -> Path:
+        """Which keys `init` added to a lab's stack file, so that `down` can take them out again."""
+        return PRIVATE / f"{self.name}.made.json"
+
+    @property
+    def generation_file(self) -> Path:
+        """Which lab the stack's state belongs to."""
+        return PRIVATE / f"{self.name}.generation"
+
+    @property
+    def authority_file(self) -> Path:
+        """The certificate of the site's authority, written by the program (components.stack)."""
+        return PRIVATE / f"{self.name}-ca.pem"
+
+    @cached_property
+    def settings(self) -> "Settings":
+        """What the stack file says now.
+
+        Raises:
+            StackFileError: It can't be a site.
+        """
+        from blueprint.loading import settings_from_file  # noqa: PLC0415 (pydantic takes its time)
+
+        return settings_from_file(self.file)
+
+    @cached_property
+    def config(self) -> dict[str, Any]:
+        """The configuration in the stack file, encrypted values included."""
+        from blueprint.loading import config_of  # noqa: PLC0415
+
+        return config_of(self.file)
+
+    def reread(self) -> "Stack":
+        """The same stack with its file read again when it is next asked."""
+        return Stack(self.name)
+
+    @property
+    def is_lab(self) -> bool:
+        """Whether it lives in the embedded lab."""
+        return self.settings.environment == "dev"
+
+
+@contextmanager
+def only_command() -> Iterator[None]:
+    """Keep other commands of this working copy out while one changes things; the kernel frees the lock.
+
+    Raises:
+        Failure: Another command is at work.
+    """
+    import fcntl  # noqa: PLC0415
+
+    have_private()
+    with (PRIVATE / "command.lock").open("a+") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            lock.seek(0)
+            raise Failure(
+                "another ./perenne is at work in this folder",
+                f"process {lock.read().strip() or 'unknown'} has not ended",
+                "Wait for it, or interrupt it with Ctrl-C or kill -INT.",
+            ) from None
+        lock.truncate(0)
+        lock.write(str(os.getpid()))
+        lock.flush()
+        yield
