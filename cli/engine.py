@@ -1,0 +1,270 @@
+"""Pulumi's engine for one stack: its environment, its state, and its runs."""
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from cli import processes
+from cli.console import Progress
+from cli.events import Deployment, name_of
+from cli.failure import Failure, Interrupted
+from cli.toolchain import Pulumi
+from cli.workspace import PRIVATE, REPOSITORY, STATE, Stack
+
+PROJECT = "perenne"
+POLICIES = REPOSITORY / "policies"
+
+_ENDING_SECONDS = 120.0
+"""How long an engine whose ./perenne was killed may take to finish what it was doing."""
+
+
+def environment_of(stack: Stack, pulumi: Pulumi, extra: Mapping[str, str]) -> dict[str, str]:
+    """What the engine needs beside this process's own environment; the same that `./perenne env` prints.
+
+    A real stack's own choice of backend and passphrase stays; a lab's state is always this working copy's.
+    """
+    folders = [str(pulumi.folder), *(one for one in os.environ["PATH"].split(os.pathsep) if one != str(pulumi.folder))]
+    environment = {
+        "PATH": os.pathsep.join(folders),
+        "PULUMI_SKIP_UPDATE_CHECK": "true",
+    }
+    if pulumi.home:
+        environment["PULUMI_HOME"] = str(pulumi.home)
+    if stack.is_lab or not os.environ.get("PULUMI_BACKEND_URL"):
+        environment["PULUMI_BACKEND_URL"] = STATE.as_uri()
+    given = {"PULUMI_CONFIG_PASSPHRASE", "PULUMI_CONFIG_PASSPHRASE_FILE"} & os.environ.keys()
+    if stack.is_lab or not given:
+        environment["PULUMI_CONFIG_PASSPHRASE_FILE"] = str(stack.passphrase_file)
+    for name, value in extra.items():
+        own = os.environ.get(name, "")
+        adds_up = name.lower() == "no_proxy" and own and value not in own
+        environment[name] = f"{own},{value}" if adds_up else value
+    return environment
+
+
+@dataclass
+class Engine:
+    """Runs Pulumi for one stack.
+
+    Args:
+        stack: The stack.
+        pulumi: The engine's files.
+        extra: More environment (a lab's certificates, for one).
+    """
+
+    stack: Stack
+    pulumi: Pulumi
+    extra: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The whole environment of its runs."""
+        environment = os.environ | environment_of(self.stack, self.pulumi, self.extra)
+        if "PULUMI_CONFIG_PASSPHRASE_FILE" in environment and self.stack.is_lab:
+            environment.pop("PULUMI_CONFIG_PASSPHRASE", None)  # it would win
+        return dict(environment)
+
+    def ensure_stack(self) -> None:
+        """Have the stack in the backend.
+
+        Raises:
+            Failure: The engine refuses.
+        """
+        STATE.mkdir(parents=True, exist_ok=True)
+        if self._state_file.exists():
+            return
+        done = self._run("stack", "select", "--create", self.stack.name, "--non-interactive")
+        if done.returncode:
+            raise _failure(f"stack {self.stack.name} can't be made", done)
+
+    def state(self) -> dict[str, Any]:
+        """The stack's deployment as `pulumi stack export` has it; secrets in it stay encrypted.
+
+        Raises:
+            Failure: The engine can't read it.
+        """
+        done = self._run("stack", "export", "--stack", self.stack.name)
+        if done.returncode:
+            raise _failure(f"the state of stack {self.stack.name} can't be read", done)
+        document: dict[str, Any] = json.loads(done.stdout)
+        return document
+
+    def set_state(self, document: Mapping[str, Any]) -> None:
+        """Replace the stack's deployment.
+
+        Raises:
+            Failure: The engine refuses.
+        """
+        done = self._run("stack", "import", "--stack", self.stack.name, text=json.dumps(document))
+        if done.returncode:
+            raise _failure(f"the state of stack {self.stack.name} can't be written", done)
+
+    def outputs(self) -> dict[str, Any]:
+        """What the program exports; secrets are masked."""
+        done = self._run("stack", "output", "--json", "--stack", self.stack.name)
+        return dict(json.loads(done.stdout)) if done.returncode == 0 else {}
+
+    def release(self, progress: Callable[[str], None]) -> None:
+        """Take a lock whose engine is dead off the stack; wait for one that is still finishing.
+
+        Raises:
+            Failure: Another engine works on the stack and does not end.
+        """
+        stale = False
+        for file in self._locks():
+            holder = json.loads(file.read_text())
+            process = int(holder["pid"])
+            if holder["hostname"] != socket.gethostname():
+                remedy = f"If it is gone: pulumi cancel --stack {self.stack.name}"
+                raise Failure(
+                    f"stack {self.stack.name} is locked", f"by {holder['hostname']}, process {process}", remedy
+                )
+            if processes.is_alive(process, "pulumi"):
+                progress(f"process {process} still works on the stack; waiting for it to end")
+                if not processes.wait_for_end(process, _ENDING_SECONDS):
+                    remedy = f"Wait for it, or interrupt it: kill -INT {process}"
+                    raise Failure(f"stack {self.stack.name} is locked", f"process {process} works on it", remedy)
+            stale = True
+        if stale and self._locks():
+            progress("an earlier run was killed; its lock is taken off")
+            processes.end(processes.orphans())
+            done = self._run("cancel", "--yes", self.stack.name)
+            if done.returncode:
+                raise _failure(f"the lock of stack {self.stack.name} can't be taken off", done)
+
+    def preview(self, *options: str) -> int:
+        """Show a preview in Pulumi's own words; returns its exit code."""
+        return self.attended("preview", "--stack", self.stack.name, *self._policies, *options)
+
+    def attended(self, *arguments: str) -> int:
+        """Run Pulumi on the user's terminal, which asks what it has to; returns its exit code."""
+        with subprocess.Popen(self._command(arguments), cwd=REPOSITORY, env=self.environment) as process:
+            while True:
+                try:
+                    return process.wait()
+                except KeyboardInterrupt:
+                    continue  # the terminal has sent it to Pulumi, too, which ends in good order
+
+    def up(self, deployment: Deployment, progress: Progress) -> bool:
+        """Preview, then update, without asking; returns whether both succeeded.
+
+        A first Ctrl-C lets the engine finish what is in progress; a second one stops it at once.
+
+        Raises:
+            Interrupted: By the user, after the engine has ended.
+        """
+        command = self._command(["up", "--yes", "--non-interactive", "--json", "--stack", self.stack.name])
+        environment = self.environment | {"PULUMI_ENABLE_STREAMING_JSON_PREVIEW": "true"}
+        interrupted = False
+        with subprocess.Popen(
+            [*command, *self._policies],
+            cwd=REPOSITORY,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            process_group=0,  # a Ctrl-C reaches it once only, through here
+        ) as process:
+            lines = process.stdout
+            while lines:
+                try:
+                    line = lines.readline()
+                    if not line:
+                        break
+                    _take(line, deployment, progress)
+                except KeyboardInterrupt:
+                    interrupted = True
+                    progress("interrupting: what is in progress is finished first (Ctrl-C again: at once)")
+                    process.send_signal(signal.SIGINT)
+            status = process.wait()
+        if interrupted:
+            raise Interrupted("the deployment")
+        return status == 0
+
+    @property
+    def _policies(self) -> Sequence[str]:
+        return ("--policy-pack", str(POLICIES)) if (POLICIES / "PulumiPolicy.yaml").exists() else ()
+
+    def _command(self, arguments: Sequence[str]) -> list[str]:
+        # When ./perenne is killed, the engine is interrupted, and ends in good order.
+        return ["setpriv", "--pdeathsig", "INT", str(self.pulumi.executable), *arguments]
+
+    def _run(self, *arguments: str, text: str | None = None) -> "subprocess.CompletedProcess[str]":
+        return subprocess.run(
+            self._command(arguments),
+            cwd=REPOSITORY,
+            env=self.environment,
+            input=text or "",
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    @property
+    def _backend(self) -> Path | None:
+        """The backend's folder, if it is one on this machine."""
+        url = self.environment["PULUMI_BACKEND_URL"]
+        return Path(url.removeprefix("file://")) / ".pulumi" if url.startswith("file://") else None
+
+    @property
+    def _state_file(self) -> Path:
+        return (self._backend or PRIVATE / "none") / "stacks" / PROJECT / f"{self.stack.name}.json"
+
+    def _locks(self) -> list[Path]:
+        if self._backend is None:
+            return []
+        return sorted((self._backend / "locks" / "organization" / PROJECT / self.stack.name).glob("*.json"))
+
+
+def pending(state: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Operations that a killed engine left unfinished: `creating`, and the resource's URN."""
+    operations = (state.get("deployment") or {}).get("pending_operations") or []
+    return [(one["type"], one["resource"]["urn"]) for one in operations]
+
+
+def without_pending(state: Mapping[str, Any]) -> dict[str, Any]:
+    """The same state without its unfinished operations."""
+    return {**state, "deployment": {**state["deployment"], "pending_operations": []}}
+
+
+def describe(operations: Sequence[tuple[str, str]]) -> str:
+    """Unfinished operations in one line."""
+    return ", ".join(f"{kind} {name_of(urn)}" for kind, urn in operations)
+
+
+def forget_state(stack: Stack) -> None:
+    """Remove a lab's state without asking the engine: nothing that it describes exists any more."""
+    stack.generation_file.unlink(missing_ok=True)
+    folder = STATE / ".pulumi"
+    for file in (folder / "stacks" / PROJECT).glob(f"{stack.name}.json*"):
+        file.unlink()
+    for kind in ("backups", "history"):
+        shutil.rmtree(folder / kind / PROJECT / stack.name, ignore_errors=True)
+    shutil.rmtree(folder / "locks" / "organization" / PROJECT / stack.name, ignore_errors=True)
+
+
+def _take(line: str, deployment: Deployment, progress: Progress) -> None:
+    text = line.strip()
+    if not text.startswith("{"):
+        progress.display.log(f"{progress.name}: {text}")
+        if text.startswith("error:"):
+            deployment.errors.append(text.removeprefix("error:").strip())
+        return
+    if worth := deployment.read(text):
+        progress.display.log(f"{progress.name}: {worth}")
+    progress.replace(deployment.progress)
+
+
+def _failure(what: str, done: "subprocess.CompletedProcess[str]") -> Failure:
+    lines = [line for line in done.stderr.splitlines() if not line.startswith("warning: using pulumi-")]
+    why = "\n".join(lines[-10:]) or f"pulumi ended with status {done.returncode}"
+    return Failure(what, why, "Mend that, then run this again.")
