@@ -71,6 +71,11 @@ class Engine:
             environment.pop("PULUMI_CONFIG_PASSPHRASE", None)  # it would win
         return dict(environment)
 
+    @property
+    def has_state(self) -> bool:
+        """Whether the stack is in a backend on this machine."""
+        return self._state_file.exists()
+
     def ensure_stack(self) -> None:
         """Have the stack in the backend.
 
@@ -78,7 +83,7 @@ class Engine:
             Failure: The engine refuses.
         """
         STATE.mkdir(parents=True, exist_ok=True)
-        if self._state_file.exists():
+        if self.has_state:
             return
         done = self._run("stack", "select", "--create", self.stack.name, "--non-interactive")
         if done.returncode:
@@ -141,7 +146,7 @@ class Engine:
 
     def preview(self, *options: str) -> int:
         """Show a preview in Pulumi's own words; returns its exit code."""
-        return self.attended("preview", "--stack", self.stack.name, *self._policies, *options)
+        return self.attended("preview", "--stack", self.stack.name, *self.policies, *options)
 
     def attended(self, *arguments: str) -> int:
         """Run Pulumi on the user's terminal, which asks what it has to; returns its exit code."""
@@ -164,7 +169,7 @@ class Engine:
         environment = self.environment | {"PULUMI_ENABLE_STREAMING_JSON_PREVIEW": "true"}
         interrupted = False
         with subprocess.Popen(
-            [*command, *self._policies],
+            [*command, *self.policies],
             cwd=REPOSITORY,
             env=environment,
             stdin=subprocess.DEVNULL,
@@ -191,7 +196,8 @@ class Engine:
         return status == 0
 
     @property
-    def _policies(self) -> Sequence[str]:
+    def policies(self) -> Sequence[str]:
+        """Options for the policy packs, once there are some."""
         return ("--policy-pack", str(POLICIES)) if (POLICIES / "PulumiPolicy.yaml").exists() else ()
 
     def _command(self, arguments: Sequence[str]) -> list[str]:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from cli.failure import Failure
-from cli.workspace import BIN, PRIVATE, cache
+from cli.workspace import BIN, PRIVATE, REPOSITORY, cache
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -88,24 +88,22 @@ def ensure(progress: Callable[[str], None]) -> Pulumi:
     return _offline(f"{DOWNLOADS.split('/')[2]} does not answer", progress)
 
 
+def venv_python() -> Path:
+    """The virtual environment's interpreter by the name that stays when the environment is renewed."""
+    link = REPOSITORY / ".venv" / "bin" / "python"
+    return link if link.exists() else Path(sys.executable)
+
+
 def _offline(reason: str, progress: Callable[[str], None]) -> Pulumi:
     from offline.build import build  # noqa: PLC0415 (only here)
 
     PRIVATE.mkdir(mode=0o700, exist_ok=True)
-    toolchain = build(cache(), _python(), BIN, progress)
+    toolchain = build(cache(), venv_python(), BIN, progress)
     return Pulumi("offline", toolchain.bin, PRIVATE / "pulumi", reason)
 
 
 def _is_built() -> bool:
     return (BIN / "pulumi").exists()
-
-
-def _python() -> Path:
-    """The virtual environment's interpreter by the name that stays when the environment is renewed."""
-    from cli.workspace import REPOSITORY  # noqa: PLC0415
-
-    link = REPOSITORY / ".venv" / "bin" / "python"
-    return link if link.exists() else Path(sys.executable)
 
 
 def _on_path() -> Path | None:

@@ -1,0 +1,94 @@
+"""Debian packages that building the lab takes, and what they are for."""
+
+import os
+import shutil
+import subprocess
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from cli.failure import Failure
+from cli.workspace import log_file
+
+_TAIL_LINES = 15
+
+
+@dataclass(frozen=True)
+class Package:
+    """A package, the executable by which it is recognised, and why it is wanted."""
+
+    name: str
+    executable: str
+    purpose: str
+
+    @property
+    def is_there(self) -> bool:
+        """Whether the executable is on the PATH."""
+        return shutil.which(self.executable) is not None
+
+
+LAB = (
+    Package("util-linux", "setpriv", "ends what ./perenne starts when it is killed"),
+    Package("default-jdk-headless", "javac", "compiles PNP Manager"),
+    Package("maven", "mvn", "builds PNP Manager, fetches WildFly"),
+    Package("mmdebstrap", "mmdebstrap", "makes the guests' root file system where Docker Hub does not answer"),
+    Package("openssh-client", "ssh", "./perenne ssh and logs"),
+)
+BROWSER = Package("chromium", "chromium", "opens the page in the lab's tests")
+
+
+def missing(packages: Iterable[Package]) -> list[Package]:
+    """Those that are not there."""
+    return [package for package in packages if not package.is_there]
+
+
+def command_for(packages: Iterable[Package]) -> str:
+    """The one command that installs them."""
+    names = " ".join(package.name for package in packages)
+    sudo = "" if os.geteuid() == 0 else "sudo "
+    return f"{sudo}apt-get install --yes --no-install-recommends {names}"
+
+
+def ensure(packages: Iterable[Package], progress: Callable[[str], None]) -> None:
+    """Install what is missing, as root; say so first.
+
+    Raises:
+        Failure: Something is missing and can't be installed.
+    """
+    wanted = missing(packages)
+    if not wanted:
+        return
+    what = "; ".join(f"{package.name} ({package.purpose})" for package in wanted)
+    if shutil.which("apt-get") is None:
+        raise Failure(
+            "programs are missing, and this machine has no apt-get",
+            what,
+            f"Install what has these: {', '.join(package.executable for package in wanted)}",
+        )
+    if os.geteuid() != 0:
+        raise Failure("packages are missing, and only root can install them", what, f"Run: {command_for(wanted)}")
+    names = [package.name for package in wanted]
+    progress(f"install {', '.join(names)} with apt-get")
+    log = log_file("apt")
+    install = ["install", "--yes", "--no-install-recommends", *names]
+    if not _apt(install, log):
+        progress("the package lists are out of date; apt-get update, then again")
+        if not (_apt(["update"], log) and _apt(install, log)):
+            tail = "\n".join(log.read_text(errors="replace").splitlines()[-_TAIL_LINES:])
+            remedy = f"See whether apt-get update works here, then: {command_for(wanted)}"
+            raise Failure("packages can't be installed", tail, remedy, log=log)
+
+
+def _apt(arguments: list[str], log: Path) -> bool:
+    # Another apt-get, such as unattended-upgrades, is waited for.
+    command = ["apt-get", "--option=DPkg::Lock::Timeout=300", *arguments]
+    with log.open("ab") as output:
+        done = subprocess.run(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            env=os.environ | {"DEBIAN_FRONTEND": "noninteractive"},
+            check=False,
+        )
+    return done.returncode == 0

@@ -1,0 +1,317 @@
+"""`./perenne up`: from whatever is there to the stack of the stack file, answering through its virtual address."""
+
+import json
+import socket
+import ssl
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from http import HTTPStatus
+from http.client import HTTPException, HTTPSConnection
+from typing import Any
+
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from blueprint.terms import Role
+from cli import artifacts, engine, packages, toolchain, vault
+from cli.console import Display, Progress, err, out, say
+from cli.engine import Engine
+from cli.events import Deployment
+from cli.failure import Failure
+from cli.init import Initialised, check_secrets, initialise
+from cli.labs import lab_of, lab_secrets
+from cli.steps import Step, run_steps
+from cli.workspace import PRIVATE, Stack, cache, log_file, only_command
+from lab.engine import check_space
+from lab.images.build import Images, build_all
+from lab.site import Condition, Lab, Outcome
+
+PAGE_SECONDS = 60.0
+_REQUEST_SECONDS = 3.0
+_ERRORS_SHOWN = 10
+
+
+def up(stack: Stack, *, yes: bool, timings: bool, options: tuple[str, ...] = ()) -> int:
+    """Bring a stack up; returns the exit code.
+
+    Args:
+        stack: Which one.
+        yes: Don't ask before a real stack is changed; a lab's is never asked about.
+        timings: Show a table of the steps and write `.perenne/timings.json`.
+        options: Passed on to `pulumi up` of a real stack.
+    """
+    stack.settings  # noqa: B018 (a wrong stack file is found before anything is started)
+    began = time.monotonic()
+    display = Display(log_file("up"))
+    with only_command():
+        if stack.is_lab:
+            _lab_up(stack, display)
+            status = 0
+        else:
+            status = _real_up(stack, display, options if not yes else (*options, "--yes"))
+    if timings:
+        _show_timings(display, time.monotonic() - began)
+    return status
+
+
+def _lab_up(stack: Stack, display: Display) -> None:
+    began = time.monotonic()
+    lab = lab_of(stack)
+    _announce(stack, lab)
+    ready = _make_ready(stack, lab, display)
+    pulumi = Engine(stack, ready.pulumi, lab.prepare().environment)
+    with display.step("take up earlier state") as progress:
+        pulumi.release(progress)
+        _check_pending(pulumi, lab, progress)
+    with display.step(f"secrets (init {stack.name})") as progress:
+        initialised = initialise(stack, None, lab.prepare().host_keys)
+        progress(_made(initialised))
+    stack = pulumi.stack = stack.reread()
+    with display.step("lab") as progress:
+        outcome = lab.up(lab_secrets(stack, initialised.vault.values), ready.images, progress)
+        _adopt(stack, outcome, progress)
+        pulumi.ensure_stack()
+    deployment = deploy(pulumi, display)
+    authority = certificate_of(initialised.vault.values["tls-authority"])
+    with display.step("page through the virtual address") as progress:
+        seconds = await_page(stack, authority, progress)
+    _conclude(stack, outcome, deployment, seconds, time.monotonic() - began)
+
+
+@dataclass(frozen=True)
+class _Ready:
+    """What can be made without the lab."""
+
+    pulumi: toolchain.Pulumi
+    images: Images
+
+
+def _make_ready(stack: Stack, lab: Lab, display: Display) -> _Ready:
+    """Install, download and build: what waits for the network side by side with what keeps the processor busy."""
+
+    def check(progress: Progress) -> None:
+        client = lab.engine.ensure(progress)
+        if lab.state().condition is Condition.ABSENT:
+            check_space(client, cache())
+
+    def choose(progress: Progress) -> toolchain.Pulumi:
+        chosen = toolchain.ensure(progress)
+        progress(str(chosen))
+        return chosen
+
+    installed = Step("packages", lambda progress: packages.ensure(packages.LAB, progress))
+    docker = Step("Docker engine", check, installed)
+    pulumi = Step("Pulumi", choose)
+    roots = Step("images", lambda progress: build_all(cache(), vcenter_binary=None, progress=progress), docker)
+    services = Step("services", lambda progress: artifacts.build(stack.settings, progress), installed)
+    vcenter = Step("vCenter", artifacts.vcenter, pulumi)
+    images = Step(
+        "vCenter's image",
+        lambda progress: build_all(cache(), vcenter_binary=vcenter.result, progress=progress),
+        vcenter,
+        roots,
+    )
+    steps: list[Step[Any]] = [installed, pulumi, docker, roots, services, vcenter, images]
+    run_steps(steps, display)
+    say(f"    {pulumi.result}", "dim")
+    return _Ready(pulumi.result, images.result)
+
+
+def _check_pending(pulumi: Engine, lab: Lab, progress: Progress) -> None:
+    """Go on after a killed engine: what it was doing may have happened or not.
+
+    Commands on servers are idempotent and simply run again. A thing that vCenter was just creating may exist without
+    being in the state, and would be in the way: a lab in that condition is built anew.
+    """
+    if not pulumi.has_state:
+        return
+    state = pulumi.state()
+    operations = engine.pending(state)
+    if not operations:
+        return
+    progress(f"an earlier deployment was killed: {engine.describe(operations)}")
+    if any(kind == "creating" and "vsphere:" in urn.split("::")[2] for kind, urn in operations):
+        progress("vCenter may have what Pulumi does not know of; the lab is built anew")
+        lab.down(progress)
+        engine.forget_state(pulumi.stack)
+    else:
+        pulumi.set_state(engine.without_pending(state))
+
+
+def _adopt(stack: Stack, outcome: Outcome, progress: Progress) -> None:
+    """Drop the state of a lab that is gone: nothing that it describes exists any more."""
+    known = stack.generation_file.read_text() if stack.generation_file.exists() else None
+    if known != outcome.generation:
+        if known:
+            progress("the lab is a new one: what Pulumi knew of the old one is dropped")
+        engine.forget_state(stack)
+        stack.generation_file.write_text(outcome.generation)
+
+
+def deploy(pulumi: Engine, display: Display) -> Deployment:
+    """Preview and update.
+
+    Raises:
+        Failure: The engine refuses, or something can't be made.
+        Interrupted: By the user.
+    """
+    deployment = Deployment()
+    with display.step(f"pulumi up --stack {pulumi.stack.name}") as progress:
+        succeeded = pulumi.up(deployment, progress)
+        if not succeeded:
+            shown = deployment.errors[:_ERRORS_SHOWN]
+            more = len(deployment.errors) - len(shown)
+            why = "\n".join([*shown, *([f"and {more} more"] if more else [])]) or "the log says why"
+            what = "the deployment failed" if deployment.previewed else "the preview failed, nothing was changed"
+            raise Failure(what, why, "Mend that, then run this again: it goes on from here.", log=display.log_path)
+    return deployment
+
+
+def certificate_of(bundle: str) -> str:
+    """The certificate out of a key with its certificate in PEM."""
+    return bundle[bundle.index("-----BEGIN CERTIFICATE-----") :]
+
+
+def await_page(stack: Stack, authority: str, progress: Progress) -> float:
+    """Wait until the first service's page answers through the virtual address; returns the seconds of that answer.
+
+    Raises:
+        Failure: It does not in time.
+    """
+    path = f"{_first_context(stack)}/"
+    address = str(stack.settings.site.address)
+    trust = ssl.create_default_context(cadata=authority)
+    deadline = time.monotonic() + PAGE_SECONDS
+    while True:
+        asked = time.monotonic()
+        connection = HTTPSConnection(address, timeout=_REQUEST_SECONDS, context=trust)
+        try:
+            connection.request("GET", path, headers={"Host": stack.settings.site.name})
+            status = connection.getresponse().status
+            if status == HTTPStatus.OK:
+                return time.monotonic() - asked
+            why = f"status {status}"
+        except (OSError, HTTPException) as error:
+            why = str(error)
+        finally:
+            connection.close()
+        if time.monotonic() > deadline:
+            remedy = "./perenne status shows which part does not serve; ./perenne logs NAME shows why."
+            raise Failure("the page does not answer", f"https://{address}{path}: {why}", remedy)
+        progress.replace(f"https://{address}{path}: {why}")
+        time.sleep(0.2)
+
+
+def _first_context(stack: Stack) -> str:
+    return next(iter(stack.settings.services.values())).context_path
+
+
+def _made(initialised: Initialised) -> str:
+    if not initialised.made and not initialised.host_keys:
+        return "all there"
+    return f"{len(initialised.made)} made, {len(initialised.host_keys)} host keys taken over"
+
+
+def _announce(stack: Stack, lab: Lab) -> None:
+    settings = stack.settings
+    say(f"Perenne: stack {stack.name} in the embedded lab on this machine", "bold")
+    if lab.engine.find() and lab.state().condition is Condition.HEALTHY:
+        say("  The lab is up: what is there is checked, and changed only where it differs. Takes seconds.")
+        return
+    absent = [package.name for package in packages.missing(packages.LAB)]
+    if lab.engine.find() is None:
+        absent.append("docker.io (if it is not there), and starts it")
+    if absent:
+        say(f"  installs  {', '.join(absent)}")
+    say(f"  builds    Pulumi where it can't be downloaded, the lab's images, PNP Manager; kept in {cache()}")
+    machines = f"{len(settings.hosts)} ESXi hosts, {len(settings.storage)} storage array, a vCenter, a client"
+    say(f"  starts    containers for {machines} and {len(settings.servers)} servers; ./perenne down removes them")
+    say("  takes     about 12 minutes the first time on 2 cores, 3 when everything is built; 4 GiB of memory")
+
+
+def _conclude(stack: Stack, outcome: Outcome, deployment: Deployment, page: float, total: float) -> None:
+    settings = stack.settings
+    path = f"{_first_context(stack)}/"
+    by_name = f"https://{settings.site.address}{path}"
+    authority = stack.authority_file.relative_to(PRIVATE.parent)
+    changed = "Nothing was changed" if deployment.changed == 0 else deployment.summary.capitalize()
+    say(f"\n{changed} ({total:.0f} s; the page answered in {page * 1000:.0f} ms).")
+    server = next(iter(settings.servers_of(Role.APPLICATION)))
+    host = list(settings.hosts)[-1]
+    lines = [
+        ("PNP Manager, in a browser on this machine", f"{outcome.url}{path}"),
+        ("through the virtual address", by_name),
+        ("trust its certificate", f"import {authority} into the browser, or: curl --cacert {authority} {by_name}"),
+        ("", ""),
+        ("look around", "./perenne status    ./perenne ssh db01    ./perenne logs app01 -f"),
+        ("pull the plug on a server", f"docker kill {lab_of(stack).name}-{server}"),
+        ("pull the plug on a whole host", f"docker kill {lab_of(stack).name}-{host}"),
+        ("end", "./perenne down"),
+    ]
+    grid = Table.grid(padding=(0, 2))
+    for what, how in lines:
+        grid.add_row(Text(what, "dim"), Text(how))
+    out.print(Panel(grid, title=f"{settings.site.name} is up", title_align="left", expand=False))
+
+
+def _show_timings(display: Display, total: float) -> None:
+    table = Table("step", "seconds", title="Where the time went", title_justify="left")
+    table.columns[1].justify = "right"
+    for name, seconds in display.timings.items():
+        table.add_row(name, f"{seconds:.1f}")
+    table.add_row("in all (some run side by side)", f"{total:.1f}", style="bold")
+    err.print(table)
+    document = {
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "seconds": {name: round(seconds, 1) for name, seconds in display.timings.items()},
+        "total": round(total, 1),
+    }
+    (PRIVATE / "timings.json").write_text(json.dumps(document, indent=2) + "\n")
+
+
+def _real_up(stack: Stack, display: Display, options: tuple[str, ...]) -> int:
+    """Check what can be checked before, then let Pulumi preview, ask and update."""
+    pulumi = ready_engine(stack, display)
+    with display.step("services") as progress:
+        artifacts.build(stack.settings, progress)
+    with display.step("vCenter answers"):
+        _reach(stack)
+    return pulumi.attended("up", "--stack", stack.name, *pulumi.policies, *options)
+
+
+def ready_engine(stack: Stack, display: Display) -> Engine:
+    """An engine for a real stack, which has all its secrets and nothing unfinished.
+
+    Raises:
+        Failure: Something is unfinished; the message says how to find out what became of it.
+        StackFileError: Secrets are missing.
+    """
+    check_secrets(stack)
+    vault.Vault.open(stack)
+    with display.step("Pulumi") as progress:
+        chosen = toolchain.ensure(progress)
+        progress(str(chosen))
+    pulumi = Engine(stack, chosen)
+    with display.step("state") as progress:
+        pulumi.release(progress)
+        pulumi.ensure_stack()
+        operations = engine.pending(pulumi.state())
+        if operations:
+            raise Failure(
+                f"an earlier deployment of stack {stack.name} was killed while {engine.describe(operations)}",
+                "whether these have happened is not known",
+                "Look in vCenter, then run Pulumi's own repair, which asks about each: "
+                f'eval "$(./perenne env {stack.name})" && pulumi refresh --stack {stack.name}',
+            )
+    return pulumi
+
+
+def _reach(stack: Stack) -> None:
+    server = stack.settings.vcenter.server
+    try:
+        socket.create_connection((server, 443), timeout=_REQUEST_SECONDS).close()
+    except OSError as error:
+        remedy = f"Check perenne:vcenter.server in {stack.file.name}, and the way there (VPN, firewall)."
+        raise Failure(f"vCenter {server} can't be reached", str(error), remedy) from error
