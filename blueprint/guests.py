@@ -1,0 +1,331 @@
+"""What is put on a server, per role: files, the script that puts them into service, and what cloud-init starts from.
+
+Over SSH a server gets one script per role, in clear, and on standard input one JSON document with all the role's files,
+secrets included (`bundle`).
+"""
+
+import json
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import partial
+from pathlib import Path
+from shlex import quote
+from typing import Any
+
+import yaml
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from blueprint.hosts_file import hosts_file
+from blueprint.settings import Settings
+from blueprint.terms import Role
+
+
+class GuestRole(StrEnum):
+    """What can be put on a server."""
+
+    BALANCER = "balancer"
+    APPLICATION = "application"
+    QUORUM = "quorum"
+    """One vote of etcd: database servers and witnesses."""
+    DATABASE = "database"
+    """PostgreSQL under Patroni; the quorum must run before."""
+
+
+@dataclass(frozen=True)
+class File:
+    """A file on a server; `owner` is user:group."""
+
+    content: str
+    mode: int = 0o644
+    owner: str = "root:root"
+
+
+@dataclass(frozen=True)
+class SecretFile:
+    """A file that is made from the secrets of these names (`blueprint.secrets`) once their values are known."""
+
+    secrets: tuple[str, ...]
+    render: Callable[[Mapping[str, str]], str]
+    mode: int = 0o600
+    owner: str = "root:root"
+
+
+CLUSTER = "perenne"
+"""Patroni's scope: the name of the PostgreSQL cluster."""
+
+_RESPONSE_TIMEOUT_SECONDS = 30
+"""How long a balancer waits for a node's answer; a node that stopped is found by its health check, much sooner."""
+
+_RESERVED_CONNECTIONS = 20
+"""PostgreSQL connections that no pool takes: superuser, Patroni, replication, administrators."""
+
+_LARGEST_POOL = 30
+"""Connections of one service on one node; more would wait for the same few cores (PostgreSQL wiki, "Number Of Database
+Connections")."""
+
+_JDBC_OPTIONS = {
+    "targetServerType": "primary",
+    "sslmode": "verify-full",
+    "sslrootcert": "/etc/perenne/tls/ca.pem",
+    "connectTimeout": "2",
+    "loginTimeout": "3",
+    # A frozen server's kernel goes on acknowledging: only this ends the wait, so it also limits a single statement.
+    "socketTimeout": "10",
+    "cancelSignalTimeout": "2",
+    "tcpKeepAlive": "true",
+    # A server that was found down or read-only is asked again after this time (default 10 s).
+    "hostRecheckSeconds": "1",
+}
+"""Parameters of pgjdbc's URL ("Connecting to the Database"); times in seconds."""
+
+_GUEST = Path(__file__).parent.parent / "components" / "guest"
+
+
+def script(role: GuestRole) -> str:
+    """The shell text that puts `role` into service, and changes nothing where that is already so (bash, as root)."""
+    installer = (_GUEST / "install.py").read_text()
+    parts = [
+        "#!/bin/bash\n# shellcheck disable=SC2154  # set by the role's env file\nset -euo pipefail\n",
+        f"role={role}\ninstaller=$(cat <<'END_OF_INSTALLER'\n{installer}END_OF_INSTALLER\n)\n",
+        (_GUEST / "common.sh").read_text(),
+        (_GUEST / role / "apply.sh").read_text(),
+    ]
+    return "\n".join(parts)
+
+
+def files(settings: Settings, name: str, role: GuestRole, checksums: Mapping[str, str]) -> dict[str, File]:
+    """The files of `role` on server `name` that hold no secret, by path; `checksums` are the services' SHA-256."""
+    # A database server has the common files from its quorum role.
+    common = {} if role is GuestRole.DATABASE else _common_files(settings)
+    render = partial(_render, context=_context(settings, name) | {"checksums": checksums})
+    match role:
+        case GuestRole.BALANCER:
+            own = _balancer_files(render)
+        case GuestRole.APPLICATION:
+            own = _application_files(render)
+        case GuestRole.QUORUM:
+            own = _quorum_files(render)
+        case GuestRole.DATABASE:
+            own = _database_files(render)
+    return common | {f"/etc/perenne/{role}.env": File(render(f"{role}/env.j2"))} | own
+
+
+def secret_files(settings: Settings, name: str, role: GuestRole) -> dict[str, SecretFile]:
+    """The files of `role` on server `name` that are made from secrets, by path."""
+    # Only its certificate leaves the machine that runs Pulumi, never the key that signs the others.
+    authority = SecretFile(("tls-authority",), lambda values: _certificates(values["tls-authority"]), 0o644)
+    context = _context(settings, name)
+    match role:
+        case GuestRole.BALANCER:
+            own = {"/etc/perenne/tls/site.pem": _verbatim("tls-site")}
+        case GuestRole.APPLICATION:
+            passwords = tuple(f"database-{service}-password" for service in context["datasources"])
+            own = {
+                "/etc/perenne/tls/server.pem": _verbatim(f"tls-{name}"),
+                "/etc/perenne/wildfly/environment": _template(
+                    "application/environment.j2", ("jgroups-key", *passwords), context
+                ),
+            }
+        case GuestRole.QUORUM:
+            own = {"/etc/perenne/tls/etcd.pem": _verbatim(f"tls-{name}", "etcd:etcd")}
+        case GuestRole.DATABASE:
+            roles = tuple(f"database-{user}-password" for user in ("superuser", "replication", "rewind"))
+            secrets = ("patroni-api-password", *roles)
+            owner = "postgres:postgres"
+            # The authority's certificate came with the quorum role.
+            return {
+                "/etc/perenne/tls/postgres.pem": _verbatim(f"tls-{name}", owner),
+                "/etc/patroni/perenne/20-secrets.yml": _template("database/secrets.yml.j2", secrets, context, owner),
+                "/etc/patroni/passwords.sql": _template("database/passwords.sql.j2", roles, context, owner),
+            }
+    return {"/etc/perenne/tls/ca.pem": authority} | own
+
+
+def secret_names(needed: Mapping[str, SecretFile]) -> set[str]:
+    """The names of all secrets that these files are made from."""
+    return {name for file in needed.values() for name in file.secrets}
+
+
+def bundle(plain: Mapping[str, File], secret: Mapping[str, SecretFile], values: Mapping[str, str]) -> str:
+    """The JSON text that the script of a role reads on standard input: every file with its content, mode and owner."""
+    made = {path: File(file.render(values), file.mode, file.owner) for path, file in secret.items()}
+    everything = {path: vars(file) for path, file in sorted((dict(plain) | made).items())}
+    return json.dumps(everything, indent=0)
+
+
+def metadata(settings: Settings, name: str) -> str:
+    """cloud-init's `guestinfo.metadata`: identity and network (VMware data source, network configuration version 2)."""
+    server = settings.servers[name]
+    network = settings.networks.guests
+    return yaml.safe_dump(
+        {
+            "instance-id": settings.fqdn(name),
+            "local-hostname": settings.fqdn(name),
+            "network": {
+                "version": 2,
+                "ethernets": {
+                    "guests": {
+                        "match": {"name": "e*"},
+                        "dhcp4": False,
+                        "addresses": [f"{server.address}/{network.cidr.prefixlen}"],
+                        "routes": [{"to": "0.0.0.0/0", "via": str(network.gateway)}],
+                    }
+                },
+            },
+        },
+        sort_keys=False,
+    )
+
+
+def user_data(settings: Settings, name: str, public_key: str, host_key: str) -> str:
+    """cloud-init's `guestinfo.userdata`: who may log in, and the key by which the server proves itself.
+
+    `public_key` is Perenne's own (one line, as in `authorized_keys`), `host_key` the server's private key (OpenSSH's
+    format): the text holds a secret.
+    """
+    configuration = {
+        "fqdn": settings.fqdn(name),
+        "hostname": name,
+        "prefer_fqdn_over_hostname": False,
+        "manage_etc_hosts": False,
+        "disable_root": False,
+        "ssh_pwauth": False,
+        "users": [{"name": "root", "lock_passwd": True, "ssh_authorized_keys": [public_key]}],
+        "ssh_deletekeys": True,
+        "ssh_keys": {"ed25519_private": host_key},
+        "package_update": False,
+    }
+    return "#cloud-config\n" + yaml.safe_dump(configuration, sort_keys=False)
+
+
+def _common_files(settings: Settings) -> dict[str, File]:
+    """What every server has, whatever it does."""
+    context = {"settings": settings}
+    administrators = "".join(f"{key}\n" for key in settings.administrators)
+    common = {
+        "/etc/hosts": File(hosts_file(settings)),
+        "/etc/ssh/sshd_config.d/perenne.conf": File(_text("common/sshd.conf")),
+        "/etc/ssh/perenne_administrators": File(administrators),
+        "/etc/systemd/journald.conf.d/perenne.conf": File(_text("common/journald.conf")),
+    }
+    if settings.ntp:
+        common["/etc/chrony/chrony.conf"] = File(_render("common/chrony.conf.j2", context))
+    return common
+
+
+def _balancer_files(render: Callable[[str], str]) -> dict[str, File]:
+    return {
+        "/etc/apache2/apache2.conf": File(render("balancer/apache2.conf.j2")),
+        "/etc/systemd/system/apache2.service.d/perenne.conf": File(_text("common/restart.conf")),
+        "/etc/keepalived/keepalived.conf": File(render("balancer/keepalived.conf.j2")),
+        "/etc/systemd/system/keepalived.service.d/perenne.conf": File(_text("common/restart.conf")),
+        "/usr/local/lib/perenne/check-httpd": File(_text("balancer/check-httpd.sh"), 0o755),
+    }
+
+
+def _application_files(render: Callable[[str], str]) -> dict[str, File]:
+    return {
+        "/etc/perenne/wildfly/configuration.yml": File(render("application/configuration.yml.j2")),
+        "/etc/perenne/wildfly/artifacts": File(render("application/artifacts.j2")),
+        "/etc/systemd/system/wildfly.service": File(render("application/wildfly.service.j2")),
+        "/etc/sysctl.d/60-perenne.conf": File(_text("application/sysctl.conf")),
+        "/usr/local/share/perenne/modules/org/postgresql/jdbc/main/module.xml": File(_text("application/module.xml")),
+    }
+
+
+def _quorum_files(render: Callable[[str], str]) -> dict[str, File]:
+    return {
+        "/etc/default/etcd": File(render("quorum/etcd.env.j2")),
+        "/etc/systemd/system/etcd.service.d/perenne.conf": File(_text("quorum/etcd.conf")),
+    }
+
+
+def _database_files(render: Callable[[str], str]) -> dict[str, File]:
+    return {
+        "/etc/patroni/perenne/10-patroni.yml": File(render("database/patroni.yml.j2")),
+        "/etc/patroni/dynamic.json": File(render("database/dynamic.json.j2")),
+        "/etc/systemd/system/patroni.service.d/perenne.conf": File(_text("database/patroni.conf")),
+        "/etc/keepalived/keepalived.conf": File(render("database/keepalived.conf.j2")),
+        "/etc/systemd/system/keepalived.service.d/perenne.conf": File(_text("common/restart.conf")),
+        "/usr/local/lib/perenne/check-primary": File(_text("database/check-primary.sh"), 0o755),
+    }
+
+
+def _context(settings: Settings, name: str) -> dict[str, Any]:
+    """What templates may use: the settings, and what follows from them for server `name`."""
+    server = settings.servers[name]
+    tier = settings.servers_of(server.role)
+    applications = settings.servers_of(Role.APPLICATION)
+    databases = settings.servers_of(Role.DATABASE)
+    services = [service for service, described in settings.services.items() if described.database]
+    return {
+        "settings": settings,
+        "name": name,
+        "server": server,
+        "peers": [twin for twin_name, twin in tier.items() if twin_name != name],
+        "priority": 200 - 10 * list(tier).index(name),
+        "applications": applications,
+        "databases": databases,
+        "cluster": CLUSTER,
+        "response_timeout_seconds": _RESPONSE_TIMEOUT_SECONDS,
+        "initial_hosts": ",".join(f"{node.address}[7600]" for node in applications.values()),
+        "datasources": {service: _jdbc_url(settings, databases, service) for service in services},
+        "pool_size": _pool_size(settings, len(applications) * len(services)),
+    }
+
+
+def _jdbc_url(settings: Settings, databases: Iterable[str], service: str) -> str:
+    hosts = ",".join(f"{settings.fqdn(database)}:5432" for database in databases)
+    options = "&".join(f"{key}={value}" for key, value in (_JDBC_OPTIONS | {"ApplicationName": service}).items())
+    return f"jdbc:postgresql://{hosts}/{service}?{options}"
+
+
+def _pool_size(settings: Settings, pools: int) -> int:
+    """Connections of one pool, such that all pools together leave PostgreSQL the reserved ones."""
+    share = (settings.database.max_connections - _RESERVED_CONNECTIONS) // max(pools, 1)
+    return max(2, min(_LARGEST_POOL, share))
+
+
+def _verbatim(secret: str, owner: str = "root:root") -> SecretFile:
+    return SecretFile((secret,), lambda values: values[secret], 0o600, owner)
+
+
+def _template(
+    template: str, secrets: tuple[str, ...], context: Mapping[str, Any], owner: str = "root:root"
+) -> SecretFile:
+    return SecretFile(secrets, lambda values: _render(template, {**context, "secret": values}), 0o600, owner)
+
+
+def _certificates(pem: str) -> str:
+    """Leave the key out of a PEM bundle: a private key followed by certificates."""
+    return pem[pem.index("-----BEGIN CERTIFICATE-----") :]
+
+
+def _text(path: str) -> str:
+    return (_GUEST / path).read_text()
+
+
+def _render(template: str, context: Mapping[str, Any]) -> str:
+    return _ENVIRONMENT.get_template(template).render(context)
+
+
+def _password_variable(service: str) -> str:
+    """The environment variable that holds the password of a service's database role."""
+    return f"PERENNE_DATABASE_{service.upper().replace('-', '_')}_PASSWORD"
+
+
+def _environment() -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(_GUEST),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        autoescape=False,  # noqa: S701  # configuration files, not HTML; the values are checked by blueprint.settings
+    )
+    environment.filters |= {"password_variable": _password_variable, "quote": quote}
+    return environment
+
+
+_ENVIRONMENT = _environment()

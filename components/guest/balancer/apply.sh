@@ -1,0 +1,23 @@
+# shellcheck shell=bash disable=SC2154  # lower-case variables come from the role's env file
+# Balancer: Apache httpd, and keepalived that moves the site's address away when httpd doesn't answer.
+
+need apache2 curl keepalived
+need_user keepalived_script /nonexistent
+install_files
+apply_common
+
+if changed /etc/apache2/ /etc/perenne/tls/; then
+    apachectl configtest >&2 || fail "httpd refuses its configuration"
+fi
+systemctl enable --quiet apache2
+if ! systemctl is-active --quiet apache2 || changed /etc/systemd/system/apache2.service.d/; then
+    systemctl restart apache2
+elif changed /etc/apache2/ /etc/perenne/tls/; then
+    systemctl reload apache2 # graceful: requests in progress are finished
+fi
+wait_for 30 "httpd answers (journalctl -u apache2, /var/log/apache2/error.log)" /usr/local/lib/perenne/check-httpd
+
+apply_keepalived "$address"
+wait_for 30 "the site's address $site_address answers (journalctl -u keepalived)" \
+    curl --silent --fail --max-time 1 --cacert /etc/perenne/tls/ca.pem "https://$site_address/perenne/health"
+done_with_files

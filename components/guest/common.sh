@@ -1,0 +1,103 @@
+# shellcheck shell=bash disable=SC2154  # role and installer come from blueprint.guests.script
+# What every role's apply.sh uses. Set before: role, installer (text of install.py). Standard input: what blueprint.guests.bundle made.
+
+fail() {
+    echo "perenne: $role on $(uname -n): $*" >&2
+    exit 1
+}
+
+# wait_for SECONDS WHAT COMMAND…: run the command until it succeeds; after so many seconds give up.
+wait_for() {
+    local limit=$1 what=$2 end=$((SECONDS + $1))
+    shift 2
+    until "$@" >/dev/null 2>&1; do
+        ((SECONDS < end)) || fail "$what: not within $limit s"
+        sleep 0.2
+    done
+}
+
+# Only one run at a time: one whose connection was lost may still be at work.
+exec 9>"/run/perenne-$role.lock"
+flock --wait 300 9 || fail "another run has been at work for 5 minutes"
+
+# need PACKAGE…: install what the template lacks.
+need() {
+    local package missing=()
+    for package in "$@"; do
+        [[ $(dpkg-query --show --showformat='${db:Status-Status}' "$package" 2>/dev/null) == installed ]] || missing+=("$package")
+    done
+    ((${#missing[@]})) || return 0
+    # Services start when their role has configured them, not as soon as they are unpacked.
+    printf '#!/bin/sh\nexit 101\n' >/usr/sbin/policy-rc.d
+    chmod +x /usr/sbin/policy-rc.d
+    trap 'rm -f /usr/sbin/policy-rc.d' EXIT
+    export DEBIAN_FRONTEND=noninteractive
+    apt-get --quiet update </dev/null >&2
+    apt-get --quiet --yes --no-install-recommends install "${missing[@]}" </dev/null >&2
+    rm -f /usr/sbin/policy-rc.d
+}
+
+# need_user NAME HOME: a system user that nobody logs in as.
+need_user() {
+    id "$1" >/dev/null 2>&1 || useradd --system --user-group --home-dir "$2" --shell /usr/sbin/nologin "$1"
+}
+
+# install_files: put the role's files in place; `changed` then knows which ones its services have not taken up yet. One of the
+# files tells the role what it needs to know of the site.
+install_files() {
+    changes=$(python3 -c "$installer" "$role" install)
+    # shellcheck source=/dev/null
+    . "/etc/perenne/$role.env"
+    changed /etc/systemd/system/ && systemctl daemon-reload
+    return 0
+}
+
+# changed PATH…: whether one of these files changed; a path that ends in / stands for everything below it.
+changed() {
+    local path
+    for path in "$@"; do
+        [[ $path == */ ]] || path+=$'\n'
+        [[ $'\n'$changes$'\n' == *$'\n'"$path"* ]] && return 0
+    done
+    return 1
+}
+
+# done_with_files: the services run with what was installed.
+done_with_files() {
+    python3 -c "$installer" "$role" commit
+}
+
+# What every server has, whatever it does.
+apply_common() {
+    if changed /etc/ssh/; then
+        sshd -t || fail "sshd refuses its configuration"
+        systemctl reload ssh
+    fi
+    if changed /etc/systemd/journald.conf.d/perenne.conf; then systemctl restart systemd-journald; fi
+    if changed /etc/chrony/chrony.conf && [[ -e /etc/chrony/chrony.conf ]]; then
+        systemctl enable --quiet chrony
+        systemctl restart chrony
+    elif changed /etc/chrony/chrony.conf; then # the stack file no longer names time sources: vSphere keeps the time
+        systemctl disable --quiet --now chrony
+    fi
+}
+
+# apply_keepalived ADDRESS: keepalived on the interface that has ADDRESS, whatever the machine calls it.
+apply_keepalived() {
+    local interface
+    interface=$(ip -oneline -4 address show to "$1/32" | awk '{ print $2; exit }')
+    [[ $interface ]] || fail "no interface has the address $1"
+    echo "\$INTERFACE=$interface" >/etc/keepalived/interface.conf.new
+    if cmp --quiet /etc/keepalived/interface.conf.new /etc/keepalived/interface.conf; then
+        rm /etc/keepalived/interface.conf.new
+    else
+        mv /etc/keepalived/interface.conf.new /etc/keepalived/interface.conf
+        changes+=$'\n'/etc/keepalived/interface.conf
+    fi
+    systemctl enable --quiet keepalived
+    if systemctl is-active --quiet keepalived && changed /etc/keepalived/; then
+        systemctl reload keepalived
+    else
+        systemctl start keepalived
+    fi
+}

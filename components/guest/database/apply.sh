@@ -1,0 +1,49 @@
+# shellcheck shell=bash disable=SC2154  # lower-case variables come from the role's env file
+# Database: PostgreSQL under Patroni, and keepalived that gives the database's address to the primary. Runs after the quorum role.
+
+# Debian would make and start a cluster of its own; Patroni makes this one.
+install -D --mode=0644 /dev/stdin /etc/postgresql-common/createcluster.conf <<<"create_main_cluster = false"
+need curl keepalived patroni postgresql-15 python3-etcd
+need_user keepalived_script /nonexistent
+install_files
+
+api() { curl --silent --fail --max-time 2 --cacert /etc/perenne/tls/ca.pem "https://$1:8008/$2"; }
+ctl() { patronictl --config-file /etc/patroni/perenne "$@" </dev/null >&2; }
+
+systemctl disable --quiet --now postgresql
+systemctl enable --quiet patroni
+if ! systemctl is-active --quiet patroni; then
+    systemctl start patroni
+else
+    if changed /etc/patroni/perenne/ /etc/perenne/tls/; then
+        systemctl reload patroni
+        # Roles keep their old passwords until the primary is told the new ones.
+        if changed /etc/patroni/perenne/20-secrets.yml && api 127.0.0.1 primary >/dev/null; then
+            runuser --user postgres -- psql --quiet --set=ON_ERROR_STOP=1 --file=/etc/patroni/passwords.sql </dev/null
+        fi
+    fi
+    if changed /etc/perenne/tls/; then
+        runuser --user postgres -- psql --quiet --command='SELECT pg_reload_conf()' </dev/null >/dev/null
+    fi
+    if changed /etc/patroni/dynamic.json; then
+        ctl edit-config --force --quiet --replace /etc/patroni/dynamic.json
+    fi
+fi
+wait_for 180 "PostgreSQL runs (journalctl -u patroni)" api 127.0.0.1 health
+
+# A new value that PostgreSQL only takes at its start: standbys first, then the primary, one at a time.
+pending() { api "$1" patroni | grep --quiet '"pending_restart": true'; }
+standbys_done() {
+    local peer
+    for peer in $peers; do if pending "$peer"; then return 1; fi; done
+}
+if changed /etc/patroni/dynamic.json && pending 127.0.0.1; then
+    if api 127.0.0.1 primary >/dev/null; then wait_for 120 "the standbys have restarted" standbys_done; fi
+    ctl restart --force --pending "$cluster" "$name"
+fi
+
+apply_keepalived "$address"
+has_standby() { api 127.0.0.1 cluster | grep --quiet '"sync_standby"'; }
+wait_for 180 "a standby is synchronous (patronictl -c /etc/patroni/perenne list)" has_standby
+wait_for 30 "the database's address $database_address is at the primary (journalctl -u keepalived)" api "$database_address" primary
+done_with_files
