@@ -1,0 +1,77 @@
+"""Runs the whole program against recording mocks, afresh for every test that asks."""
+
+import asyncio
+import json
+import runpy
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pulumi
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from pulumi.runtime import mocks
+
+from blueprint import loading
+from blueprint.secrets import Kind, secrets_of
+
+PROJECT = Path(__file__).parents[3]
+
+
+@dataclass
+class Recorder(pulumi.runtime.Mocks):
+    """Remembers every resource that the program registers, by type and name."""
+
+    resources: dict[tuple[str, str], mocks.MockResourceArgs] = field(default_factory=dict)
+
+    def new_resource(self, args: mocks.MockResourceArgs) -> tuple[str | None, dict[str, Any]]:
+        self.resources[args.typ, args.name] = args
+        return f"{args.name}-id", args.inputs | {"uuid": f"{args.name}-uuid", "moid": f"{args.name}-moid"}
+
+    def call(self, args: mocks.MockCallArgs) -> dict[str, Any]:
+        return args.args | {"id": "network-1"}
+
+    def of_type(self, suffix: str) -> dict[str, dict[str, Any]]:
+        """The inputs of every resource whose type ends so, by name."""
+        return {name: made.inputs for (typ, name), made in self.resources.items() if typ.endswith(suffix)}
+
+
+def _secret(kind: Kind, name: str) -> str:
+    if kind is Kind.SSH_KEY:
+        key = Ed25519PrivateKey.generate()
+        return key.private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption()).decode()
+    if kind in (Kind.CERTIFICATE, Kind.CERTIFICATE_AUTHORITY):
+        return f"-----BEGIN PRIVATE KEY-----\nkey of {name}\n-----BEGIN CERTIFICATE-----\ncertificate of {name}\n"
+    return f"secret-{name}"
+
+
+@pytest.fixture
+def run_program(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[str], Recorder]:
+    """Run `__main__.py` for a stack and return what it registered."""
+
+    def run(stack: str, **changes: Any) -> Recorder:
+        config = {
+            key: value if isinstance(value, str) else json.dumps(value)
+            for key, value in (loading.config_of(PROJECT / f"Pulumi.{stack}.yaml") | changes).items()
+        }
+        described = loading.settings_from_config(config, stack)
+        artifact = tmp_path / "apps" / "pnp-manager" / "target" / "pnp-manager.war"
+        artifact.parent.mkdir(parents=True, exist_ok=True)
+        artifact.write_bytes(b"war")
+        values = {f"perenne:{secret.name}": _secret(secret.kind, secret.name) for secret in secrets_of(described)}
+        monkeypatch.chdir(tmp_path)
+        recorder = Recorder()
+        asyncio.set_event_loop(asyncio.new_event_loop())
+        pulumi.runtime.set_mocks(recorder, project="perenne", stack=stack, preview=False)
+        pulumi.runtime.set_all_config(config | values, list(values))
+
+        @pulumi.runtime.test
+        def program() -> None:
+            runpy.run_path(str(PROJECT / "__main__.py"))
+
+        program()
+        return recorder
+
+    return run
