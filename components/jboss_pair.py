@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import pulumi
-from blueprint.guests import GuestRole
 
 from blueprint import artifacts
+from blueprint.guests import GuestRole
 from blueprint.settings import Settings
 from components.esxi_cluster import EsxiCluster
 from components.virtual_machine import VirtualMachine, keep_apart

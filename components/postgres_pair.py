@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import pulumi
 import pulumi_postgresql as postgresql
-from blueprint.guests import GuestRole
 
+from blueprint.guests import GuestRole
 from blueprint.settings import Settings
 from blueprint.terms import Role
 from components.esxi_cluster import EsxiCluster

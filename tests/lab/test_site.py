@@ -97,7 +97,9 @@ def test_session_goes_on_at_the_other_node(
             return None
         return answer if answer.status_code == httpx.codes.OK else None
 
-    after = wait_until(answered, seconds=20, what="the other node answers").json()
+    answer = wait_until(answered, seconds=20, what="the other node answers")
+    assert answer is not None
+    after = answer.json()
     assert after["value"] == value
     assert after["node"] != holder
 

@@ -27,10 +27,12 @@ class Recorder(pulumi.runtime.Mocks):
     resources: dict[tuple[str, str], mocks.MockResourceArgs] = field(default_factory=dict)
 
     def new_resource(self, args: mocks.MockResourceArgs) -> tuple[str | None, dict[str, Any]]:
+        """A resource is made: its outputs are its inputs, and ids made from its name."""
         self.resources[args.typ, args.name] = args
         return f"{args.name}-id", args.inputs | {"uuid": f"{args.name}-uuid", "moid": f"{args.name}-moid"}
 
     def call(self, args: mocks.MockCallArgs) -> dict[str, Any]:
+        """Every look-up finds what it asks for."""
         return args.args | {"id": "network-1"}
 
     def of_type(self, suffix: str) -> dict[str, dict[str, Any]]:
@@ -51,10 +53,10 @@ def _secret(kind: Kind, name: str) -> str:
 def run_program(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[str], Recorder]:
     """Run `__main__.py` for a stack and return what it registered."""
 
-    def run(stack: str, **changes: Any) -> Recorder:
+    def run(stack: str) -> Recorder:
         config = {
             key: value if isinstance(value, str) else json.dumps(value)
-            for key, value in (loading.config_of(PROJECT / f"Pulumi.{stack}.yaml") | changes).items()
+            for key, value in loading.config_of(PROJECT / f"Pulumi.{stack}.yaml").items()
         }
         described = loading.settings_from_config(config, stack)
         artifact = tmp_path / "apps" / "pnp-manager" / "target" / "pnp-manager.war"
@@ -67,11 +69,10 @@ def run_program(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[st
         pulumi.runtime.set_mocks(recorder, project="perenne", stack=stack, preview=False)
         pulumi.runtime.set_all_config(config | values, list(values))
 
-        @pulumi.runtime.test
         def program() -> None:
             runpy.run_path(str(PROJECT / "__main__.py"))
 
-        program()
+        pulumi.runtime.test(program)()  # type: ignore[no-untyped-call]  # as the SDK has it
         return recorder
 
     return run
