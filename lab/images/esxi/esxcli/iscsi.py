@@ -192,8 +192,8 @@ def target_portal_list(host: Host, _: Options) -> Table:
     """List the portals of the targets."""
     rows = []
     for target, portal in host.state.static_targets:
-        address, _, port = portal.rpartition(":")
-        row: Fields = {"Adapter": ADAPTER, "Target": target, "IP": address, "Port": int(port), "Tpgt": 1}
+        ip, number = portal.split(":")
+        row: Fields = {"Adapter": ADAPTER, "Target": target, "IP": ip, "Port": int(number), "Tpgt": 1}
         rows.append(row)
     return Table(("Adapter", "Target", "IP", "Port", "Tpgt"), rows)
 
