@@ -1,1 +1,75 @@
-print("hi")
+"""Runs a command and, at this one edge, turns what went wrong into one message for the user."""
+
+import contextlib
+import signal
+import sys
+import traceback
+from typing import NoReturn
+
+from cli.app import app
+from cli.failure import Failure, Interrupted
+
+INTERRUPTED = 130
+
+
+def main() -> NoReturn:
+    """Run what the command line says."""
+    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    try:
+        app(prog_name="./perenne")
+    except SystemExit as exit_:
+        if exit_.code == INTERRUPTED:
+            _say("\nInterrupted; the next run goes on from here.")
+        raise
+    except Interrupted as interrupted:
+        _say(f"\nInterrupted: {interrupted}. The next ./perenne up goes on from here.")
+        sys.exit(INTERRUPTED)
+    except Exception as error:  # noqa: BLE001 (the edge: nobody else can tell the user)
+        _say(_explained(error))
+        sys.exit(1)
+    sys.exit(0)
+
+
+def _explained(error: Exception) -> str:
+    """One message: what failed, why, what to do. Only what nobody foresaw goes to a log with its traceback."""
+    # Imported when something went wrong, which is soon enough.
+    from blueprint.mistakes import StackFileError  # noqa: PLC0415
+    from lab.errors import LabError  # noqa: PLC0415
+    from lab.images.errors import ImageError  # noqa: PLC0415
+    from offline.build import BuildError  # noqa: PLC0415
+
+    match error:
+        case Failure():
+            log = f"\n  details: {error.log}" if error.log else ""
+            return f"Error: {error.what}\n{_indented(error.why)}\n  to do: {error.remedy}{log}"
+        case LabError():
+            return f"Error: {error.what}\n{_indented(error.why)}\n  to do: {error.remedy}"
+        case StackFileError():
+            return f"{error}\nNothing was started or changed."
+        case ImageError() | BuildError():
+            return f"Error: {error}"
+    from cli.workspace import log_file  # noqa: PLC0415
+
+    text = "".join(traceback.format_exception(error))
+    try:
+        log_path = log_file("crash")
+        log_path.write_text(text)
+    except OSError:
+        return f"Error: {error!r}\n{text}"
+    return (
+        f"Error: {type(error).__name__}: {error}\n  This should not happen: please report it with {log_path}\n"
+        "  to do: run the command again; it goes on from where it was"
+    )
+
+
+def _indented(text: str) -> str:
+    return "\n".join(f"  {line}" for line in text.splitlines())
+
+
+def _say(text: str) -> None:
+    with contextlib.suppress(BrokenPipeError):
+        sys.stderr.write(f"{text}\n")
+
+
+if __name__ == "__main__":
+    main()

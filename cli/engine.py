@@ -247,6 +247,14 @@ def describe(operations: Sequence[tuple[str, str]]) -> str:
     return ", ".join(f"{kind} {name_of(urn)}" for kind, urn in operations)
 
 
+def interrupt(stack: Stack) -> None:
+    """End an engine that still works on a lab's stack after its ./perenne was killed."""
+    for file in (STATE / ".pulumi" / "locks" / "organization" / PROJECT / stack.name).glob("*.json"):
+        process = int(json.loads(file.read_text())["pid"])
+        if processes.is_alive(process, "pulumi"):
+            processes.end([process])
+
+
 def forget_state(stack: Stack) -> None:
     """Remove a lab's state without asking the engine: nothing that it describes exists any more."""
     stack.generation_file.unlink(missing_ok=True)

@@ -1,119 +1,107 @@
-"""`./perenne init STACK`: makes the secrets that a stack misses and keeps them as its encrypted configuration."""
+"""`./perenne init STACK` on a terminal: asks for what exists already, and shows what it did."""
 
-import os
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+import asyncio
+import base64
+import hashlib
+import sys
 
-from blueprint.mistakes import Mistake, StackFileError
-from blueprint.secrets import Kind, Secret, secrets_of
-from cli import keys, stackfile, vault
+import typer
+
+from cli import vault
+from cli.console import say
 from cli.failure import Failure
-from cli.vault import Vault
-from cli.workspace import Stack
+from cli.initialise import Initialised, asking, initialise
+from cli.labs import lab_of
+from cli.workspace import Stack, only_command
 
-Ask = Callable[[Secret], str]
-"""Returns a secret of equipment that exists before Perenne."""
-
-
-@dataclass(frozen=True)
-class Initialised:
-    """What `initialise` did."""
-
-    vault: Vault
-    made: list[str]
-    """Names of the secrets that were made or asked for."""
-    host_keys: list[str]
-    """Hosts whose SSH key became known."""
+_ANSWER_SECONDS = 5.0
 
 
-def initialise(
-    stack: Stack,
-    ask: Ask | None,
-    host_keys: Mapping[str, str],
-    new_passphrase: Callable[[], str] = vault.new_passphrase,
-) -> Initialised:
-    """Make what is missing and write it into the stack file at once; what is there and good stays as it is.
+def init(stack: Stack, *, yes: bool) -> int:
+    """Make what is missing; returns the exit code.
 
     Args:
         stack: Whose secrets.
-        ask: For secrets of equipment that exists; None makes those, too, as the lab's equipment takes what it is given.
-        host_keys: Public SSH keys of ESXi hosts, by name.
-        new_passphrase: For a stack that has none yet.
-
-    Raises:
-        Failure: Secrets that are there can't be read, or one has to be asked for and can't.
-        StackFileError: The stack file can't be used.
+        yes: Trust the SSH keys that unknown ESXi hosts show, without asking.
     """
-    if stack.is_lab:
-        stack = _readable(stack)
-    needed = list(secrets_of(stack.settings))
-    opened = Vault.open_or_begin(stack, new_passphrase)
-    changed: dict[str, str] = {}
-    for secret in needed:
-        value = opened.values.get(secret.name)
-        authority = changed.get("tls-authority") or opened.values.get("tls-authority", "")
-        if value is None and secret.given and ask:
-            changed[secret.name] = ask(secret)
-        elif value is None or not keys.is_good(secret, value, authority):
-            changed[secret.name] = keys.make(secret, authority)
-    new_hosts = [host for host, key in host_keys.items() if stack.settings.host_keys.get(host) != key]
-    if changed or new_hosts:
-        plain = {"host_keys": {**stack.settings.host_keys, **host_keys}} if new_hosts else {}
+    with only_command():
         if stack.is_lab:
-            vault.note_made(stack, [*changed, *plain])
-        opened.write(changed, plain)
-    return Initialised(opened, list(changed), new_hosts)
+            done = initialise(stack, None, lab_of(stack).prepare().host_keys)
+        else:
+            asked = asking(_prompt if sys.stdin.isatty() else None)
+            done = initialise(stack, asked, _host_keys(stack, yes=yes), lambda: _passphrase(stack))
+    _report(stack, done)
+    return 0
 
 
-def check_secrets(stack: Stack) -> None:
-    """Check that no secret is missing.
+def _prompt(question: str) -> str:
+    answer: str = typer.prompt(question, hide_input=True, err=True)
+    return answer
+
+
+def _passphrase(stack: Stack) -> str:
+    chosen = ""
+    if sys.stdin.isatty():
+        question = f"A passphrase to encrypt the secrets of {stack.name} with (empty: one is made)"
+        chosen = typer.prompt(
+            question, default="", show_default=False, hide_input=True, confirmation_prompt=True, err=True
+        )
+    say(f"The passphrase of stack {stack.name} is kept in {stack.passphrase_file}.", "bold")
+    say("Keep a copy in a safe place: without it nobody can read the stack's secrets or deploy it again.", "bold")
+    return chosen or vault.new_passphrase()
+
+
+def _host_keys(stack: Stack, *, yes: bool) -> dict[str, str]:
+    """SSH keys of hosts that the stack file doesn't know yet, each confirmed by its fingerprint.
 
     Raises:
-        StackFileError: Some are, one line each.
+        Failure: A host doesn't answer, or nobody can be asked.
     """
-    present = {name.removeprefix("perenne:") for name in stack.config}
-    missing = [secret for secret in secrets_of(stack.settings) if secret.name not in present]
-    if missing:
-        remedy = f"./perenne init {stack.name} makes it"
-        mistakes = [Mistake(one.name, None, f"secret is missing ({one.purpose})", remedy) for one in missing]
-        raise StackFileError(stack.file.name, mistakes)
-
-
-def variable_of(secret: Secret) -> str:
-    """The environment variable that gives a secret where nobody can be asked."""
-    return f"PERENNE_{secret.name.upper().replace('-', '_')}"
-
-
-def asking(prompt: Callable[[str], str] | None) -> Ask:
-    """Take given secrets from environment variables, else from the user.
-
-    Args:
-        prompt: Asks without showing what is typed; None where nobody can be asked.
-    """
-
-    def ask(secret: Secret) -> str:
-        if value := os.environ.get(variable_of(secret), ""):
-            return value
-        if prompt is None:
+    unknown = [name for name in stack.settings.hosts if name not in stack.settings.host_keys]
+    keys: dict[str, str] = {}
+    for name in unknown:
+        key = asyncio.run(_key_of(name, str(stack.settings.hosts[name].address)))
+        digest = hashlib.sha256(base64.b64decode(key.split()[1])).digest()
+        fingerprint = base64.b64encode(digest).decode().rstrip("=")
+        say(f"{name} shows the key {key.split()[0]} SHA256:{fingerprint}")
+        if not yes and not sys.stdin.isatty():
+            why = "there is no terminal to ask on whether that fingerprint is the host's own"
+            remedy = f"Run this on a terminal, or put the key under perenne:host_keys in {stack.file.name}."
+            raise Failure(f"the SSH key of {name} is not confirmed", why, remedy)
+        if not yes and not typer.confirm(
+            "Is that the host's own (its console shows it: Support > SSH keys)?", err=True
+        ):
             raise Failure(
-                f"the secret {secret.name} is missing ({secret.purpose})",
-                "it exists already, so it can't be made, and there is no terminal to ask for it",
-                f"Set {variable_of(secret)} in the environment, then run this again.",
+                f"the SSH key of {name} is refused", "its fingerprint was not confirmed", "Find out who answers."
             )
-        limit = " (12 to 16 characters)" if secret.kind is Kind.CHAP else ""
-        return prompt(f"{secret.purpose}{limit}")
-
-    return ask
+        keys[name] = key
+    return keys
 
 
-def _readable(stack: Stack) -> Stack:
-    """A lab's secrets live as long as the lab: those whose passphrase is lost are taken out, to be made again."""
-    if stackfile.salt_of(stack.file.read_text()) is None:
-        return stack
+async def _key_of(name: str, address: str) -> str:
+    """Ask a host for its public key, without logging in."""
+    import asyncssh  # noqa: PLC0415 (it takes its time, and only real stacks need it here)
+
     try:
-        Vault.open(stack)
-    except Failure:
-        vault.note_made(stack, [secret.name for secret in secrets_of(stack.settings)])
-        vault.discard(stack)
-        return stack.reread()
-    return stack
+        async with asyncio.timeout(_ANSWER_SECONDS):
+            key = await asyncssh.get_server_host_key(address)
+    except (OSError, TimeoutError, asyncssh.Error) as error:
+        why = str(error) or "no answer"
+        remedy = (
+            f"Enable SSH on it, or put its key under perenne:host_keys; its address is perenne:hosts.{name}.address."
+        )
+        raise Failure(f"the SSH key of {name} can't be asked for at {address}", why, remedy) from error
+    if key is None:
+        raise Failure(f"the SSH key of {name} can't be asked for", f"{address} shows none", "Enable SSH on it.")
+    return key.export_public_key().decode().strip()
+
+
+def _report(stack: Stack, done: Initialised) -> None:
+    if not done.made and not done.host_keys:
+        say(f"Stack {stack.name} has all its secrets; nothing was changed.")
+        return
+    for name in done.made:
+        say(f"  {name}")
+    hosts = f" and the SSH keys of {', '.join(done.host_keys)}" if done.host_keys else ""
+    say(f"{len(done.made)} secrets{hosts} are in {stack.file.name} now, secrets encrypted.")
+    say(f"Next: ./perenne {'up' if stack.is_lab else 'preview'} {stack.name}")

@@ -88,6 +88,15 @@ def ensure(progress: Callable[[str], None]) -> Pulumi:
     return _offline(f"{DOWNLOADS.split('/')[2]} does not answer", progress)
 
 
+def likely() -> str:
+    """Which Pulumi `ensure` would choose, in words; downloads and builds nothing."""
+    if on_path := _on_path():
+        return f"{on_path} ({_version(on_path)})"
+    if _folder().is_dir():
+        return f"official, downloaded before into {_folder()}"
+    return f"offline, built before into {BIN}" if _is_built() else "none yet; ./perenne up downloads or builds it"
+
+
 def venv_python() -> Path:
     """The virtual environment's interpreter by the name that stays when the environment is renewed."""
     link = REPOSITORY / ".venv" / "bin" / "python"

@@ -20,7 +20,7 @@ from cli.console import Display, Progress, err, out, say
 from cli.engine import Engine
 from cli.events import Deployment
 from cli.failure import Failure
-from cli.init import Initialised, check_secrets, initialise
+from cli.initialise import Initialised, check_secrets, initialise
 from cli.labs import lab_of, lab_secrets
 from cli.steps import Step, run_steps
 from cli.workspace import PRIVATE, Stack, cache, log_file, only_command

@@ -109,8 +109,12 @@ class Stack:
 
     @property
     def is_lab(self) -> bool:
-        """Whether it lives in the embedded lab."""
-        return self.settings.environment == "dev"
+        """Whether it lives in the embedded lab.
+
+        Raises:
+            StackFileError: The stack file can't be read.
+        """
+        return bool(self.config.get("perenne:environment") == "dev")
 
 
 @contextmanager

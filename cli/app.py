@@ -1,0 +1,153 @@
+"""The commands and their options; what they do is in the module of the same name, imported when it is needed."""
+# ruff: noqa: PLC0415 (a help text must not wait for the lab's and Pulumi's libraries)
+
+import sys
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(
+    name="perenne",
+    help="A web platform that stays up: one Pulumi program, and a lab in which to run and break it.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+_PASSED_ON = {"allow_extra_args": True, "ignore_unknown_options": True}
+
+StackArgument = Annotated[str, typer.Argument(metavar="STACK", help="The stack; dev lives in the embedded lab.")]
+StackOption = Annotated[str, typer.Option("--stack", "-s", metavar="STACK", help="The stack.")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Don't ask.")]
+Diff = Annotated[bool, typer.Option("--diff", help="Show each change in full, as Pulumi does.")]
+
+
+def _stack(name: str, option: str = ""):  # type: ignore[no-untyped-def]  # noqa: ANN202
+    from cli.workspace import Stack
+
+    return Stack(option or name)
+
+
+@app.command()
+def up(
+    stack: StackArgument = "dev",
+    option: StackOption = "",
+    *,
+    yes: Yes = False,
+    diff: Diff = False,
+    timings: Annotated[bool, typer.Option("--timings", help="Show where the time went.")] = False,
+) -> None:
+    """Install what is missing, start the lab (dev), preview, deploy, and say where the page is."""
+    from cli.up import up as run
+
+    raise typer.Exit(run(_stack(stack, option), yes=yes, timings=timings, options=("--diff",) if diff else ()))
+
+
+@app.command()
+def preview(stack: StackArgument = "dev", option: StackOption = "", *, diff: Diff = False) -> None:
+    """Show what up would change."""
+    from cli.preview import preview as run
+
+    raise typer.Exit(run(_stack(stack, option), ("--diff",) if diff else ()))
+
+
+@app.command()
+def status(
+    stack: StackArgument = "dev",
+    option: StackOption = "",
+    *,
+    json: Annotated[bool, typer.Option("--json", help="As data.")] = False,
+) -> None:
+    """Show who is primary, who holds the virtual addresses, which nodes serve, and what runs where."""
+    import json as encoder
+
+    from cli import status as site
+
+    chosen = _stack(stack, option)
+    found = site.status(chosen)
+    if json:
+        print(encoder.dumps(site.as_json(found), indent=2))
+    else:
+        site.show(found, chosen)
+    raise typer.Exit(0 if found.page == "200" else 1)
+
+
+@app.command(context_settings=_PASSED_ON)
+def ssh(
+    context: typer.Context,
+    name: Annotated[str, typer.Argument(help="A server, a host, or a part of the lab (san01, vcenter, client).")],
+    option: StackOption = "dev",
+) -> None:
+    """Open a shell on a server, or run a COMMAND there."""
+    from cli.remote import ssh as run
+
+    raise typer.Exit(run(_stack(option), name, context.args))
+
+
+@app.command()
+def logs(
+    name: Annotated[str, typer.Argument(help="A server, a host, or a part of the lab.")],
+    option: StackOption = "dev",
+    *,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on with what is added.")] = False,
+    unit: Annotated[str | None, typer.Option("--unit", "-u", help="Of one unit only: patroni, wildfly …")] = None,
+    lines: Annotated[int, typer.Option("--lines", "-n", min=0, help="How many of the last lines.")] = 100,
+) -> None:
+    """Show a server's journal."""
+    from cli.remote import logs as run
+
+    raise typer.Exit(run(_stack(option), name, follow=follow, unit=unit, lines=lines))
+
+
+@app.command()
+def init(stack: Annotated[str, typer.Argument(metavar="STACK", help="The stack.")], *, yes: Yes = False) -> None:
+    """Make the passwords, keys and certificates that a stack misses, encrypted in its file."""
+    from cli.init import init as run
+
+    raise typer.Exit(run(_stack(stack), yes=yes))
+
+
+@app.command()
+def doctor() -> None:
+    """Show what is there, what is missing, and the one command that mends it."""
+    from cli.doctor import doctor as run
+
+    raise typer.Exit(run())
+
+
+@app.command()
+def env(stack: StackArgument = "dev", option: StackOption = "") -> None:
+    """Print what your shell needs for plain pulumi: eval "$(./perenne env)"."""
+    from cli.env import env as lines
+
+    print(lines(_stack(stack, option)))
+
+
+@app.command("test", context_settings=_PASSED_ON)
+def run_tests(
+    context: typer.Context,
+    *,
+    unit: Annotated[bool, typer.Option("--unit", help="Only what needs no lab.")] = False,
+) -> None:
+    """Check format, lint and types and run every test, those on the lab included."""
+    from cli.tests import run_all as run
+
+    raise typer.Exit(run(_stack("dev"), unit=unit, arguments=context.args))
+
+
+@app.command()
+def down(
+    stack: StackArgument = "dev",
+    option: StackOption = "",
+    *,
+    yes: Yes = False,
+    caches: Annotated[bool, typer.Option("--caches", help="What was downloaded and built goes, too.")] = False,
+) -> None:
+    """Remove the lab with all that is in it; destroy a real stack after asking twice."""
+    from cli.down import down as run
+
+    def confirm(question: str) -> bool:
+        return sys.stdin.isatty() and typer.confirm(question, err=True)
+
+    raise typer.Exit(run(_stack(stack, option), caches=caches, confirm=confirm, destroy=yes))

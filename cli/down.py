@@ -1,0 +1,91 @@
+"""`./perenne down`: takes the lab down, or destroys a real stack after asking twice."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+from blueprint.mistakes import StackFileError
+from cli import engine, processes, vault
+from cli.console import Display, say
+from cli.up import ready_engine
+from cli.workspace import BIN, LAB, REPOSITORY, Stack, cache, lab_name, log_file, only_command
+from lab import inventory
+from lab.engine import Engine
+from lab.images.docker import remove_all
+from lab.inventory import Inventory
+from lab.site import take_down
+
+
+def down(stack: Stack, *, caches: bool, confirm: Callable[[str], bool], destroy: bool) -> int:
+    """Remove a stack; returns the exit code.
+
+    Args:
+        stack: Which one.
+        caches: A lab's images, programs and packages go, too.
+        confirm: Asks the user; for a real stack both questions must be answered with yes.
+        destroy: The user has said on the command line that a real stack shall go.
+    """
+    with only_command():
+        if _is_lab(stack):
+            _lab_down(stack, caches=caches)
+            return 0
+        return _real_down(stack, confirm, destroy=destroy)
+
+
+def _is_lab(stack: Stack) -> bool:
+    """Whether there is a lab to take down; a stack file that was spoilt meanwhile must not keep it up."""
+    try:
+        return stack.is_lab
+    except StackFileError:
+        return stack.generation_file.exists()
+
+
+def _lab_down(stack: Stack, *, caches: bool) -> None:
+    display = Display(log_file("down"))
+    engine.interrupt(stack)
+    processes.end(processes.orphans())
+    existed = False
+    if caches and (client := Engine(REPOSITORY).find()):
+        # Images go while their engine still runs, and after the containers that use them.
+        with display.step("images"):
+            Inventory.read(client, lab_name()).check_owner(REPOSITORY)
+            existed = bool(Inventory.read(client, lab_name()))
+            inventory.remove(client, lab_name())
+            remove_all()
+    with display.step("lab") as progress:
+        existed = take_down(lab_name(), LAB, progress) or existed
+    had_state = stack.generation_file.exists()
+    engine.forget_state(stack)
+    keys = vault.discard(stack)
+    stack.authority_file.unlink(missing_ok=True)
+    removed = [
+        *(["the lab's containers, networks and volumes"] if existed else []),
+        *([f"Pulumi's state of stack {stack.name}"] if had_state else []),
+        *([f"{len(keys)} values that init had put into {stack.file.name}"] if keys else []),
+    ]
+    if caches:
+        for folder in (cache(), BIN):
+            removed += _remove(folder)
+        (REPOSITORY / ".venv").unlink(missing_ok=True)
+    say(f"Removed: {'; '.join(removed)}." if removed else "There was nothing to remove.")
+    if not caches and cache().exists():
+        say(f"Kept: what was downloaded and built ({cache()}); ./perenne down --caches removes it, too.", "dim")
+
+
+def _real_down(stack: Stack, confirm: Callable[[str], bool], *, destroy: bool) -> int:
+    settings = stack.settings
+    what = f"{len(settings.servers)} servers with their data, datastores and cluster of {settings.site.name}"
+    if not destroy:
+        if not confirm(f"Stack {stack.name} is a real site. Destroy its {what}?"):
+            return 1
+        if not confirm(f"There is no way back. Really destroy stack {stack.name}?"):
+            return 1
+    pulumi = ready_engine(stack, Display(log_file("down")))
+    return pulumi.attended("destroy", "--stack", stack.name, *(["--yes"] if destroy else []))
+
+
+def _remove(folder: Path) -> list[str]:
+    if not folder.exists():
+        return []
+    shutil.rmtree(folder)
+    return [str(folder)]

@@ -1,0 +1,119 @@
+"""Makes the secrets that a stack misses and keeps them as its encrypted configuration."""
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from blueprint.mistakes import Mistake, StackFileError
+from blueprint.secrets import Kind, Secret, secrets_of
+from cli import keys, stackfile, vault
+from cli.failure import Failure
+from cli.vault import Vault
+from cli.workspace import Stack
+
+Ask = Callable[[Secret], str]
+"""Returns a secret of equipment that exists before Perenne."""
+
+
+@dataclass(frozen=True)
+class Initialised:
+    """What `initialise` did."""
+
+    vault: Vault
+    made: list[str]
+    """Names of the secrets that were made or asked for."""
+    host_keys: list[str]
+    """Hosts whose SSH key became known."""
+
+
+def initialise(
+    stack: Stack,
+    ask: Ask | None,
+    host_keys: Mapping[str, str],
+    new_passphrase: Callable[[], str] = vault.new_passphrase,
+) -> Initialised:
+    """Make what is missing and write it into the stack file at once; what is there and good stays as it is.
+
+    Args:
+        stack: Whose secrets.
+        ask: For secrets of equipment that exists; None makes those, too, as the lab's equipment takes what it is given.
+        host_keys: Public SSH keys of ESXi hosts, by name.
+        new_passphrase: For a stack that has none yet.
+
+    Raises:
+        Failure: Secrets that are there can't be read, or one has to be asked for and can't.
+        StackFileError: The stack file can't be used.
+    """
+    if stack.is_lab:
+        stack = _readable(stack)
+    needed = list(secrets_of(stack.settings))
+    opened = Vault.open_or_begin(stack, new_passphrase)
+    changed: dict[str, str] = {}
+    for secret in needed:
+        value = opened.values.get(secret.name)
+        authority = changed.get("tls-authority") or opened.values.get("tls-authority", "")
+        if value is None and secret.given and ask:
+            changed[secret.name] = ask(secret)
+        elif value is None or not keys.is_good(secret, value, authority):
+            changed[secret.name] = keys.make(secret, authority)
+    new_hosts = [host for host, key in host_keys.items() if stack.settings.host_keys.get(host) != key]
+    if changed or new_hosts:
+        plain = {"host_keys": {**stack.settings.host_keys, **host_keys}} if new_hosts else {}
+        if stack.is_lab:
+            vault.note_made(stack, [*changed, *plain])
+        opened.write(changed, plain)
+    return Initialised(opened, list(changed), new_hosts)
+
+
+def check_secrets(stack: Stack) -> None:
+    """Check that no secret is missing.
+
+    Raises:
+        StackFileError: Some are, one line each.
+    """
+    present = {name.removeprefix("perenne:") for name in stack.config}
+    missing = [secret for secret in secrets_of(stack.settings) if secret.name not in present]
+    if missing:
+        remedy = f"./perenne init {stack.name} makes it"
+        mistakes = [Mistake(one.name, None, f"secret is missing ({one.purpose})", remedy) for one in missing]
+        raise StackFileError(stack.file.name, mistakes)
+
+
+def variable_of(secret: Secret) -> str:
+    """The environment variable that gives a secret where nobody can be asked."""
+    return f"PERENNE_{secret.name.upper().replace('-', '_')}"
+
+
+def asking(prompt: Callable[[str], str] | None) -> Ask:
+    """Take given secrets from environment variables, else from the user.
+
+    Args:
+        prompt: Asks without showing what is typed; None where nobody can be asked.
+    """
+
+    def ask(secret: Secret) -> str:
+        if value := os.environ.get(variable_of(secret), ""):
+            return value
+        if prompt is None:
+            raise Failure(
+                f"the secret {secret.name} is missing ({secret.purpose})",
+                "it exists already, so it can't be made, and there is no terminal to ask for it",
+                f"Set {variable_of(secret)} in the environment, then run this again.",
+            )
+        limit = " (12 to 16 characters)" if secret.kind is Kind.CHAP else ""
+        return prompt(f"{secret.purpose}{limit}")
+
+    return ask
+
+
+def _readable(stack: Stack) -> Stack:
+    """A lab's secrets live as long as the lab: those whose passphrase is lost are taken out, to be made again."""
+    if stackfile.salt_of(stack.file.read_text()) is None:
+        return stack
+    try:
+        Vault.open(stack)
+    except Failure:
+        vault.note_made(stack, [secret.name for secret in secrets_of(stack.settings)])
+        vault.discard(stack)
+        return stack.reread()
+    return stack

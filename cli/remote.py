@@ -1,0 +1,103 @@
+"""`./perenne ssh` and `logs`: a machine of the site by its name, over SSH with the stack's own keys."""
+
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from cli import keys, packages
+from cli.failure import Failure
+from cli.vault import Vault
+from cli.workspace import Stack, lab_name
+
+_SSH = packages.Package("openssh-client", "ssh", "logs in on servers")
+
+
+@dataclass(frozen=True)
+class Machine:
+    """A host or server that Perenne logs in on as root."""
+
+    name: str
+    address: str
+    host_key: str
+    """In the form of known_hosts: `ssh-ed25519 AAAA…`."""
+
+
+def machine(stack: Stack, vault: Vault, name: str) -> Machine:
+    """The host or server of that name.
+
+    Raises:
+        Failure: There is none, or it isn't known how it proves itself.
+    """
+    settings = stack.settings
+    short = name.removesuffix(f".{settings.domain}")
+    if short in settings.servers:
+        host_key = keys.public_key(vault.values[f"ssh-host-key-{short}"])
+        return Machine(short, str(settings.servers[short].address), host_key)
+    if short not in settings.hosts:
+        known = ", ".join([*settings.servers, *settings.hosts])
+        raise Failure(f"{name} is unknown", f"{stack.file.name} has no server or host of that name", f"One of: {known}")
+    if short not in settings.host_keys:
+        why = f"{stack.file.name} does not say by which SSH key it is known (perenne:host_keys)"
+        raise Failure(f"{short} can't be trusted", why, f"Run ./perenne init {stack.name}.")
+    return Machine(short, str(settings.hosts[short].address), settings.host_keys[short])
+
+
+def ssh(stack: Stack, name: str, command: Sequence[str]) -> int:
+    """Open a shell on a machine, or run a command there; returns its exit code."""
+    if stack.is_lab and name in {*stack.settings.storage, "vcenter", "client"}:
+        terminal = ["--tty"] if not command and os.isatty(0) else []
+        shell = command or ["sh"]
+        return _call(["docker", "exec", "--interactive", *terminal, f"{lab_name()}-{name}", *shell])
+    vault = Vault.open(stack)
+    found = machine(stack, vault, name)
+    with _ssh_options(found, vault) as options:
+        return _call(["ssh", *options, f"root@{found.address}", *command])
+
+
+def logs(stack: Stack, name: str, *, follow: bool, unit: str | None, lines: int) -> int:
+    """Show a machine's journal; that of the lab's own equipment is what its container says."""
+    if stack.is_lab and name in {*stack.settings.storage, *stack.settings.hosts, "vcenter", "client"}:
+        following = ["--follow"] if follow else []
+        return _call(["docker", "logs", *following, f"--tail={lines}", f"{lab_name()}-{name}"])
+    options = [f"--lines={lines}", *(["--follow"] if follow else []), *([f"--unit={unit}"] if unit else [])]
+    return ssh(stack, name, ["journalctl", "--no-pager", *options])
+
+
+@contextmanager
+def _ssh_options(found: Machine, vault: Vault) -> Iterator[list[str]]:
+    """Options that bring the stack's key and know the machine's; the files are gone afterwards."""
+    if shutil.which("ssh") is None:
+        raise Failure("there is no SSH client", "ssh is not on the PATH", f"Run: {packages.command_for([_SSH])}")
+    runtime = os.environ.get("XDG_RUNTIME_DIR")  # in memory, where there is one
+    with tempfile.TemporaryDirectory(
+        prefix="perenne-", dir=runtime if runtime and Path(runtime).is_dir() else None
+    ) as folder:
+        key, known = Path(folder) / "key", Path(folder) / "known_hosts"
+        key.touch(mode=0o600)
+        key.write_text(vault.values["ssh-key"])
+        known.write_text(f"{found.address} {found.host_key}\n")
+        settings = {
+            "IdentityFile": key,
+            "IdentitiesOnly": "yes",
+            "UserKnownHostsFile": known,
+            "GlobalKnownHostsFile": "/dev/null",
+            "StrictHostKeyChecking": "yes",
+            "ConnectTimeout": 5,
+            "LogLevel": "ERROR",
+        }
+        yield ["-F", "none", *(f"-o{name}={value}" for name, value in settings.items())]
+
+
+def _call(command: Sequence[str]) -> int:
+    """Run a command on the user's terminal; Ctrl-C is its own affair."""
+    with subprocess.Popen(command) as process:
+        while True:
+            try:
+                return process.wait()
+            except KeyboardInterrupt:
+                continue

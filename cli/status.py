@@ -1,0 +1,280 @@
+"""`./perenne status`: what serves, what leads, and where everything runs; works while parts are down."""
+
+import asyncio
+import ssl
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+from rich.table import Table
+from rich.text import Text
+
+from blueprint.settings import Settings
+from blueprint.terms import Role
+from cli import remote
+from cli.console import out
+from cli.failure import Failure
+from cli.labs import lab_of
+from cli.up import certificate_of
+from cli.vault import Vault
+from cli.workspace import Stack
+from lab.status import Status as LabStatus
+
+ANSWER_SECONDS = 2.0
+"""How long each question may take; all are asked at the same time."""
+
+_PATRONI_PORT = 8008
+_ETCD_PORT = 2379
+_WILDFLY_PORT = 8443
+
+
+@dataclass
+class Answer:
+    """What one server says of itself."""
+
+    name: str
+    role: str
+    address: str
+    host: str
+    """Where it runs, as far as anybody knows; else where the stack file wants it."""
+    serves: bool = False
+    detail: str = ""
+    addresses: list[str] = field(default_factory=list)
+    """Which virtual addresses it holds."""
+    vote: bool | None = None
+    """Whether its etcd vote counts; None if it has none."""
+
+
+@dataclass
+class SiteStatus:
+    """The whole site."""
+
+    page: str
+    """`200`, or why the page doesn't answer through the virtual address."""
+    primary: str | None
+    sync_standby: str | None
+    site_address_at: str | None
+    database_address_at: str | None
+    servers: list[Answer]
+    votes: int
+    votes_needed: int
+    lab: dict[str, Any] | None
+
+
+def status(stack: Stack) -> SiteStatus:
+    """Ask everything that can be asked.
+
+    Raises:
+        Failure: The stack's secrets can't be read, or its lab is not there.
+        StackFileError: The stack file can't be used.
+    """
+    lab = lab_of(stack).status() if stack.is_lab else None
+    if lab and lab.condition == "absent":
+        raise Failure("the lab is not up", "there is none on this machine", f"Run ./perenne up {stack.name}.")
+    vault = Vault.open(stack)
+    with _trust(vault) as trust:
+        return asyncio.run(_ask_all(stack, vault, trust, lab))
+
+
+async def _ask_all(stack: Stack, vault: Vault, trust: ssl.SSLContext, lab: LabStatus | None) -> SiteStatus:
+    settings = stack.settings
+    places = _places(lab)
+    answers = {
+        name: Answer(name, str(server.role), str(server.address), places.get(name, server.host))
+        for name, server in settings.servers.items()
+    }
+    async with httpx.AsyncClient(verify=trust, timeout=ANSWER_SECONDS, trust_env=False) as client:
+        page, cluster, *_ = await asyncio.gather(
+            _page(client, settings),
+            _cluster(client, settings),
+            *(_ask(client, settings, answers[name]) for name in settings.servers),
+            *(_vote(client, answers[name]) for name in settings.quorum),
+            *(_held_addresses(stack, vault, answer) for answer in answers.values() if answer.role in _HOLDERS),
+        )
+    for member in cluster:
+        if answer := answers.get(member["name"]):
+            answer.detail = f"{member['role'].replace('_', ' ')}, {member['state']}"
+    by_role = {member["role"]: member["name"] for member in cluster}
+    votes = sum(bool(answer.vote) for answer in answers.values())
+    return SiteStatus(
+        page=page,
+        primary=by_role.get("leader"),
+        sync_standby=by_role.get("sync_standby") or by_role.get("quorum_standby"),
+        site_address_at=_holder(answers, str(settings.site.address)),
+        database_address_at=_holder(answers, str(settings.database.address)),
+        servers=list(answers.values()),
+        votes=votes,
+        votes_needed=len(settings.quorum) // 2 + 1,
+        lab=lab.model_dump(mode="json") if lab else None,
+    )
+
+
+_HOLDERS = (Role.BALANCER, Role.DATABASE)
+
+
+async def _page(client: httpx.AsyncClient, settings: Settings) -> str:
+    service = next(iter(settings.services.values()))
+    try:
+        answer = await client.get(f"https://{settings.site.address}{service.context_path}/")
+    except httpx.HTTPError as error:
+        return _why(error)
+    return str(answer.status_code)
+
+
+async def _cluster(client: httpx.AsyncClient, settings: Settings) -> list[dict[str, Any]]:
+    """Patroni's members, from whichever database server answers first with all of them."""
+    for server in settings.servers_of(Role.DATABASE).values():
+        try:
+            answer = await client.get(f"https://{server.address}:{_PATRONI_PORT}/cluster")
+            members: list[dict[str, Any]] = answer.raise_for_status().json()["members"]
+        except (httpx.HTTPError, ValueError, KeyError):
+            continue
+        return members
+    return []
+
+
+async def _ask(client: httpx.AsyncClient, settings: Settings, answer: Answer) -> None:
+    """Ask a server's own health."""
+    service = next(iter(settings.services.values()))
+    paths = {
+        Role.BALANCER: "/perenne/health",
+        Role.APPLICATION: f":{_WILDFLY_PORT}{service.health_path}",
+        Role.DATABASE: f":{_PATRONI_PORT}/health",
+    }
+    path = paths.get(Role(answer.role))
+    if path is None:
+        return  # a witness serves by its vote
+    # Balancers show the site's certificate, which has the site's name.
+    extensions = {"sni_hostname": settings.site.name} if answer.role == Role.BALANCER else {}
+    try:
+        found = await client.get(f"https://{answer.address}{path}", extensions=extensions)
+    except httpx.HTTPError as error:
+        answer.detail = _why(error)
+        return
+    answer.serves = found.is_success
+    if not found.is_success:
+        answer.detail = f"status {found.status_code}"
+    elif answer.role == Role.APPLICATION:
+        answer.detail = f"database at {found.json().get('primary', '?')}"
+
+
+async def _vote(client: httpx.AsyncClient, answer: Answer) -> None:
+    try:
+        found = await client.get(f"https://{answer.address}:{_ETCD_PORT}/health")
+        answer.vote = str(found.json().get("health")) == "true"
+    except (httpx.HTTPError, ValueError):
+        answer.vote = False
+    if answer.role == Role.WITNESS:
+        answer.serves = answer.vote
+
+
+async def _held_addresses(stack: Stack, vault: Vault, answer: Answer) -> None:
+    """Ask a server over SSH which addresses it has."""
+    import asyncssh  # noqa: PLC0415 (it takes its time)
+
+    found = remote.machine(stack, vault, answer.name)
+    known_hosts = asyncssh.import_known_hosts(f"{found.address} {found.host_key}\n")
+    key = asyncssh.import_private_key(vault.values["ssh-key"])
+    try:
+        async with asyncio.timeout(ANSWER_SECONDS):
+            login = asyncssh.connect(
+                found.address, username="root", client_keys=[key], known_hosts=known_hosts, config=None, agent_path=None
+            )
+            async with login as connection:
+                done = await connection.run("ip -4 -oneline address show scope global", check=True)
+    except (OSError, TimeoutError, asyncssh.Error):
+        return
+    held = {line.split()[3].split("/")[0] for line in str(done.stdout).splitlines()}
+    virtual = [str(stack.settings.site.address), str(stack.settings.database.address)]
+    answer.addresses = [address for address in virtual if address in held]
+
+
+def _holder(answers: dict[str, Answer], address: str) -> str | None:
+    return next((answer.name for answer in answers.values() if address in answer.addresses), None)
+
+
+def _places(lab: LabStatus | None) -> dict[str, str]:
+    vms = lab.vcenter.vms if lab and lab.vcenter else ()
+    return {vm.name: vm.host.partition(".")[0] for vm in vms if not vm.template}
+
+
+def _why(error: httpx.HTTPError) -> str:
+    return "no answer" if isinstance(error, httpx.TimeoutException) else str(error) or type(error).__name__
+
+
+@contextmanager
+def _trust(vault: Vault) -> Iterator[ssl.SSLContext]:
+    """Trust the site's authority, and prove ourselves to etcd with the certificate of a server."""
+    context = ssl.create_default_context(cadata=certificate_of(vault.values["tls-authority"]))
+    quorum = next(iter(vault.stack.settings.quorum))
+    with tempfile.TemporaryDirectory(prefix="perenne-") as folder:
+        bundle = Path(folder) / "client.pem"
+        bundle.touch(mode=0o600)
+        bundle.write_text(vault.values[f"tls-{quorum}"])
+        context.load_cert_chain(bundle)
+        yield context
+
+
+def show(found: SiteStatus, stack: Stack) -> None:
+    """Show it as tables."""
+    settings = stack.settings
+    good = found.page == "200"
+    out.print(
+        Text(
+            f"{settings.site.name} {'answers' if good else 'does not answer: ' + found.page}",
+            "green" if good else "red",
+        )
+    )
+    summary = Table.grid(padding=(0, 2))
+    for what, value in (
+        (f"site's address {settings.site.address} at", found.site_address_at),
+        (f"database's address {settings.database.address} at", found.database_address_at),
+        ("primary", found.primary),
+        ("synchronous standby", found.sync_standby),
+        ("etcd votes", f"{found.votes} of {len(settings.quorum)} ({found.votes_needed} needed)"),
+    ):
+        summary.add_row(Text(what, "dim"), Text(value or "nobody", "" if value else "red"))
+    out.print(summary)
+    servers = Table("server", "role", "runs on", "address", "serves", "vote", "", title="Servers", title_justify="left")
+    for answer in found.servers:
+        vote = "" if answer.vote is None else _mark(good=answer.vote)
+        held = f"holds {', '.join(answer.addresses)}" if answer.addresses else ""
+        detail = Text("; ".join(part for part in (answer.detail, held) if part), "dim")
+        servers.add_row(answer.name, answer.role, answer.host, answer.address, _mark(good=answer.serves), vote, detail)
+    out.print(servers)
+    if found.lab:
+        _show_lab(found.lab)
+
+
+def _show_lab(lab: dict[str, Any]) -> None:
+    vcenter = lab["vcenter"]
+    hosts = Table("host", "connection", "power", "runs", title="Hosts", title_justify="left")
+    for host in vcenter["hosts"] if vcenter else ():
+        running = [
+            vm["name"] for vm in vcenter["vms"] if vm["host"] == host["name"] and vm["power_state"] == "poweredOn"
+        ]
+        hosts.add_row(host["name"], host["connection_state"], host["power_state"], ", ".join(sorted(running)))
+    out.print(hosts if vcenter else Text("vCenter does not answer", "red"))
+    down = [f"{name} is {state}" for name, state in lab["machines"].items() if state != "running"]
+    if down:
+        out.print(Text(f"The lab's equipment: {', '.join(down)}", "red"))
+    for event in vcenter["ha_events"][-5:] if vcenter else ():
+        out.print(
+            Text(
+                f"{event['time'][:19]} vSphere HA: {event['event']} {event['vm'] or event['host']} {event['detail']}",
+                "dim",
+            )
+        )
+
+
+def _mark(*, good: bool) -> Text:
+    return Text("yes", "green") if good else Text("no", "red")
+
+
+def as_json(found: SiteStatus) -> dict[str, Any]:
+    """The same as data."""
+    return asdict(found)
