@@ -33,7 +33,7 @@ class Check:
     """A tool that tells by its output alone, as `gofmt -l` does: any output is a failure."""
 
 
-def test(stack: Stack, *, unit: bool, arguments: Sequence[str]) -> int:
+def run_all(stack: Stack, *, unit: bool, arguments: Sequence[str]) -> int:
     """Run it; returns 1 if anything failed.
 
     Args:
@@ -60,7 +60,7 @@ def test(stack: Stack, *, unit: bool, arguments: Sequence[str]) -> int:
 
 
 def _checks() -> Iterator[Check]:
-    python = [venv_python(), "-m"]
+    python = [str(venv_python()), "-m"]
     yield Check("format (ruff)", [*python, "ruff", "format", "--check", "."])
     yield Check("lint (ruff)", [*python, "ruff", "check", "."])
     yield Check("types (mypy)", [*python, "mypy", "."])
@@ -110,7 +110,7 @@ def _pytest(name: str, arguments: Sequence[str]) -> bool:
     """Run pytest on the user's terminal, which has its own progress and its closing line."""
     say(f"  … {name}")
     color = "no" if PLAIN else "auto"
-    command = [venv_python(), "-m", "pytest", f"--color={color}", *arguments]
+    command = [str(venv_python()), "-m", "pytest", f"--color={color}", *arguments]
     return subprocess.run(command, cwd=REPOSITORY, stdin=subprocess.DEVNULL, check=False).returncode == 0
 
 
