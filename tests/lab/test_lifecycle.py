@@ -232,8 +232,10 @@ def test_another_working_copys_lab_is_refused(small: Small, tmp_path: Path) -> N
 
 def test_a_lab_whose_working_copy_is_gone_is_anyones(absent: Small, tmp_path: Path) -> None:
     gone = tmp_path / "gone"
-    absent.of(small_site(), gone / ".perenne" / "lab").up()
-    shutil.rmtree(gone)
+    try:
+        absent.of(small_site(), gone / ".perenne" / "lab").up()
+    finally:
+        shutil.rmtree(gone)
 
     assert absent.up().built
     assert absent.lab.down(print)
