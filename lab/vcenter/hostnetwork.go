@@ -17,7 +17,7 @@ import (
 )
 
 const (
-	physicalNICs     = 4 // vmnic0 … vmnic3: two for management and guests, two for storage
+	physicalNICs     = 6 // vmnic0 … vmnic5: two each for management, guests and storage
 	managementSwitch = "vSwitch0"
 	managementGroup  = "Management Network"
 	guestGroup       = "VM Network"
