@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pulumi
+import pulumi_command as command
 import pulumi_vsphere as vsphere
 
 from blueprint import artifacts, loading
@@ -33,7 +34,8 @@ vcenter = vsphere.Provider(
     password=secrets["vcenter-password"],
     allow_unverified_ssl=False,
 )
-opts = pulumi.ResourceOptions(providers=[vcenter])
+ssh = command.Provider("ssh")
+opts = pulumi.ResourceOptions(providers=[vcenter, ssh])
 
 cluster = EsxiCluster("esxi", EsxiClusterArgs(settings, secrets["esxi-password"]), opts)
 logins = {

@@ -31,9 +31,9 @@ class Recorder(pulumi.runtime.Mocks):
         self.resources[args.typ, args.name] = args
         return f"{args.name}-id", args.inputs | {"uuid": f"{args.name}-uuid", "moid": f"{args.name}-moid"}
 
-    def call(self, args: mocks.MockCallArgs) -> dict[str, Any]:
+    def call(self, args: mocks.MockCallArgs) -> tuple[dict[Any, Any], list[tuple[str, str]] | None]:
         """Every look-up finds what it asks for."""
-        return args.args | {"id": "network-1"}
+        return args.args | {"id": "network-1"}, []
 
     def of_type(self, suffix: str) -> dict[str, dict[str, Any]]:
         """The inputs of every resource whose type ends so, by name."""
