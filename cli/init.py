@@ -68,12 +68,9 @@ def _host_keys(stack: Stack, *, yes: bool) -> dict[str, str]:
             why = "there is no terminal to ask on whether that fingerprint is the host's own"
             remedy = f"Run this on a terminal, or put the key under perenne:host_keys in {stack.file.name}."
             raise Failure(f"the SSH key of {name} is not confirmed", why, remedy)
-        if not yes and not typer.confirm(
-            "Is that the host's own (its console shows it: Support > SSH keys)?", err=True
-        ):
-            raise Failure(
-                f"the SSH key of {name} is refused", "its fingerprint was not confirmed", "Find out who answers."
-            )
+        if not yes and not typer.confirm("Is that the host's own key (its console can show it)?", err=True):
+            why = "its fingerprint was not confirmed"
+            raise Failure(f"the SSH key of {name} is refused", why, "Find out who answers there.")
         keys[name] = key
     return keys
 
