@@ -54,8 +54,8 @@ class SecretFile:
 CLUSTER = "perenne"
 """Patroni's scope: the name of the PostgreSQL cluster."""
 
-_RESPONSE_TIMEOUT_SECONDS = 30
-"""How long a balancer waits for a node's answer; a node that stopped is found by its health check, much sooner."""
+_RESPONSE_TIMEOUT_SECONDS = 15
+"""How long a balancer waits for a node's answer: longer than the one statement that `socketTimeout` allows."""
 
 _RESERVED_CONNECTIONS = 20
 """PostgreSQL connections that no pool takes: superuser, Patroni, replication, administrators."""
