@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+from rich import box
 from rich.table import Table
 from rich.text import Text
 
@@ -113,6 +114,7 @@ async def _ask_all(stack: Stack, vault: Vault, trust: ssl.SSLContext, lab: LabSt
     )
 
 
+_LOOKS: dict[str, Any] = {"title_justify": "left", "title_style": "bold", "box": box.SIMPLE_HEAD}
 _HOLDERS = (Role.BALANCER, Role.DATABASE)
 
 
@@ -159,7 +161,15 @@ async def _ask(client: httpx.AsyncClient, settings: Settings, answer: Answer) ->
     if not found.is_success:
         answer.detail = f"status {found.status_code}"
     elif answer.role == Role.APPLICATION:
-        answer.detail = f"database at {found.json().get('primary', '?')}"
+        answer.detail = _database_of(found)
+
+
+def _database_of(found: httpx.Response) -> str:
+    """Which database server an application server uses, where its health says so."""
+    try:
+        return f"database at {found.json()['primary']}"
+    except (ValueError, KeyError, TypeError):
+        return ""
 
 
 async def _vote(client: httpx.AsyncClient, answer: Answer) -> None:
@@ -203,7 +213,11 @@ def _places(lab: LabStatus | None) -> dict[str, str]:
 
 
 def _why(error: httpx.HTTPError) -> str:
-    return "no answer" if isinstance(error, httpx.TimeoutException) else str(error) or type(error).__name__
+    if isinstance(error, httpx.TimeoutException):
+        return "no answer"
+    if isinstance(error, httpx.ConnectError) and "certificate" not in str(error).lower():
+        return "no connection"
+    return str(error) or type(error).__name__
 
 
 @contextmanager
@@ -239,12 +253,16 @@ def show(found: SiteStatus, stack: Stack) -> None:
     ):
         summary.add_row(Text(what, "dim"), Text(value or "nobody", "" if value else "red"))
     out.print(summary)
-    servers = Table("server", "role", "runs on", "address", "serves", "vote", "", title="Servers", title_justify="left")
+    virtual = {
+        str(settings.site.address): "the site's address",
+        str(settings.database.address): "the database's address",
+    }
+    servers = Table("server", "role", "runs on", "serves", "vote", "", title="Servers", **_LOOKS)
     for answer in found.servers:
         vote = "" if answer.vote is None else _mark(good=answer.vote)
-        held = f"holds {', '.join(answer.addresses)}" if answer.addresses else ""
+        held = ", ".join(f"holds {virtual[address]}" for address in answer.addresses)
         detail = Text("; ".join(part for part in (answer.detail, held) if part), "dim")
-        servers.add_row(answer.name, answer.role, answer.host, answer.address, _mark(good=answer.serves), vote, detail)
+        servers.add_row(answer.name, answer.role, answer.host, _mark(good=answer.serves), vote, detail)
     out.print(servers)
     if found.lab:
         _show_lab(found.lab)
@@ -252,7 +270,7 @@ def show(found: SiteStatus, stack: Stack) -> None:
 
 def _show_lab(lab: dict[str, Any]) -> None:
     vcenter = lab["vcenter"]
-    hosts = Table("host", "connection", "power", "runs", title="Hosts", title_justify="left")
+    hosts = Table("host", "connection", "power", "runs", title="Hosts", **_LOOKS)
     for host in vcenter["hosts"] if vcenter else ():
         running = [
             vm["name"] for vm in vcenter["vms"] if vm["host"] == host["name"] and vm["power_state"] == "poweredOn"
