@@ -7,9 +7,9 @@ import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from http import HTTPStatus
-from http.client import HTTPException, HTTPSConnection
 from typing import Any
 
+import httpx
 from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
@@ -30,6 +30,7 @@ from lab.site import Condition, Lab, Outcome
 
 PAGE_SECONDS = 60.0
 _REQUEST_SECONDS = 3.0
+_PAUSE_SECONDS = 0.2
 _ERRORS_SHOWN = 10
 
 
@@ -180,28 +181,24 @@ def await_page(stack: Stack, authority: str, progress: Progress) -> float:
     Raises:
         Failure: It does not in time.
     """
-    path = f"{_first_context(stack)}/"
-    address = str(stack.settings.site.address)
+    url = f"https://{stack.settings.site.address}{_first_context(stack)}/"
     trust = ssl.create_default_context(cadata=authority)
     deadline = time.monotonic() + PAGE_SECONDS
-    while True:
-        asked = time.monotonic()
-        connection = HTTPSConnection(address, timeout=_REQUEST_SECONDS, context=trust)
-        try:
-            connection.request("GET", path, headers={"Host": stack.settings.site.name})
-            status = connection.getresponse().status
-            if status == HTTPStatus.OK:
-                return time.monotonic() - asked
-            why = f"status {status}"
-        except (OSError, HTTPException) as error:
-            why = str(error)
-        finally:
-            connection.close()
-        if time.monotonic() > deadline:
-            remedy = "./perenne status shows which part does not serve; ./perenne logs NAME shows why."
-            raise Failure("the page does not answer", f"https://{address}{path}: {why}", remedy)
-        progress.replace(f"https://{address}{path}: {why}")
-        time.sleep(0.2)
+    with httpx.Client(verify=trust, timeout=_REQUEST_SECONDS, follow_redirects=True, trust_env=False) as client:
+        while True:
+            asked = time.monotonic()
+            try:
+                status = client.get(url).status_code
+                if status == HTTPStatus.OK:
+                    return time.monotonic() - asked
+                why = f"status {status}"
+            except httpx.HTTPError as error:
+                why = str(error)
+            if time.monotonic() > deadline:
+                remedy = "./perenne status shows which part does not serve; ./perenne logs NAME shows why."
+                raise Failure("the page does not answer", f"{url}: {why}", remedy)
+            progress.replace(f"{url}: {why}")
+            time.sleep(_PAUSE_SECONDS)
 
 
 def _first_context(stack: Stack) -> str:
