@@ -2,21 +2,22 @@
 
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 # Importing them declares their commands.
 from . import iscsi, network, storage, system  # noqa: F401
 from .commands import find
 from .errors import EsxcliError
-from .host import Host
+from .host import STATE, Host
 from .output import FORMATTERS, Printer, plain
 
 
-def main(words: Sequence[str]) -> int:
+def main(words: Sequence[str], state: Path = STATE) -> int:
     """Run the command; return the exit status."""
     try:
         printer, rest = _printer(words)
         command, options = find(rest)
-        with Host.open() as host:
+        with Host.open(state) as host:
             result = command.run(host, command.parse(options))
     except EsxcliError as error:
         print(error, file=sys.stderr)

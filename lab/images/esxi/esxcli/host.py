@@ -133,7 +133,7 @@ class Host:
 
     @classmethod
     @contextmanager
-    def open(cls, file: Path = STATE) -> Iterator["Host"]:
+    def open(cls, file: Path) -> Iterator["Host"]:
         """Hold the host's state while a command works on it, and keep what the command changed if it succeeds."""
         file.parent.mkdir(parents=True, exist_ok=True)
         with file.with_suffix(".lock").open("w") as lock:

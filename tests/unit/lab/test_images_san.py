@@ -1,0 +1,52 @@
+"""The numbers that the san image gives to targets and LUNs."""
+
+import importlib.machinery
+import importlib.util
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+SCRIPT = Path(__file__).parents[3] / "lab" / "images" / "san" / "serve-luns"
+
+
+@pytest.fixture
+def serve_luns(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    monkeypatch.setattr("sys.dont_write_bytecode", True)
+    loader = importlib.machinery.SourceFileLoader("serve_luns", str(SCRIPT))
+    spec = importlib.util.spec_from_loader("serve_luns", loader)
+    assert spec is not None
+    module = importlib.util.module_from_spec(spec)
+    loader.exec_module(module)
+    return module
+
+
+def test_numbers_come_from_the_identifiers(serve_luns: ModuleType) -> None:
+    luns = [{"name": "a", "naa": "naa.3000000200000001"}, {"name": "b", "naa": "naa.300000020000000a"}]
+
+    assert [(target, lun) for target, lun, _ in serve_luns.numbered(luns)] == [(2, 1), (2, 10)]
+
+
+def test_without_identifiers_luns_are_counted(serve_luns: ModuleType) -> None:
+    assert [(target, lun) for target, lun, _ in serve_luns.numbered([{"name": "a"}, {"name": "b"}])] == [(1, 1), (1, 2)]
+
+
+@pytest.mark.parametrize(
+    ("luns", "message"),
+    [
+        ([{"name": "a", "naa": "naa.6000000000000001"}], "LUN a"),
+        (
+            [{"name": "a", "naa": "naa.3000000100000001"}, {"name": "b", "naa": "naa.3000000200000002"}],
+            "same first 8 digits",
+        ),
+    ],
+)
+def test_identifiers_that_tgt_cannot_give_are_refused(
+    serve_luns: ModuleType, luns: list[dict[str, str]], message: str
+) -> None:
+    with pytest.raises(SystemExit, match=message):
+        serve_luns.numbered(luns)
+
+
+def test_the_control_request_has_the_size_of_tgts_structure(serve_luns: ModuleType) -> None:
+    assert serve_luns.REQUEST.size == 120  # sizeof(struct tgtadm_req) on 64-bit Linux
