@@ -88,7 +88,9 @@ async def _ask_all(stack: Stack, vault: Vault, trust: ssl.SSLContext, lab: LabSt
         name: Answer(name, str(server.role), str(server.address), places.get(name, server.host))
         for name, server in settings.servers.items()
     }
-    async with httpx.AsyncClient(verify=trust, timeout=ANSWER_SECONDS, trust_env=False) as client:
+    async with httpx.AsyncClient(
+        verify=trust, timeout=ANSWER_SECONDS, trust_env=False, follow_redirects=True
+    ) as client:
         page, cluster, *_ = await asyncio.gather(
             _page(client, settings),
             _cluster(client, settings),
