@@ -62,7 +62,14 @@ def pull(image: str) -> None:
 
 def remove_all() -> None:
     """Remove every image that was built here; images that containers use make it fail."""
-    listing = ["docker", "image", "ls", f"--filter=label={LABEL}", "--format={{.Repository}}:{{.Tag}}"]
+    listing = [
+        "docker",
+        "image",
+        "ls",
+        f"--filter=label={LABEL}",
+        "--filter=dangling=false",
+        "--format={{.Repository}}:{{.Tag}}",
+    ]
     if images := run(listing, tried="docker image ls", remedy=REMEDY).split():
         run(
             ["docker", "image", "rm", *images],

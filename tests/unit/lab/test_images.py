@@ -125,7 +125,6 @@ def test_no_debian_and_no_docker_hub_is_said(tools: Path, tmp_path: Path, monkey
     assert not any(call.startswith("mmdebstrap") for call in calls(tools))
 
 
-@pytest.mark.usefixtures("tools")
 def test_an_engine_that_does_not_answer_is_not_an_image_that_is_missing(tools: Path, tmp_path: Path) -> None:
     add(tools, "docker", "echo 'Cannot connect to the Docker daemon' >&2; exit 1")
 
