@@ -15,6 +15,11 @@ PROJECT = Path(__file__).parents[2]
 LAB = "perenne"
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Run what breaks the lab after everything that only looks at it."""
+    items.sort(key=lambda item: item.get_closest_marker("destructive") is not None)
+
+
 @pytest.fixture(scope="session")
 def settings() -> Settings:
     """The stack that the lab runs."""
