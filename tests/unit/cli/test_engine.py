@@ -1,0 +1,176 @@
+"""The engine's environment, and going on after one that was killed. A shell script stands in for Pulumi."""
+
+import json
+import os
+import socket
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from cli import engine, processes, workspace
+from cli.console import Display, Progress
+from cli.engine import Engine, environment_of
+from cli.events import Deployment
+from cli.failure import Failure
+from cli.toolchain import Pulumi
+from cli.workspace import Stack
+
+DEAD = 2**22 + 1
+"""No process has this id: the kernel's largest is 2**22."""
+
+
+@pytest.fixture
+def pulumi(tmp_path: Path) -> Pulumi:
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    return Pulumi("offline", folder, tmp_path / "home", "a test")
+
+
+@pytest.fixture
+def progress() -> Progress:
+    return Progress(Display(plain=True), "test")
+
+
+def _script(pulumi: Pulumi, text: str) -> None:
+    pulumi.executable.write_text(f"#!/bin/sh\n{text}\n")
+    pulumi.executable.chmod(0o755)
+
+
+def _state() -> Path:
+    return workspace.PRIVATE / "state"
+
+
+def _lock(stack: Stack, process: int, host: str = "") -> Path:
+    folder = _state() / ".pulumi" / "locks" / "organization" / "perenne" / stack.name
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = folder / "5f1c.json"
+    lock.write_text(json.dumps({"pid": process, "hostname": host or socket.gethostname()}))
+    return lock
+
+
+def test_a_lab_s_state_is_always_the_working_copy_s(
+    dev: Stack, pulumi: Pulumi, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PULUMI_BACKEND_URL", "https://somewhere.example")
+    monkeypatch.setenv("PULUMI_CONFIG_PASSPHRASE", "of another stack")
+    environment = Engine(dev, pulumi).environment
+    assert environment["PULUMI_BACKEND_URL"] == _state().as_uri()
+    assert environment["PULUMI_CONFIG_PASSPHRASE_FILE"] == str(dev.passphrase_file)
+    assert "PULUMI_CONFIG_PASSPHRASE" not in environment
+    assert environment["PATH"].split(os.pathsep)[0] == str(pulumi.folder)
+
+
+def test_a_real_stack_keeps_its_user_s_choices(clone: Path, pulumi: Pulumi, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert clone.is_dir()
+    monkeypatch.setenv("PULUMI_BACKEND_URL", "https://somewhere.example")
+    monkeypatch.setenv("PULUMI_CONFIG_PASSPHRASE", "chosen")
+    added = environment_of(Stack("prod"), pulumi, {})
+    assert "PULUMI_BACKEND_URL" not in added
+    assert "PULUMI_CONFIG_PASSPHRASE_FILE" not in added
+
+
+def test_the_lab_s_networks_join_what_no_proxy_says(
+    dev: Stack, pulumi: Pulumi, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NO_PROXY", "localhost")
+    assert environment_of(dev, pulumi, {"NO_PROXY": "198.18.0.0/15"})["NO_PROXY"] == "localhost,198.18.0.0/15"
+    monkeypatch.setenv("NO_PROXY", "localhost,198.18.0.0/15")
+    assert environment_of(dev, pulumi, {"NO_PROXY": "198.18.0.0/15"})["NO_PROXY"] == "198.18.0.0/15"
+
+
+def test_the_lock_of_a_dead_engine_is_taken_off(dev: Stack, pulumi: Pulumi, progress: Progress, tmp_path: Path) -> None:
+    lock = _lock(dev, DEAD)
+    _script(pulumi, f'echo "$@" >{tmp_path}/called')
+    Engine(dev, pulumi).release(progress)
+    assert lock.exists()  # it is Pulumi that takes it off
+    assert (tmp_path / "called").read_text() == "cancel --yes dev\n"
+
+
+def test_an_id_that_another_program_has_now_is_no_engine(
+    dev: Stack, pulumi: Pulumi, progress: Progress, tmp_path: Path
+) -> None:
+    _lock(dev, os.getpid())
+    _script(pulumi, f'echo "$@" >{tmp_path}/called')
+    Engine(dev, pulumi).release(progress)
+    assert (tmp_path / "called").read_text() == "cancel --yes dev\n"
+
+
+def test_an_engine_that_still_works_is_waited_for(
+    dev: Stack, pulumi: Pulumi, progress: Progress, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _script(pulumi, f'echo "$@" >{tmp_path}/called')
+    with subprocess.Popen(["sleep", "600"]) as other:
+        _lock(dev, other.pid)
+        monkeypatch.setattr(processes, "is_alive", lambda process, _name: process == other.pid)
+        monkeypatch.setattr(engine, "_ENDING_SECONDS", 0.05)
+        with pytest.raises(Failure, match=f"process {other.pid} works on it"):
+            Engine(dev, pulumi).release(progress)
+        other.kill()
+    assert not (tmp_path / "called").exists()
+
+
+def test_another_machine_s_lock_is_left_alone(dev: Stack, pulumi: Pulumi, progress: Progress) -> None:
+    _lock(dev, DEAD, host="another-machine")
+    with pytest.raises(Failure, match="another-machine"):
+        Engine(dev, pulumi).release(progress)
+
+
+def test_without_a_lock_pulumi_is_not_called(dev: Stack, pulumi: Pulumi, progress: Progress) -> None:
+    Engine(dev, pulumi).release(progress)  # there is no executable
+
+
+def test_unfinished_operations_are_found_and_taken_out() -> None:
+    urn = "urn:pulumi:dev::perenne::command:remote:Command::db01-database"
+    operations = [{"type": "creating", "resource": {"urn": urn}}]
+    state = {"version": 3, "deployment": {"resources": [1], "pending_operations": operations}}
+    assert engine.pending(state) == [("creating", urn)]
+    assert engine.describe(engine.pending(state)) == "creating Command db01-database"
+    assert engine.without_pending(state) == {"version": 3, "deployment": {"resources": [1], "pending_operations": []}}
+    assert engine.pending({"deployment": None}) == []
+
+
+def test_state_goes_in_on_standard_input(dev: Stack, pulumi: Pulumi, tmp_path: Path) -> None:
+    _script(pulumi, f'cat >{tmp_path}/state; echo "$@" >{tmp_path}/called')
+    Engine(dev, pulumi).set_state({"deployment": {}})
+    assert json.loads((tmp_path / "state").read_text()) == {"deployment": {}}
+    assert (tmp_path / "called").read_text() == "stack import --stack dev\n"
+
+
+def test_a_refusal_is_told_in_pulumi_s_words(dev: Stack, pulumi: Pulumi) -> None:
+    _script(pulumi, "echo 'error: no such stack' >&2; exit 1")
+    with pytest.raises(Failure, match="no such stack"):
+        Engine(dev, pulumi).state()
+
+
+def test_a_deployment_follows_the_stream(dev: Stack, pulumi: Pulumi, progress: Progress, tmp_path: Path) -> None:
+    summary = json.dumps({"summaryEvent": {"resourceChanges": {"same": 3}, "isPreview": False}})
+    _script(pulumi, f"echo \"$@\" >{tmp_path}/called; echo 'error: it broke'; echo '{summary}'; exit 255")
+    deployment = Deployment()
+    assert Engine(dev, pulumi).up(deployment, progress) is False
+    assert deployment.errors == ["it broke"]
+    assert deployment.changes == {"same": 3}
+    assert (tmp_path / "called").read_text() == "up --yes --non-interactive --json --stack dev\n"
+
+
+def test_policies_take_part_once_they_are_there(
+    dev: Stack, pulumi: Pulumi, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine, "POLICIES", tmp_path / "policies")
+    assert list(Engine(dev, pulumi).policies) == []
+    (tmp_path / "policies").mkdir()
+    (tmp_path / "policies" / "PulumiPolicy.yaml").touch()
+    assert list(Engine(dev, pulumi).policies) == ["--policy-pack", str(tmp_path / "policies")]
+
+
+def test_forgotten_state_is_gone_and_other_stacks_stay(dev: Stack) -> None:
+    stacks = _state() / ".pulumi" / "stacks" / "perenne"
+    stacks.mkdir(parents=True)
+    for name in ("dev.json", "dev.json.bak", "prod.json"):
+        (stacks / name).touch()
+    lock = _lock(dev, DEAD)
+    dev.generation_file.write_text("a lab")
+    engine.forget_state(dev)
+    assert [file.name for file in stacks.iterdir()] == ["prod.json"]
+    assert not lock.exists()
+    assert not dev.generation_file.exists()

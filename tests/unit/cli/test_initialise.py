@@ -1,0 +1,164 @@
+"""Secrets of a stack: made once, kept encrypted, and gone with the lab."""
+
+import os
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
+from blueprint.mistakes import StackFileError
+from blueprint.secrets import Kind, Secret, secrets_of
+from cli import keys, vault
+from cli.failure import Failure
+from cli.initialise import asking, check_secrets, initialise
+from cli.vault import Vault
+from cli.workspace import Stack
+
+HOST_KEYS = {"psexi02": "ssh-ed25519 AAAA"}
+
+
+def test_every_secret_is_made_and_read_back(dev: Stack) -> None:
+    done = initialise(dev, None, HOST_KEYS)
+    assert set(done.made) == {secret.name for secret in secrets_of(dev.settings)}
+    again = Stack("dev")
+    assert Vault.open(again).values == done.vault.values
+    assert again.settings.host_keys == HOST_KEYS
+    check_secrets(again)
+
+
+def test_no_secret_is_in_the_file_in_clear(dev: Stack) -> None:
+    values = initialise(dev, None, {}).vault.values.values()
+    text = dev.file.read_text()
+    assert not [value for value in values if value in text]
+    assert "PRIVATE KEY" not in text
+    assert dev.passphrase_file.stat().st_mode & 0o777 == 0o600
+    assert dev.passphrase_file.read_text().strip() not in text
+
+
+def test_a_second_time_changes_nothing(dev: Stack) -> None:
+    initialise(dev, None, HOST_KEYS)
+    before = dev.file.read_bytes()
+    again = initialise(Stack("dev"), None, HOST_KEYS)
+    assert (again.made, again.host_keys) == ([], [])
+    assert dev.file.read_bytes() == before
+
+
+def test_the_lab_s_end_leaves_the_file_as_git_has_it(dev: Stack) -> None:
+    before = dev.file.read_bytes()
+    initialise(dev, None, HOST_KEYS)
+    assert dev.file.read_bytes() != before
+    vault.discard(Stack("dev"))
+    assert dev.file.read_bytes() == before
+    assert not dev.passphrase_file.exists()
+
+
+def test_a_lost_passphrase_of_the_lab_means_new_secrets(dev: Stack) -> None:
+    before = dev.file.read_bytes()
+    first = initialise(dev, None, {}).vault.values
+    dev.passphrase_file.unlink()
+    second = initialise(Stack("dev"), None, {})
+    assert set(second.made) == set(first)
+    assert second.vault.values["esxi-password"] != first["esxi-password"]
+    vault.discard(Stack("dev"))
+    assert dev.file.read_bytes() == before
+
+
+def test_a_server_s_new_address_means_a_new_certificate(dev: Stack) -> None:
+    initialise(dev, None, {})
+    dev.file.write_text(dev.file.read_text().replace("address: 198.18.20.21", "address: 198.18.20.23"))
+    assert initialise(Stack("dev"), None, {}).made == ["tls-app01"]
+
+
+def test_a_new_authority_signs_every_certificate_anew(dev: Stack) -> None:
+    done = initialise(dev, None, {})
+    needed = {secret.name: secret for secret in secrets_of(dev.settings)}
+    other = keys.make(needed["tls-authority"])
+    assert not keys.is_good(needed["tls-db01"], done.vault.values["tls-db01"], other)
+
+
+def test_certificates_are_for_their_names_and_signed_by_the_authority(dev: Stack) -> None:
+    values = initialise(dev, None, {}).vault.values
+    authority = x509.load_pem_x509_certificate(values["tls-authority"].encode())
+    site = x509.load_pem_x509_certificate(values["tls-site"].encode())
+    site.verify_directly_issued_by(authority)
+    assert load_pem_private_key(values["tls-site"].encode(), None).public_key() == site.public_key()
+    names = site.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    assert {str(name.value) for name in names} == {"pnp.vmlabs.int", "198.18.20.100", "localhost", "127.0.0.1"}
+    now = datetime.now(UTC)
+    assert now - timedelta(hours=2) < site.not_valid_before_utc < now
+    assert site.not_valid_after_utc - now < timedelta(days=826)
+
+
+def test_a_given_secret_of_a_real_stack_comes_from_the_environment(
+    clone: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prod = Stack("prod")
+    given = [secret for secret in secrets_of(prod.settings) if secret.given]
+    for secret in given:
+        monkeypatch.setenv(f"PERENNE_{secret.name.upper().replace('-', '_')}", f"given {secret.name}")
+    done = initialise(prod, asking(None), {})
+    assert {secret.name: done.vault.values[secret.name] for secret in given} == {
+        secret.name: f"given {secret.name}" for secret in given
+    }
+    assert (clone / ".perenne" / "prod.passphrase").exists()
+    assert not prod.made_file.exists()
+
+
+def test_a_given_secret_that_nobody_can_be_asked_for_is_named(clone: Path) -> None:
+    before = (clone / "Pulumi.prod.yaml").read_bytes()
+    with pytest.raises(Failure) as failure:
+        initialise(Stack("prod"), asking(None), {})
+    assert "PERENNE_VCENTER_PASSWORD" in failure.value.remedy
+    assert (clone / "Pulumi.prod.yaml").read_bytes() == before
+
+
+def test_the_user_is_asked_with_the_purpose() -> None:
+    asked: list[str] = []
+
+    def prompt(question: str) -> str:
+        asked.append(question)
+        return "typed"
+
+    assert asking(prompt)(Secret("chap-san01", Kind.CHAP, "the hosts' to san01", given=True)) == "typed"
+    assert "the hosts' to san01" in asked[0]
+
+
+def test_missing_secrets_are_one_line_each(dev: Stack) -> None:
+    with pytest.raises(StackFileError) as error:
+        check_secrets(dev)
+    lines = str(error.value).splitlines()
+    assert len(lines) == len(list(secrets_of(dev.settings)))
+    assert all("./perenne init dev" in line for line in lines)
+
+
+def test_a_real_stack_s_lost_passphrase_is_an_error(clone: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PULUMI_CONFIG_PASSPHRASE", "right")
+    initialise(Stack("prod"), lambda _secret: "given", {})
+    assert not (clone / ".perenne" / "prod.passphrase").exists()
+    monkeypatch.setenv("PULUMI_CONFIG_PASSPHRASE", "wrong")
+    with pytest.raises(Failure, match="another passphrase"):
+        Vault.open(Stack("prod"))
+    monkeypatch.delenv("PULUMI_CONFIG_PASSPHRASE")
+    with pytest.raises(Failure, match="is missing"):
+        Vault.open(Stack("prod"))
+
+
+def test_ssh_keys_are_ed25519_in_openssh_s_format() -> None:
+    key = keys.make(Secret("ssh-key", Kind.SSH_KEY, "login"))
+    assert key.startswith("-----BEGIN OPENSSH PRIVATE KEY-----")
+    assert keys.public_key(key).startswith("ssh-ed25519 AAAA")
+
+
+@pytest.mark.parametrize(("kind", "length"), [(Kind.PASSWORD, 32), (Kind.CHAP, 16)])
+def test_passwords_are_letters_and_digits(kind: Kind, length: int) -> None:
+    password = keys.make(Secret("password", kind, "a test"))
+    assert len(password) == length
+    assert password.isascii()
+    assert password.isalnum()
+
+
+def test_nothing_is_left_open_for_others(dev: Stack) -> None:
+    initialise(dev, None, {})
+    assert os.stat(dev.passphrase_file.parent).st_mode & 0o077 == 0  # noqa: PTH116
