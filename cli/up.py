@@ -26,6 +26,7 @@ from cli.steps import Step, run_steps
 from cli.workspace import PRIVATE, Stack, cache, log_file, only_command
 from lab.engine import check_space
 from lab.images.build import Images, build_all
+from lab.network import check_free, networks_of, routes
 from lab.site import Condition, Lab, Outcome
 
 PAGE_SECONDS = 60.0
@@ -95,7 +96,9 @@ def _make_ready(stack: Stack, lab: Lab, display: Display) -> _Ready:
     def check(progress: Progress) -> None:
         client = lab.engine.ensure(progress)
         if lab.state().condition is Condition.ABSENT:
+            # Found before the long builds, not after them.
             check_space(client, cache())
+            check_free(networks_of(stack.settings), client, routes())
 
     def choose(progress: Progress) -> toolchain.Pulumi:
         chosen = toolchain.ensure(progress)
@@ -116,7 +119,8 @@ def _make_ready(stack: Stack, lab: Lab, display: Display) -> _Ready:
     )
     steps: list[Step[Any]] = [installed, pulumi, docker, roots, services, vcenter, images]
     run_steps(steps, display)
-    say(f"    {pulumi.result}", "dim")
+    if not display.plain:  # where lines replace each other, this one is to stay
+        say(f"    {pulumi.result}", "dim")
     return _Ready(pulumi.result, images.result)
 
 

@@ -100,3 +100,11 @@ def test_without_a_python_that_is_new_enough_it_says_so(clone: Path, tmp_path: P
     assert done.returncode == 1
     assert "Perenne needs Python 3.11 or later" in done.stderr
     assert "Python 3.9.2" in done.stderr
+
+
+def test_what_debian_keeps_in_another_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bootstrap.importlib.util, "find_spec", lambda _name: None)
+    monkeypatch.setattr(bootstrap.shutil, "which", lambda _name: "/usr/bin/apt-get")
+    monkeypatch.setattr(bootstrap.os, "geteuid", lambda: 1000)
+    with pytest.raises(bootstrap.SetupError, match=r"To do: sudo apt-get install --yes .* python3\.\d+-venv"):
+        bootstrap._have_venv()
