@@ -10,7 +10,7 @@ from blueprint.guests import GuestRole
 from blueprint.settings import Settings
 from blueprint.terms import Role
 from components.esxi_cluster import EsxiCluster
-from components.virtual_machine import VirtualMachine, keep_apart
+from components.virtual_machine import VirtualMachine, keep_apart, prefer_own_host
 
 _PORT = 5432
 
@@ -42,12 +42,12 @@ class PostgresPair(pulumi.ComponentResource):
         super().__init__("perenne:index:PostgresPair", name, {}, opts)
         child = pulumi.ResourceOptions(parent=self)
         settings = args.settings
-        keep_apart(f"{name}-apart", list(args.servers.values()), settings, args.cluster, child)
+        databases = [args.servers[server] for server in settings.servers_of(Role.DATABASE)]
+        keep_apart(f"{name}-apart", databases, settings, args.cluster, child)
+        for server, vote in args.servers.items():
+            prefer_own_host(f"{name}-{server}-home", vote, settings, args.cluster)
         votes = [server.install(GuestRole.QUORUM, args.checksums) for server in args.servers.values()]
-        members = [
-            args.servers[server].install(GuestRole.DATABASE, args.checksums, depends_on=votes)
-            for server in settings.servers_of(Role.DATABASE)
-        ]
+        members = [database.install(GuestRole.DATABASE, args.checksums, depends_on=votes) for database in databases]
         provider = postgresql.Provider(
             f"{name}-primary",
             host=str(settings.database.address),

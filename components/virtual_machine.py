@@ -44,6 +44,8 @@ class VirtualMachine(pulumi.ComponentResource):
     server over SSH, so a new key or template never replaces one that runs.
     """
 
+    server: str
+    """Its name in the stack file."""
     vm: vsphere.VirtualMachine
     login: remote.Login
     ready: pulumi.Resource
@@ -51,6 +53,7 @@ class VirtualMachine(pulumi.ComponentResource):
     def __init__(self, name: str, args: VirtualMachineArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("perenne:index:VirtualMachine", name, {}, opts)
         self._args = args
+        self.server = args.server
         self._child = pulumi.ResourceOptions(parent=self)
         settings, cluster = args.settings, args.cluster
         described = settings.servers[args.server]
@@ -161,3 +164,33 @@ def keep_apart(
             mandatory=False,  # a mandatory rule would keep vSphere HA from restarting when hosts are few
             opts=opts,
         )
+
+
+def prefer_own_host(name: str, server: VirtualMachine, settings: Settings, cluster: EsxiCluster) -> None:
+    """Where DRS exists, have it keep `server` on the host of the stack file whenever that host is there.
+
+    For a quorum on as many hosts as it has votes, an anti-affinity rule would be too strong: vSphere HA respects it, so the
+    vote of a lost host could start nowhere, and a database with it. A rule that says "should" it may break until the host
+    is back.
+    """
+    if not settings.vcenter.edition.has_drs:
+        return
+    opts = pulumi.ResourceOptions(parent=server)
+    cluster_id = cluster.cluster.id
+    machines = vsphere.ComputeClusterVmGroup(
+        f"{name}-vm", name=f"{name}-vm", compute_cluster_id=cluster_id, virtual_machine_ids=[server.vm.id], opts=opts
+    )
+    host = cluster.hosts[settings.servers[server.server].host]
+    hosts = vsphere.ComputeClusterHostGroup(
+        f"{name}-host", name=f"{name}-host", compute_cluster_id=cluster_id, host_system_ids=[host.id], opts=opts
+    )
+    vsphere.ComputeClusterVmHostRule(
+        name,
+        name=name,
+        compute_cluster_id=cluster_id,
+        vm_group_name=machines.name,
+        affinity_host_group_name=hosts.name,
+        enabled=True,
+        mandatory=False,
+        opts=opts,
+    )
