@@ -12,6 +12,7 @@ from cli.toolchain import venv_python
 from cli.workspace import REPOSITORY, cache, log_file
 
 _TAIL_LINES = 15
+_NOT_FOUND = 127
 
 
 def projects(settings: Settings) -> list[Path]:
@@ -47,9 +48,13 @@ def maven(project: Path, *goals: str) -> None:
     command = ["mvn", "--batch-mode", "--no-transfer-progress", f"--file={project}", *goals]
     try:
         with log.open("wb") as output:
-            done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, check=False)
+            # It ends with this process, even when that is killed: a second one must not find it still at work.
+            tied = ["setpriv", "--pdeathsig", "TERM", *command]
+            done = subprocess.run(tied, stdin=subprocess.DEVNULL, stdout=output, stderr=output, check=False)
     except FileNotFoundError:
-        raise Failure(f"{project.name} can't be built", "Maven is missing", "Run ./perenne doctor.") from None
+        raise Failure(f"{project.name} can't be built", "setpriv is missing", "Run ./perenne doctor.") from None
+    if done.returncode == _NOT_FOUND:
+        raise Failure(f"{project.name} can't be built", "Maven is missing", "Run ./perenne doctor.")
     if done.returncode:
         errors = [line for line in log.read_text(errors="replace").splitlines() if line.startswith("[ERROR]")]
         remedy = f"Mend that, then run this again; by hand: {' '.join(command)}"

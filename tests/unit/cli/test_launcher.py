@@ -103,8 +103,8 @@ def test_without_a_python_that_is_new_enough_it_says_so(clone: Path, tmp_path: P
 
 
 def test_what_debian_keeps_in_another_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bootstrap.importlib.util, "find_spec", lambda _name: None)
-    monkeypatch.setattr(bootstrap.shutil, "which", lambda _name: "/usr/bin/apt-get")
-    monkeypatch.setattr(bootstrap.os, "geteuid", lambda: 1000)
+    monkeypatch.setattr("importlib.util.find_spec", lambda _name: None)
+    monkeypatch.setattr("shutil.which", lambda _name: "/usr/bin/apt-get")
+    monkeypatch.setattr("os.geteuid", lambda: 1000)
     with pytest.raises(bootstrap.SetupError, match=r"To do: sudo apt-get install --yes .* python3\.\d+-venv"):
         bootstrap._have_venv()
