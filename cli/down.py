@@ -75,11 +75,13 @@ def _lab_down(stack: Stack, *, caches: bool) -> None:
 def _real_down(stack: Stack, confirm: Callable[[str], bool], *, destroy: bool) -> int:
     settings = stack.settings
     what = f"{len(settings.servers)} servers with their data, datastores and cluster of {settings.site.name}"
-    if not destroy:
-        if not confirm(f"Stack {stack.name} is a real site. Destroy its {what}?"):
-            return 1
-        if not confirm(f"There is no way back. Really destroy stack {stack.name}?"):
-            return 1
+    questions = (
+        f"Stack {stack.name} is a real site. Destroy its {what}?",
+        f"There is no way back. Really destroy stack {stack.name}?",
+    )
+    if not destroy and not all(confirm(question) for question in questions):
+        say("Nothing was destroyed.")
+        return 1
     pulumi = ready_engine(stack, Display(log_file("down")))
     return pulumi.attended("destroy", "--stack", stack.name, *(["--yes"] if destroy else []))
 

@@ -34,6 +34,7 @@ LAB = (
     Package("mmdebstrap", "mmdebstrap", "makes the guests' root file system where Docker Hub does not answer"),
     Package("openssh-client", "ssh", "./perenne ssh and logs"),
 )
+DOCKER = Package("docker-cli", "docker", "builds images; Debian 13 has it apart from docker.io")
 BROWSER = Package("chromium", "chromium", "opens the page in the lab's tests")
 
 

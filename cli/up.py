@@ -95,6 +95,7 @@ def _make_ready(stack: Stack, lab: Lab, display: Display) -> _Ready:
 
     def check(progress: Progress) -> None:
         client = lab.engine.ensure(progress)
+        packages.ensure([packages.DOCKER], progress)
         if lab.state().condition is Condition.ABSENT:
             # Found before the long builds, not after them.
             check_space(client, cache())
