@@ -170,7 +170,7 @@ def prefer_own_host(name: str, server: VirtualMachine, settings: Settings, clust
     """Where DRS exists, have it keep `server` on the host of the stack file whenever that host is there.
 
     For a quorum on as many hosts as it has votes, an anti-affinity rule would be too strong: vSphere HA respects it, so
-    the vote of a lost host could start nowhere, and a database with it. A rule that says "should" it may break until 
+    the vote of a lost host could start nowhere, and a database with it. A rule that says "should" it may break until
     the host is back.
     """
     if not settings.vcenter.edition.has_drs:
