@@ -17,8 +17,10 @@ pytestmark = pytest.mark.lab
 
 
 def perenne(*arguments: str) -> str:
-    """Run a command of Perenne's and return what it printed."""
-    done = subprocess.run(["./perenne", *arguments], cwd=PROJECT, capture_output=True, text=True, check=True)
+    """Run a command of Perenne's and return all that it printed: progress goes to standard error."""
+    done = subprocess.run(
+        ["./perenne", *arguments], cwd=PROJECT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=True
+    )
     return done.stdout
 
 
