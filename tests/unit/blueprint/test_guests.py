@@ -1,0 +1,361 @@
+"""What servers get: complete, secret where it must be, and in agreement across servers."""
+
+import json
+import re
+import subprocess
+from ipaddress import IPv4Address
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from blueprint import guests, loading
+from blueprint.guests import GuestRole, SecretFile
+from blueprint.hosts_file import hosts_file
+from blueprint.secrets import Kind, secrets_of
+from blueprint.settings import Settings
+from blueprint.terms import Role
+
+PROJECT = Path(__file__).parents[3]
+
+ROLES_OF = {
+    Role.BALANCER: (GuestRole.BALANCER,),
+    Role.APPLICATION: (GuestRole.APPLICATION,),
+    Role.DATABASE: (GuestRole.QUORUM, GuestRole.DATABASE),
+    Role.WITNESS: (GuestRole.QUORUM,),
+}
+
+
+def settings_with(**changes: object) -> Settings:
+    """Dev's settings with top-level keys replaced or, where the value is a mapping, extended."""
+    config = loading.config_of(PROJECT / "Pulumi.dev.yaml")
+    for key, value in changes.items():
+        old = config.get(f"perenne:{key}")
+        config[f"perenne:{key}"] = {**old, **value} if isinstance(old, dict) and isinstance(value, dict) else value
+    return loading.settings_from_config(config, "test")
+
+
+@pytest.fixture(scope="module")
+def settings() -> Settings:
+    """Dev."""
+    return settings_with()
+
+
+@pytest.fixture(scope="module")
+def values(settings: Settings) -> dict[str, str]:
+    """A value for every secret, recognisable by the secret's name."""
+    pem = "-----BEGIN PRIVATE KEY-----\nkey of {0}\n-----END PRIVATE KEY-----\n"
+    pem += "-----BEGIN CERTIFICATE-----\ncertificate of {0}\n-----END CERTIFICATE-----\n"
+    bundles = {Kind.CERTIFICATE, Kind.CERTIFICATE_AUTHORITY}
+    return {
+        secret.name: (pem if secret.kind in bundles else "value of {0}").format(secret.name)
+        for secret in secrets_of(settings)
+    }
+
+
+def checksums(settings: Settings) -> dict[str, str]:
+    """A checksum for every service."""
+    return dict.fromkeys(settings.services, "5" * 64)
+
+
+def installed(settings: Settings, values: dict[str, str], name: str, role: GuestRole) -> dict[str, dict[str, Any]]:
+    """The bundle that the server's script reads, parsed."""
+    plain = guests.files(settings, name, role, checksums(settings))
+    bundle = guests.bundle(plain, guests.secret_files(settings, name, role), values)
+    parsed: dict[str, dict[str, Any]] = json.loads(bundle)
+    return parsed
+
+
+def everything(settings: Settings, values: dict[str, str]) -> dict[tuple[str, GuestRole], dict[str, dict[str, Any]]]:
+    """Every bundle of the site."""
+    return {
+        (name, role): installed(settings, values, name, role)
+        for name, server in settings.servers.items()
+        for role in ROLES_OF[server.role]
+    }
+
+
+def test_scripts_are_sound_shell() -> None:
+    for role in GuestRole:
+        subprocess.run(["bash", "-n"], input=guests.script(role), text=True, check=True)
+
+
+def test_scripts_are_shorter_than_an_argument_may_be() -> None:
+    """A script goes to the server as one argument of its shell (Linux: MAX_ARG_STRLEN)."""
+    assert all(len(guests.script(role).encode()) < 128 * 1024 for role in GuestRole)
+
+
+def test_every_secret_that_a_server_needs_is_one_of_the_stack(settings: Settings) -> None:
+    known = {secret.name for secret in secrets_of(settings)}
+    for name, server in settings.servers.items():
+        for role in ROLES_OF[server.role]:
+            assert guests.secret_names(guests.secret_files(settings, name, role)) <= known
+
+
+def test_the_authority_key_stays_at_home(settings: Settings, values: dict[str, str]) -> None:
+    for bundle in everything(settings, values).values():
+        assert "key of tls-authority" not in json.dumps(bundle)
+
+
+def test_every_server_trusts_the_authority(settings: Settings, values: dict[str, str]) -> None:
+    for name, server in settings.servers.items():
+        found = [installed(settings, values, name, role) for role in ROLES_OF[server.role]]
+        authority = [bundle["/etc/perenne/tls/ca.pem"] for bundle in found if "/etc/perenne/tls/ca.pem" in bundle]
+        assert [file["content"].splitlines()[1] for file in authority] == ["certificate of tls-authority"]
+
+
+def test_a_server_gets_no_other_server_s_key(settings: Settings, values: dict[str, str]) -> None:
+    for (name, _), bundle in everything(settings, values).items():
+        keys = set(re.findall(r"key of (tls-\w+)", json.dumps(bundle)))
+        assert keys <= {f"tls-{name}", "tls-site"}
+        assert settings.servers[name].role is Role.BALANCER or "tls-site" not in keys
+
+
+def test_secrets_are_only_in_files_that_others_can_t_read(settings: Settings, values: dict[str, str]) -> None:
+    for bundle in everything(settings, values).values():
+        for path, file in bundle.items():
+            holds_secret = "value of" in file["content"] or "key of" in file["content"]
+            assert not (holds_secret and file["mode"] & 0o077), path
+
+
+def test_no_file_of_one_role_is_also_of_another(settings: Settings, values: dict[str, str]) -> None:
+    """Each role removes what it no longer lists: a file of two roles would come and go."""
+    for name in settings.servers_of(Role.DATABASE):
+        quorum = installed(settings, values, name, GuestRole.QUORUM)
+        database = installed(settings, values, name, GuestRole.DATABASE)
+        assert not quorum.keys() & database.keys()
+
+
+def test_secret_files_are_made_from_what_they_name(settings: Settings, values: dict[str, str]) -> None:
+    for name, server in settings.servers.items():
+        for role in ROLES_OF[server.role]:
+            for path, file in guests.secret_files(settings, name, role).items():
+                assert_needs_all(path, file, values)
+
+
+def assert_needs_all(path: str, file: SecretFile, values: dict[str, str]) -> None:
+    """Render with the named secrets only, and not without any of them."""
+    named = {name: values[name] for name in file.secrets}
+    content = file.render(named)
+    for name in file.secrets:
+        assert name in content, path
+
+
+def test_hosts_file_names_everything_once(settings: Settings) -> None:
+    lines = [line.split() for line in hosts_file(settings).splitlines()]
+    addresses = [line[0] for line in lines]
+    names = [name for line in lines[2:] for name in line[1:]]
+    assert len(set(addresses)) == len(addresses)
+    assert len(set(names)) == len(names)
+    expected = {str(machine.address) for machine in (settings.hosts | settings.servers).values()}
+    virtual = {str(settings.site.address), str(settings.database.address), settings.vcenter.server}
+    assert set(addresses[2:]) == expected | virtual
+    assert settings.site.name in names
+
+
+def test_hosts_file_leaves_out_a_vcenter_that_is_a_name(settings: Settings) -> None:
+    named = settings_with(vcenter={"server": "vcenter.example.org"})
+    assert "vcenter" not in hosts_file(named)
+    assert len(hosts_file(named).splitlines()) == len(hosts_file(settings).splitlines()) - 1
+
+
+def test_hosts_file_takes_a_vcenter_with_a_port() -> None:
+    assert "198.18.10.10\tvcenter.vmlabs.int vcenter\n" in hosts_file(
+        settings_with(vcenter={"server": "198.18.10.10:8443"})
+    )
+
+
+def test_every_server_has_the_same_hosts_file(settings: Settings, values: dict[str, str]) -> None:
+    found = {
+        bundle["/etc/hosts"]["content"] for bundle in everything(settings, values).values() if "/etc/hosts" in bundle
+    }
+    assert found == {hosts_file(settings)}
+
+
+def test_balancers_send_to_every_application_server_by_its_route(settings: Settings) -> None:
+    members = rf"BalancerMember https://(\w+)\.{re.escape(settings.domain)}:8443 route=(\w+) .*hcuri=(\S+)"
+    for name in settings.servers_of(Role.BALANCER):
+        conf = guests.files(settings, name, GuestRole.BALANCER, {})["/etc/apache2/apache2.conf"].content
+        found = re.findall(members, conf)
+        path = settings.services["pnp-manager"].health_path
+        assert found == [(node, node, path) for node in settings.servers_of(Role.APPLICATION)]
+
+
+def test_routes_are_the_node_names_of_the_application_servers(settings: Settings) -> None:
+    for name in settings.servers_of(Role.APPLICATION):
+        files = guests.files(settings, name, GuestRole.APPLICATION, checksums(settings))
+        assert wildfly(settings, name)["subsystem"]["undertow"]["instance-id"] == name
+        assert f"-Djboss.node.name={name} " in files["/etc/systemd/system/wildfly.service"].content
+
+
+def test_health_check_follows_the_stack_file() -> None:
+    changed = settings_with(health_check={"interval_seconds": 1.5, "failures": 3, "passes": 2})
+    conf = guests.files(changed, "lb01", GuestRole.BALANCER, {})["/etc/apache2/apache2.conf"].content
+    assert conf.count("hcinterval=1500ms hcfails=3 hcpasses=2") == 2
+
+
+def test_virtual_addresses_are_kept_by_pairs_that_know_each_other(settings: Settings) -> None:
+    for role, guest_role, address in (
+        (Role.BALANCER, GuestRole.BALANCER, settings.site.address),
+        (Role.DATABASE, GuestRole.DATABASE, settings.database.address),
+    ):
+        tier = settings.servers_of(role)
+        found = {
+            name: guests.files(settings, name, guest_role, {})["/etc/keepalived/keepalived.conf"].content
+            for name in tier
+        }
+        priorities = {re.findall(r"priority (\d+)", conf)[0] for conf in found.values()}
+        assert len(priorities) == len(tier)
+        assert len({re.findall(r"virtual_router_id (\d+)", conf)[0] for conf in found.values()}) == 1
+        for name, conf in found.items():
+            own, *peers = re.findall(r"^(?:    unicast_src_ip|       ) ([\d.]+)$", conf, re.MULTILINE)
+            assert own == str(tier[name].address)
+            assert peers == [str(twin.address) for twin_name, twin in tier.items() if twin_name != name]
+            assert f"{address}/24" in conf
+
+
+def test_every_vote_has_the_same_first_members(settings: Settings) -> None:
+    found = set()
+    for name, server in settings.quorum.items():
+        env = guests.files(settings, name, GuestRole.QUORUM, {})["/etc/default/etcd"].content
+        found.add(re.findall(r"^ETCD_INITIAL_CLUSTER=(.+)$", env, re.MULTILINE)[0])
+        assert f"ETCD_NAME={name}\n" in env
+        assert f"ETCD_ADVERTISE_CLIENT_URLS=https://{server.address}:2379\n" in env
+    members = ",".join(f"{name}=https://{server.address}:2380" for name, server in settings.quorum.items())
+    assert found == {members}
+
+
+def patroni(settings: Settings, name: str) -> dict[str, Any]:
+    """Patroni's configuration without its secrets."""
+    files = guests.files(settings, name, GuestRole.DATABASE, {})
+    parsed: dict[str, Any] = yaml.safe_load(files["/etc/patroni/perenne/10-patroni.yml"].content)
+    assert parsed["bootstrap"]["dcs"] == json.loads(files["/etc/patroni/dynamic.json"].content)
+    return parsed
+
+
+def test_a_lost_standby_never_stops_writes_and_no_acknowledged_write_is_lost(settings: Settings) -> None:
+    dynamic = patroni(settings, "db01")["bootstrap"]["dcs"]
+    assert dynamic["synchronous_mode"] is True
+    assert dynamic["synchronous_mode_strict"] is False
+    assert patroni(settings, "db01")["postgresql"]["parameters"]["synchronous_commit"] == "on"
+
+
+def test_lease_times_follow_the_stack_file() -> None:
+    dynamic = patroni(settings_with(database={"ttl": 40, "loop_wait": 5, "retry_timeout": 10}), "db02")["bootstrap"][
+        "dcs"
+    ]
+    assert (dynamic["ttl"], dynamic["loop_wait"], dynamic["retry_timeout"]) == (40, 5, 10)
+
+
+def test_postgresql_lets_nobody_in_without_tls_and_a_password(settings: Settings) -> None:
+    for rule in patroni(settings, "db01")["postgresql"]["pg_hba"]:
+        assert rule == "local all postgres peer" or re.fullmatch(r"hostssl .+/\d+ scram-sha-256", rule)
+
+
+def test_replication_is_for_database_servers_only(settings: Settings) -> None:
+    rules = [rule.split() for rule in patroni(settings, "db01")["postgresql"]["pg_hba"] if "replication" in rule]
+    databases = settings.servers_of(Role.DATABASE).values()
+    assert [rule[3] for rule in rules] == [f"{server.address}/32" for server in databases]
+
+
+class _Loader(yaml.SafeLoader):
+    """Knows the tags of WildFly's YAML extension."""
+
+
+_Loader.add_constructor("!remove", lambda _loader, _node: "!remove")
+_Loader.add_constructor("!undefine", lambda _loader, _node: "!undefine")
+
+
+def wildfly(settings: Settings, name: str) -> dict[str, Any]:
+    """WildFly's configuration on a server."""
+    files = guests.files(settings, name, GuestRole.APPLICATION, checksums(settings))
+    text = files["/etc/perenne/wildfly/configuration.yml"].content
+    parsed: dict[str, Any] = yaml.load(text, Loader=_Loader)["wildfly-configuration"]  # noqa: S506  # a SafeLoader
+    return parsed
+
+
+def test_a_datasource_names_every_database_and_leaves_its_password_to_the_environment(settings: Settings) -> None:
+    source = wildfly(settings, "app01")["subsystem"]["datasources"]["data-source"]["pnp-manager"]
+    hosts = ",".join(f"{settings.fqdn(name)}:5432" for name in settings.servers_of(Role.DATABASE))
+    assert source["connection-url"].startswith(f"jdbc:postgresql://{hosts}/pnp-manager?targetServerType=primary&")
+    variable = re.fullmatch(r"\$\{env\.(\w+)\}", source["password"])
+    assert variable
+    environment = guests.secret_files(settings, "app01", GuestRole.APPLICATION)["/etc/perenne/wildfly/environment"]
+    values = dict.fromkeys(environment.secrets, "?") | {"database-pnp-manager-password": "the password"}
+    assert f"{variable[1]}=the password\n" in environment.render(values)
+
+
+def test_pools_together_leave_connections_to_administrators() -> None:
+    service = {"artifact": "a.war", "context_path": "/b", "health_path": "/b", "database": True}
+    names = [f"service{letter}" for letter in "abc"]
+    more = {name: service | {"context_path": f"/{name}", "health_path": f"/{name}"} for name in names}
+    many = settings_with(services=more)
+    sources = wildfly(many, "app01")["subsystem"]["datasources"]["data-source"]
+    sizes = [source["max-pool-size"] for source in sources.values() if isinstance(source, dict)]
+    assert len(sizes) == 4
+    assert 2 * sum(sizes) <= many.database.max_connections - 20
+
+
+def test_a_service_without_database_gets_no_datasource() -> None:
+    service = {"artifact": "a.war", "context_path": "/wiki", "health_path": "/wiki", "database": False}
+    configured = wildfly(settings_with(services={"pages": service}), "app02")
+    assert "pages" not in configured["subsystem"]["datasources"]["data-source"]
+    assert configured["deployment"]["pages.war"]["runtime-name"] == "wiki.war"
+
+
+def test_artifacts_are_named_with_their_checksum_and_where_to_fetch_them() -> None:
+    service = {"artifact": "https://files.example.org/crm.war", "sha256": "c" * 64, "context_path": "/crm"}
+    both = settings_with(services={"crm": service | {"health_path": "/crm/up", "database": False}})
+    sums = {"pnp-manager": "a" * 64, "crm": "c" * 64}
+    listed = guests.files(both, "app01", GuestRole.APPLICATION, sums)["/etc/perenne/wildfly/artifacts"].content
+    assert listed == f"pnp-manager {'a' * 64}\ncrm {'c' * 64} https://files.example.org/crm.war\n"
+
+
+def test_sessions_are_on_every_node(settings: Settings) -> None:
+    subsystem = wildfly(settings, "app01")["subsystem"]
+    cache = subsystem["distributable-web"]["infinispan-session-management"]["default"]["cache"]
+    assert cache in subsystem["infinispan"]["cache-container"]["web"]["replicated-cache"]
+
+
+def test_application_servers_know_each_other(settings: Settings) -> None:
+    for name in settings.servers_of(Role.APPLICATION):
+        stack = wildfly(settings, name)["subsystem"]["jgroups"]["stack"]["perenne"]
+        hosts = stack["protocol"]["TCPPING"]["properties"]["initial_hosts"]
+        assert hosts == ",".join(f"{node.address}[7600]" for node in settings.servers_of(Role.APPLICATION).values())
+
+
+def test_time_sources_are_configured_only_where_the_stack_file_names_some() -> None:
+    path = "/etc/chrony/chrony.conf"
+    assert path not in guests.files(settings_with(), "lb01", GuestRole.BALANCER, {})
+    timed = settings_with(ntp=["192.0.2.1", "time.example.org"])
+    content = guests.files(timed, "lb01", GuestRole.BALANCER, {})[path].content
+    assert re.findall(r"^server (\S+)", content, re.MULTILINE) == ["192.0.2.1", "time.example.org"]
+
+
+def test_administrators_may_log_in_on_every_server() -> None:
+    key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAI test@example.org"
+    admitted = settings_with(administrators=[key])
+    for name, server in admitted.servers.items():
+        files = guests.files(admitted, name, ROLES_OF[server.role][0], checksums(admitted))
+        assert files["/etc/ssh/perenne_administrators"].content == f"{key}\n"
+        assert "/etc/ssh/perenne_administrators" in files["/etc/ssh/sshd_config.d/perenne.conf"].content
+
+
+def test_metadata_gives_the_server_its_name_and_fixed_address(settings: Settings) -> None:
+    parsed = yaml.safe_load(guests.metadata(settings, "db01"))
+    (interface,) = parsed["network"]["ethernets"].values()
+    assert interface["addresses"] == ["198.18.20.31/24"]
+    assert [IPv4Address(route["via"]) for route in interface["routes"]] == [settings.networks.guests.gateway]
+    assert parsed["local-hostname"] == "db01.vmlabs.int"
+
+
+def test_user_data_admits_by_key_only_and_brings_the_host_key(settings: Settings) -> None:
+    text = guests.user_data(
+        settings, "db01", "ssh-ed25519 AAAA perenne", "-----BEGIN KEY-----\nabc\n-----END KEY-----\n"
+    )
+    assert text.startswith("#cloud-config\n")
+    parsed = yaml.safe_load(text)
+    assert parsed["ssh_keys"] == {"ed25519_private": "-----BEGIN KEY-----\nabc\n-----END KEY-----\n"}
+    assert parsed["users"][0]["ssh_authorized_keys"] == ["ssh-ed25519 AAAA perenne"]
+    assert parsed["ssh_pwauth"] is False
