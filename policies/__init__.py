@@ -1,0 +1,1 @@
+"""The policy pack "no single point of failure", for any program that uses pulumi-vsphere."""

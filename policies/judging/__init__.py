@@ -1,0 +1,1 @@
+"""How rules are written, configured and applied; what they look for is in `policies.rules`."""

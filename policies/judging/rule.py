@@ -1,0 +1,128 @@
+"""What a rule is."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from enum import StrEnum
+from typing import Generic, TypeVar
+
+from policies.judging.configuration import Thresholds, Waiver
+from policies.judging.resource import Resource
+from policies.judging.stack import Stack
+
+Subject = TypeVar("Subject")
+
+
+class Pillar(StrEnum):
+    """The parts of a site; a rule's id begins with the pillar's letters."""
+
+    CLUSTER = "CLU"
+    STORAGE = "STO"
+    NETWORK = "NET"
+    PLACEMENT = "PLA"
+    MACHINES = "VM"
+    BALANCING = "BAL"
+    APPLICATION = "APP"
+    DATABASE = "DB"
+    BACKUP = "BAK"
+    SECURITY = "SEC"
+    OPERATIONS = "OPS"
+
+
+class Severity(StrEnum):
+    """What users notice when the thing that a rule guards against happens; worst first."""
+
+    CRITICAL = "critical"
+    """Data is lost, or the service is down until somebody mends it by hand."""
+    HIGH = "high"
+    """The service is down until vSphere HA has restarted what was lost."""
+    MEDIUM = "medium"
+    """The service goes on, with nothing left in reserve, or recovers later than it could."""
+    LOW = "low"
+    """Nobody notices at once; the next mistake costs more."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that a rule found wrong."""
+
+    resource: Resource | None
+    """Where to change it; None: something is missing altogether."""
+    problem: str
+    """What is wrong, in one clause that ends without a full stop. Holds no value that may be a secret."""
+    change: str = ""
+    """What to change here, if that is more exact than the rule's remedy."""
+
+
+@dataclass(frozen=True)
+class Context:
+    """What a rule may ask beside its subject."""
+
+    stack: Stack
+    thresholds: Thresholds
+    tiers: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """Name patterns of VMs by tier, where the configuration gives them."""
+    waivers: Sequence[Waiver] = ()
+    today: date = date.max
+
+
+@dataclass(frozen=True)
+class Rule(Generic[Subject]):
+    """A rule: it judges every subject on its own, so that what is unknown of one hides nothing of another."""
+
+    id: str
+    title: str
+    """What holds in a sound stack: "vSphere HA and host monitoring are on"."""
+    severity: Severity
+    outage: str
+    """What it costs, and when: a sentence."""
+    remedy: str
+    """What to change: a sentence."""
+    why: str
+    """The background, for the rule's page: how the outage happens; a paragraph or two, Markdown."""
+    reads: tuple[str, ...]
+    """Resource types and their properties: `ComputeCluster.haEnabled`."""
+    subjects: Callable[[Context], Iterable[Subject]]
+    judge: Callable[[Subject, Context], Iterable[Finding]]
+    source: str = ""
+    """The vendor's manual or RFC that it rests on."""
+    mandatory: bool = True
+    """Its default level: refused, or reported only."""
+    drill: str = ""
+    """The drill (drills/) that shows the outage; empty: docs/policies says why there is none."""
+
+    @property
+    def pillar(self) -> Pillar:
+        """The part of the site that it is about."""
+        return Pillar(self.id.partition("-")[0])
+
+    def findings(self, subject: Subject, context: Context) -> Iterator[Finding]:
+        """What is wrong with one subject."""
+        yield from self.judge(subject, context)
+
+
+def rule(
+    *,
+    id: str,  # noqa: A002 (the field's own term)
+    title: str,
+    severity: Severity,
+    outage: str,
+    remedy: str,
+    why: str,
+    reads: tuple[str, ...],
+    subjects: Callable[[Context], Iterable[Subject]],
+    source: str = "",
+    mandatory: bool = True,
+    drill: str = "",
+) -> Callable[[Callable[[Subject, Context], Iterable[Finding]]], Rule[Subject]]:
+    """Make a rule of the function that judges one subject."""
+
+    def made(judge: Callable[[Subject, Context], Iterable[Finding]]) -> Rule[Subject]:
+        return Rule(id, title, severity, outage, remedy, why, reads, subjects, judge, source, mandatory, drill)
+
+    return made
+
+
+def resources(*types: str) -> Callable[[Context], Iterable[Resource]]:
+    """The subjects of a rule about every resource of these types."""
+    return lambda context: context.stack.of_type(*types)

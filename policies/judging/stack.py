@@ -1,0 +1,54 @@
+"""A whole stack, and how its resources refer to each other."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from functools import cached_property
+
+from policies.judging.resource import Resource
+
+
+class Stack:
+    """The resources of one stack.
+
+    References are followed by the engine's property dependencies, which are known at the first preview, when ids are
+    not; a literal id in a program is matched where ids are known.
+    """
+
+    def __init__(self, resources: Iterable[Resource]) -> None:
+        self.resources = tuple(resources)
+        self.by_urn: Mapping[str, Resource] = {resource.urn: resource for resource in self.resources}
+
+    def of_type(self, *types: str) -> list[Resource]:
+        """All resources of these types, given as `ComputeCluster` or as the whole token."""
+        return [resource for one in types for resource in self._by_type.get(one, ())]
+
+    def referred(self, resource: Resource, key: str) -> list[Resource]:
+        """The resources that the property `key` of `resource` refers to."""
+        found = [self.by_urn[urn] for urn in resource.property_dependencies.get(key, ()) if urn in self.by_urn]
+        value = resource.properties.get(key)
+        values = value if isinstance(value, list | tuple) else (value,)
+        named = [self._by_id[one] for one in values if isinstance(one, str) and one in self._by_id]
+        return list({one.urn: one for one in (*found, *named)}.values())
+
+    def referrers(self, resource: Resource, key: str, *types: str) -> list[Resource]:
+        """The resources of `types` whose property `key` refers to `resource`."""
+        return [one for one in self.of_type(*types) if resource in self.referred(one, key)]
+
+    def provider_of(self, resource: Resource) -> Resource | None:
+        """The provider resource behind `resource`, if the stack shows it."""
+        return self.by_urn.get((resource.provider or "").rpartition("::")[0]) or self.by_urn.get(
+            resource.provider or ""
+        )
+
+    @cached_property
+    def _by_type(self) -> Mapping[str, list[Resource]]:
+        found = defaultdict(list)
+        for resource in self.resources:
+            found[resource.type].append(resource)
+            if not resource.type.startswith("pulumi:"):
+                found[resource.type.rpartition(":")[2]].append(resource)
+        return found
+
+    @cached_property
+    def _by_id(self) -> Mapping[str, Resource]:
+        return {resource.id: resource for resource in self.resources if resource.id}

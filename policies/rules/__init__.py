@@ -1,0 +1,14 @@
+"""The catalogue: every rule of the pack."""
+
+from typing import Any
+
+from policies.judging.rule import Rule
+from policies.rules import cluster
+
+RULES: tuple[Rule[Any], ...] = tuple(
+    sorted(
+        (item for module in (cluster,) for item in vars(module).values() if isinstance(item, Rule)),
+        key=lambda rule: rule.id,
+    )
+)
+"""All rules, by id."""
