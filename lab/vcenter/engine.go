@@ -189,13 +189,11 @@ func (d *docker) CreateGuest(ctx context.Context, spec GuestSpec) (string, error
 		Labels: map[string]string{labelLab: d.lab, labelKind: kindGuest, labelName: spec.Name, labelVM: spec.VM},
 	}
 	host := &container.HostConfig{
-		CapAdd:       []string{"SYS_ADMIN", "NET_ADMIN", "SYS_BOOT"},
-		SecurityOpt:  []string{"seccomp=unconfined", "apparmor=unconfined"},
-		Tmpfs:        map[string]string{"/run": "", "/run/lock": ""},
-		Binds:        []string{"/sys/fs/cgroup:/sys/fs/cgroup:rw"},
-		CgroupnsMode: container.CgroupnsModeHost,
-		NetworkMode:  network.NetworkNone,
-		Resources:    d.limits(spec.Memory, spec.CPUs),
+		CapAdd:      []string{"SYS_ADMIN", "NET_ADMIN", "SYS_BOOT"},
+		SecurityOpt: []string{"seccomp=unconfined", "apparmor=unconfined"},
+		Tmpfs:       map[string]string{"/run": "", "/run/lock": ""},
+		NetworkMode: network.NetworkNone,
+		Resources:   d.limits(spec.Memory, spec.CPUs),
 	}
 	var networking *network.NetworkingConfig
 	if len(spec.Addresses) > 0 {
