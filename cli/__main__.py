@@ -1,6 +1,7 @@
 """Runs a command and, at this one edge, turns what went wrong into one message for the user."""
 
 import contextlib
+import errno
 import signal
 import sys
 import traceback
@@ -48,6 +49,8 @@ def _explained(error: Exception) -> str:
             return f"{error}\nNothing was started or changed."
         case ImageError() | BuildError():
             return f"Error: {error}"
+        case OSError(errno=errno.ENOSPC | errno.EDQUOT | errno.EROFS):
+            return _no_space(error)
     from cli.workspace import log_file  # noqa: PLC0415
 
     text = "".join(traceback.format_exception(error))
@@ -59,6 +62,15 @@ def _explained(error: Exception) -> str:
     return (
         f"Error: {type(error).__name__}: {error}\n  This should not happen: please report it with {log_path}\n"
         "  to do: run the command again; it goes on from where it was"
+    )
+
+
+def _no_space(error: OSError) -> str:
+    path = error.filename2 or error.filename  # of a copy, the second one is where to
+    where = f" at {path}" if path else ""
+    return (
+        f"Error: nothing can be written{where}\n{_indented(error.strerror or str(error))}\n"
+        "  to do: make room (df shows where; ./perenne doctor what is needed), then run the command again"
     )
 
 

@@ -6,7 +6,7 @@ import signal
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from cli.workspace import REPOSITORY
+from cli.workspace import BIN, REPOSITORY
 
 GRACE_SECONDS = 20.0
 
@@ -33,7 +33,8 @@ def orphans() -> list[int]:
     found = []
     for process in _all():
         arguments = _arguments(process)
-        if str(REPOSITORY) in arguments and any(one.startswith("offline.") for one in arguments):
+        ours = str(REPOSITORY) in arguments and any(one.startswith("offline.") for one in arguments)
+        if ours or arguments[:1] == [str(BIN / "pulumi-resource-vsphere")]:
             parent = _parent(process)
             if parent is not None and _name(parent) not in ("pulumi", "python", "python3"):
                 found.append(process)

@@ -1,5 +1,6 @@
 """The command line, and what it says when something goes wrong."""
 
+import errno
 import re
 import subprocess
 import sys
@@ -68,6 +69,11 @@ def test_a_stack_file_s_mistakes_are_one_line_each_and_nothing_is_started(
         (
             StackFileError("Pulumi.dev.yaml", [Mistake("site", None, "is missing", "add it")]),
             "Pulumi.dev.yaml: perenne:site: is missing; add it\nNothing was started or changed.",
+        ),
+        (
+            OSError(errno.ENOSPC, "No space left on device", "/from", None, "/to"),
+            "Error: nothing can be written at /to\n  No space left on device\n"
+            "  to do: make room (df shows where; ./perenne doctor what is needed), then run the command again",
         ),
     ],
 )
