@@ -40,11 +40,9 @@ def _explained(error: Exception) -> str:
     from offline.build import BuildError  # noqa: PLC0415
 
     match error:
-        case Failure():
-            log = f"\n  details: {error.log}" if error.log else ""
+        case Failure() | LabError():
+            log = f"\n  details: {error.log}" if isinstance(error, Failure) and error.log else ""
             return f"Error: {error.what}\n{_indented(error.why)}\n  to do: {error.remedy}{log}"
-        case LabError():
-            return f"Error: {error.what}\n{_indented(error.why)}\n  to do: {error.remedy}"
         case StackFileError():
             return f"{error}\nNothing was started or changed."
         case ImageError() | BuildError():

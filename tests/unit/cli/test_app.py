@@ -72,8 +72,10 @@ def test_a_stack_file_s_mistakes_are_one_line_each_and_nothing_is_started(
         ),
         (
             OSError(errno.ENOSPC, "No space left on device", "/from", None, "/to"),
-            "Error: nothing can be written at /to\n  No space left on device\n"
-            "  to do: make room (df shows where; ./perenne doctor what is needed), then run the command again",
+            (
+                "Error: nothing can be written at /to\n  No space left on device\n"
+                "  to do: make room (df shows where; ./perenne doctor what is needed), then run the command again"
+            ),
         ),
     ],
 )
