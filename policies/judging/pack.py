@@ -78,7 +78,7 @@ def _resource(shown: PolicyResource) -> Resource:
         urn=shown.urn,
         type=shown.resource_type,
         name=shown.name,
-        properties=_plain(shown.props),
+        properties=plain(shown.props),
         protect=bool(shown.opts.protect),
         parent=shown.parent.urn if shown.parent else None,
         provider=shown.provider.urn if shown.provider else None,
@@ -89,7 +89,7 @@ def _resource(shown: PolicyResource) -> Resource:
     )
 
 
-def _plain(value: object) -> Any:  # noqa: ANN401 (a property may be anything)
+def plain(value: object) -> Any:  # noqa: ANN401 (a property may be anything)
     """Take the SDK's guards off: they raise at every unknown value, a rule wants to know which."""
     if isinstance(value, Mapping):
         return {key: _item(value, key) for key in value}
@@ -100,6 +100,6 @@ def _plain(value: object) -> Any:  # noqa: ANN401 (a property may be anything)
 
 def _item(container: Any, key: object) -> Any:  # noqa: ANN401 (a property may be anything)
     try:
-        return _plain(container[key])
+        return plain(container[key])
     except UnknownValueError:
         return UNKNOWN

@@ -19,7 +19,7 @@ class Stack:
         self.by_urn: Mapping[str, Resource] = {resource.urn: resource for resource in self.resources}
 
     def of_type(self, *types: str) -> list[Resource]:
-        """All resources of these types, given as `ComputeCluster` or as the whole token."""
+        """All resources of these types: a vSphere type by its last part (`ComputeCluster`), any other by its whole token."""
         return [resource for one in types for resource in self._by_type.get(one, ())]
 
     def referred(self, resource: Resource, key: str) -> list[Resource]:
@@ -45,7 +45,7 @@ class Stack:
         found = defaultdict(list)
         for resource in self.resources:
             found[resource.type].append(resource)
-            if not resource.type.startswith("pulumi:"):
+            if resource.type.startswith("vsphere:"):
                 found[resource.type.rpartition(":")[2]].append(resource)
         return found
 

@@ -1,0 +1,1 @@
+"""Tests of the proof that the policy pack works."""
