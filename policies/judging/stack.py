@@ -19,7 +19,7 @@ class Stack:
         self.by_urn: Mapping[str, Resource] = {resource.urn: resource for resource in self.resources}
 
     def of_type(self, *types: str) -> list[Resource]:
-        """All resources of these types: a vSphere type by its last part (`ComputeCluster`), any other by its whole token."""
+        """All resources of these types: vSphere ones by their last part (`ComputeCluster`), others by the whole token."""
         return [resource for one in types for resource in self._by_type.get(one, ())]
 
     def referred(self, resource: Resource, key: str) -> list[Resource]:
