@@ -45,6 +45,15 @@ class Environment(Model):
     """Level by rule id; `all` stands for every rule that isn't named."""
 
 
+class HostSize(Model):
+    """What a host offers to VMs."""
+
+    cpus: int = Field(ge=1)
+    """Cores."""
+    memory_gib: float = Field(gt=0)
+    """GiB."""
+
+
 class Thresholds(Model):
     """How much redundancy is enough."""
 
@@ -52,6 +61,8 @@ class Thresholds(Model):
     """Hosts that may be lost at the same time."""
     minimum_hosts: int = Field(3, ge=2)
     """With two hosts, nothing is redundant while one of them is patched."""
+    virtual_cpus_per_core: int = Field(4, ge=1)
+    """How many virtual processors may share a core after the loss of a host."""
     minimum_portals: int = Field(2, ge=2)
     """iSCSI portals per array, on different subnets."""
     minimum_uplinks: int = Field(2, ge=2)
@@ -99,6 +110,8 @@ class Configuration(Model):
     thresholds: Thresholds = Thresholds()
     tiers: Mapping[str, list[Words]] = Field(default_factory=dict)
     """VM names by tier (`web: [web-*]`), where the names' letters don't tell (`lb01`, `lb02`)."""
+    hosts: Mapping[str, HostSize] = Field(default_factory=dict)
+    """Sizes by host name (`esx*.example.com`), where nothing in the program declares them."""
     waivers: list[Waiver] = Field(default_factory=list)
 
     def level(self, rule: str, stack: str, *, mandatory: bool) -> Level:

@@ -6,7 +6,7 @@ from datetime import date
 from enum import StrEnum
 from typing import Generic, TypeVar
 
-from policies.judging.configuration import Thresholds, Waiver
+from policies.judging.configuration import HostSize, Thresholds, Waiver
 from policies.judging.resource import Resource
 from policies.judging.stack import Stack
 
@@ -62,6 +62,8 @@ class Context:
     thresholds: Thresholds
     tiers: Mapping[str, Sequence[str]] = field(default_factory=dict)
     """Name patterns of VMs by tier, where the configuration gives them."""
+    hosts: Mapping[str, HostSize] = field(default_factory=dict)
+    """Sizes of hosts by name pattern, where the configuration gives them."""
     waivers: Sequence[Waiver] = ()
     today: date = date.max
 

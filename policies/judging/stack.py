@@ -1,10 +1,13 @@
 """A whole stack, and how its resources refer to each other."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
+from typing import Any, TypeVar
 
 from policies.judging.resource import Resource
+
+Fact = TypeVar("Fact")
 
 
 class Stack:
@@ -18,8 +21,18 @@ class Stack:
         self.resources = tuple(resources)
         self.by_urn: Mapping[str, Resource] = {resource.urn: resource for resource in self.resources}
 
+        self._referring: dict[tuple[str, str], Mapping[str, list[Resource]]] = {}
+        self._facts: dict[Callable[[Stack], Any], Any] = {}
+
+    def once(self, read: Callable[["Stack"], Fact]) -> Fact:
+        """What `read` finds in this stack, read once for all rules: 40 rules over 2,000 resources stay linear."""
+        if read not in self._facts:
+            self._facts[read] = read(self)
+        fact: Fact = self._facts[read]
+        return fact
+
     def of_type(self, *types: str) -> list[Resource]:
-        """All resources of these types: vSphere ones by their last part (`ComputeCluster`), others by the whole token."""
+        """All resources of these types: vSphere ones by their last part (`ComputeCluster`), others by the token."""
         return [resource for one in types for resource in self._by_type.get(one, ())]
 
     def referred(self, resource: Resource, key: str) -> list[Resource]:
@@ -32,13 +45,27 @@ class Stack:
 
     def referrers(self, resource: Resource, key: str, *types: str) -> list[Resource]:
         """The resources of `types` whose property `key` refers to `resource`."""
-        return [one for one in self.of_type(*types) if resource in self.referred(one, key)]
+        return [one for type_ in types for one in self._referrers(type_, key).get(resource.urn, ())]
+
+    def _referrers(self, type_: str, key: str) -> Mapping[str, list[Resource]]:
+        if (type_, key) not in self._referring:
+            found = defaultdict(list)
+            for one in self.of_type(type_):
+                for target in self.referred(one, key):
+                    found[target.urn].append(one)
+            self._referring[type_, key] = found
+        return self._referring[type_, key]
 
     def provider_of(self, resource: Resource) -> Resource | None:
         """The provider resource behind `resource`, if the stack shows it."""
         return self.by_urn.get((resource.provider or "").rpartition("::")[0]) or self.by_urn.get(
             resource.provider or ""
         )
+
+    @cached_property
+    def components(self) -> list[Resource]:
+        """The component resources: those of no provider."""
+        return [one for one in self.resources if not one.provider and not one.type.startswith("pulumi:")]
 
     @cached_property
     def _by_type(self) -> Mapping[str, list[Resource]]:
