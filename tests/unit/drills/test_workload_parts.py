@@ -1,0 +1,277 @@
+"""The workload's own conclusions: figures, sessions, the ledger, the observer's and the probe's words."""
+
+import asyncio
+from collections import Counter
+from datetime import UTC, datetime
+
+import psycopg
+import pytest
+from pydantic import ValidationError
+
+from drills.model import Kind, Request
+from drills.workload import observer
+from drills.workload.clock import Clock, Stop, beat, pace
+from drills.workload.figures import longest_gap, outage, quantile
+from drills.workload.ledger import compare
+from drills.workload.plan import Load, Probe
+from drills.workload.sessions import Session
+from drills.workload.writers import Writers
+
+
+def visit(kind: Kind, sent: float, seconds: float, status: int = 200) -> Request:
+    return Request(kind, "GET", sent, sent, seconds, status)
+
+
+def both(sent: float, seconds: float, status: int = 200) -> list[Request]:
+    return [visit(kind, sent, seconds, status) for kind in (Kind.PAGE, Kind.API)]
+
+
+def test_outage_lasts_from_one_good_answer_to_the_next() -> None:
+    visits = [*both(0.0, 0.1), *both(1.0, 0.1), *both(2.0, 0.1, status=503), *both(3.0, 0.5), *both(4.0, 0.1)]
+    assert outage(visits, 4.2) == pytest.approx(3.5 - 1.1)
+
+
+def test_outage_of_the_api_is_not_hidden_by_pages() -> None:
+    visits = [visit(Kind.PAGE, time / 10, 0.01) for time in range(50)]
+    visits += [visit(Kind.API, time / 10, 0.01) for time in range(50) if not 10 < time < 40]
+    assert outage(visits, 5.0) == pytest.approx(3.0)
+
+
+def test_outage_that_did_not_end_is_as_long_as_it_was_seen() -> None:
+    assert outage(both(1.0, 0.0), 10.0) == pytest.approx(9.0)
+    assert outage([], 10.0) == pytest.approx(10.0)
+
+
+def test_late_answer_after_the_end_does_not_shorten_an_outage() -> None:
+    assert longest_gap([1.0, 12.0], 10.0) == pytest.approx(9.0)
+
+
+@pytest.mark.parametrize(("runs", "expected"), [(1, 1), (19, 19), (20, 19), (21, 20), (100, 95)])
+def test_p95_is_a_run_that_was_measured(runs: int, expected: int) -> None:
+    assert quantile(range(1, runs + 1), 0.95) == expected
+
+
+def test_no_values_have_no_quantile() -> None:
+    with pytest.raises(ValueError, match="no values"):
+        quantile([], 0.5)
+
+
+def after(*answers: tuple[int | None, str, bool]) -> Session:
+    """A session after answers: how many writes it has, who said it, and whether the request was a write."""
+    session = Session(0)
+    for time, (writes, node, wrote) in enumerate(answers):
+        session.heard(float(time), writes=writes, node=node, wrote=wrote)
+    return session
+
+
+def test_session_write_is_certain_after_the_next_answer_of_the_same_node() -> None:
+    assert after((1, "a", True)).certain == 0
+    assert after((1, "a", True), (1, "a", False)).certain == 1
+    assert after((1, "a", True), (2, "a", True)).certain == 1
+
+
+def test_session_write_is_not_certain_when_another_node_answers() -> None:
+    assert after((1, "a", True), (1, "b", False)).certain == 0
+    assert after((1, "a", True), (1, "b", False), (1, "a", False)).certain == 0
+
+
+def test_session_write_without_certainty_may_go() -> None:
+    session = after((1, "a", True), (1, "a", False), (2, "a", True), (1, "b", False))
+    assert not session.lost
+    assert session.certain == 1
+
+
+def test_session_gone_session_is_lost() -> None:
+    session = after((1, "a", True), (1, "a", False), (None, "b", False))
+    assert [(lost.expected, lost.found, lost.node) for lost in session.lost] == [(1, None, "b")]
+
+
+def test_session_session_begun_anew_by_a_write_is_lost() -> None:
+    session = after((1, "a", True), (1, "a", False), (1, "b", True))
+    assert [(lost.expected, lost.found) for lost in session.lost] == [(1, None)]
+
+
+def test_session_older_state_is_lost() -> None:
+    history = [(1, "a", True), (2, "a", True), (3, "a", True), (3, "a", False)]
+    assert [(lost.expected, lost.found) for lost in after(*history, (2, "b", False)).lost] == [(3, 2)]
+    assert [(lost.expected, lost.found) for lost in after(*history, (3, "b", True)).lost] == [(3, 2)]
+
+
+def test_session_write_whose_answer_was_lost_is_no_loss() -> None:
+    session = after((1, "a", True), (1, "a", False), (3, "b", True), (3, "b", False))
+    assert not session.lost
+    assert session.certain == 3
+
+
+def test_session_loss_counts_once() -> None:
+    session = after((1, "a", True), (1, "a", False), (None, "b", False), (None, "b", False), (1, "b", True))
+    assert len(session.lost) == 1
+
+
+def test_ledger_acknowledged_and_missing_is_lost() -> None:
+    check = compare(["a", "b", "c"], ["a", "b"], Counter({"a": 1, "c": 1}))
+    assert check.lost == ("b",)
+    assert check.unacknowledged_found == 1
+    assert not check.doubled
+
+
+def test_ledger_twice_is_seen() -> None:
+    assert compare(["a"], ["a"], Counter({"a": 2})).doubled == ("a",)
+
+
+def test_ledger_unread_ledger_is_no_proof_either_way() -> None:
+    check = compare(["a"], ["a"], Counter(), "no answer")
+    assert check.unchecked == "no answer"
+    assert not check.lost
+
+
+async def test_pace_is_absolute() -> None:
+    clock, stop = Clock(), Stop()
+    due = []
+    async for time in pace(clock, stop, 100.0):
+        due.append(time)
+        if len(due) == 1:
+            await asyncio.sleep(0.1)  # the generator's own delay
+        if len(due) == 20:
+            stop.set()
+    assert due[-1] - due[0] == pytest.approx(0.19)
+    assert clock.now() == pytest.approx(due[-1], abs=0.05)
+
+
+async def test_pace_beat_leaves_out_what_was_missed() -> None:
+    clock, stop = Clock(), Stop()
+    due = []
+    async for time in beat(clock, stop, 0.02):
+        due.append(time)
+        if len(due) == 1:
+            await asyncio.sleep(0.05)
+        if len(due) == 3:
+            stop.set()
+    assert due[1] - due[0] == pytest.approx(0.06, abs=0.021)
+    assert due[2] - due[1] == pytest.approx(0.02)
+
+
+def test_session_has_one_request_at_a_time() -> None:
+    with pytest.raises(ValidationError, match="think_seconds"):
+        Load(think_seconds=5, answer_seconds=10)
+
+
+def test_words_running_primary_names_its_synchronous_standby() -> None:
+    said = {
+        "state": "running",
+        "role": "master",
+        "replication": [
+            {"application_name": "db02", "sync_state": "sync"},
+            {"application_name": "db03", "sync_state": "async"},
+        ],
+    }
+    word = observer._patroni(said, 1.0)
+    assert word.primary
+    assert word.sync_standby == ("db02",)
+
+
+@pytest.mark.parametrize(
+    "said", [{"state": "running", "role": "replica"}, {"state": "starting", "role": "primary"}, None, []]
+)
+def test_words_others_are_no_primary(said: object) -> None:
+    assert not observer._patroni(said, 1.0).primary
+
+
+@pytest.mark.parametrize(("said", "vote"), [({"health": "true"}, True), ({"health": "false"}, False), ([], False)])
+def test_words_vote(said: object, *, vote: bool) -> None:
+    assert observer._etcd(said, 1.0).vote is vote
+
+
+class PretendConnection:
+    """A database server's connection: `timeline` None is a standby; while `frozen` is clear it does not answer."""
+
+    def __init__(self, timeline: str | None, awake: asyncio.Event) -> None:
+        self.timeline = timeline
+        self.awake = awake
+        self.refuses = False
+        self.written = 0
+
+    async def execute(self, statement: str, _parameters: tuple[str, ...] = ()) -> "PretendConnection":
+        """Answer once awake."""
+        await self.awake.wait()
+        if statement.startswith("INSERT"):
+            if self.refuses:
+                raise psycopg.errors.ReadOnlySqlTransaction("cannot execute INSERT in a read-only transaction\nhint")
+            self.written += 1
+        return self
+
+    async def fetchone(self) -> tuple[str | None]:
+        """The row of what was asked last."""
+        return (self.timeline,)
+
+    async def close(self) -> None:
+        """Nothing is held."""
+
+
+@pytest.fixture
+def servers() -> dict[str, PretendConnection]:
+    awake = asyncio.Event()
+    awake.set()
+    frozen_later = asyncio.Event()
+    frozen_later.set()
+    return {"db01": PretendConnection("0000000A", frozen_later), "db02": PretendConnection(None, awake)}
+
+
+@pytest.fixture
+def writers(servers: dict[str, PretendConnection], monkeypatch: pytest.MonkeyPatch) -> Writers:
+    async def connect(_self: Writers, name: str) -> PretendConnection:
+        return servers[name]
+
+    monkeypatch.setattr(Writers, "_connect", connect)
+    addresses = dict.fromkeys(servers, "127.0.0.1")
+    probe = Probe(servers=addresses, database="d", user="u", password="", interval_seconds=0.01, answer_seconds=0.05)
+    return Writers(probe, "", Clock())
+
+
+async def ask_for(writers: Writers, seconds: float) -> None:
+    stop = Stop()
+    watching = asyncio.create_task(writers.watch(stop))
+    await asyncio.sleep(seconds)
+    stop.set()
+    await watching
+
+
+async def test_writers_primary_accepts_on_its_timeline_and_the_standby_does_not(
+    writers: Writers, servers: dict[str, PretendConnection]
+) -> None:
+    await ask_for(writers, 0.1)
+    by_server = {name: [sample for sample in writers.samples if sample.server == name] for name in servers}
+    assert all(sample.accepted and sample.writable and sample.timeline == 10 for sample in by_server["db01"])
+    assert not any(sample.accepted or sample.writable for sample in by_server["db02"])
+    assert servers["db01"].written == len(by_server["db01"]) > 3
+    assert len(by_server["db02"]) > 3
+    assert all(abs(datetime.now(UTC) - sample.at).total_seconds() < 5 for sample in writers.samples)
+
+
+async def test_writers_refusal_is_no_acceptance(writers: Writers, servers: dict[str, PretendConnection]) -> None:
+    servers["db01"].refuses = True
+    await ask_for(writers, 0.05)
+    samples = [sample for sample in writers.samples if sample.server == "db01"]
+    assert samples
+    assert not any(sample.accepted for sample in samples)
+    assert samples[0].error == "cannot execute INSERT in a read-only transaction"
+
+
+async def test_writers_what_a_frozen_server_acknowledges_later_is_known(
+    writers: Writers, servers: dict[str, PretendConnection]
+) -> None:
+    servers["db01"].awake.clear()
+    stop = Stop()
+    watching = asyncio.create_task(writers.watch(stop))
+    await asyncio.sleep(0.3)
+    frozen = [sample for sample in writers.samples if sample.server == "db01"]
+    assert frozen
+    assert not any(sample.accepted for sample in frozen)
+    assert len([sample for sample in writers.samples if sample.server == "db02"]) > 10, "others are asked meanwhile"
+    servers["db01"].awake.set()
+    await asyncio.sleep(0.1)
+    stop.set()
+    await watching
+    accepted = [sample for sample in writers.samples if sample.accepted]
+    assert accepted
+    assert servers["db01"].written == len(accepted)
