@@ -79,7 +79,13 @@ class IscsiDatastores(pulumi.ComponentResource):
                 if host != first
             ),
         ]
-        self.register_outputs({"datastores": {datastore: made.id for datastore, made in self.datastores.items()}})
+        self.register_outputs(
+            {
+                "datastores": {datastore: made.id for datastore, made in self.datastores.items()},
+                # A LUN's id doesn't tell its array; the policy pack judges by it what one array takes with it.
+                "arrays": {name: [lun.naa for lun in array.luns.values()] for name, array in settings.storage.items()},
+            }
+        )
 
 
 def _after(options: pulumi.ResourceOptions, resources: Sequence[pulumi.Resource]) -> pulumi.ResourceOptions:

@@ -3,11 +3,16 @@
 from typing import Any
 
 from policies.judging.rule import Rule
-from policies.rules import cluster
+from policies.rules import cluster, machines, network, storage
 
 RULES: tuple[Rule[Any], ...] = tuple(
     sorted(
-        (item for module in (cluster,) for item in vars(module).values() if isinstance(item, Rule)),
+        (
+            item
+            for module in (cluster, machines, network, storage)
+            for item in vars(module).values()
+            if isinstance(item, Rule)
+        ),
         key=lambda rule: rule.id,
     )
 )

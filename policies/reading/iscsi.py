@@ -1,0 +1,116 @@
+"""What a script does on an ESXi host with `esxcli`: pulumi-vsphere has no resource for iSCSI."""
+
+import re
+from dataclasses import dataclass, field
+from functools import cache
+
+from policies.judging.resource import Resource
+from policies.judging.stack import Stack
+
+COMMANDS = ("command:remote:Command", "command:local:Command")
+
+_ADDRESS = r"(?:\d{1,3}\.){3}\d{1,3}"
+_PORTAL_LOOP = re.compile(rf"for portal in ((?:{_ADDRESS}\s*)+);")
+_PORTAL_OPTION = re.compile(rf"sendtarget add [^\n]*(?:--address|-a)[= ]({_ADDRESS})")
+_ARRAY = re.compile(r"^\s*([\w.-]+)\)\s*$", re.MULTILINE)
+_BINDING = re.compile(r"networkportal add")
+_BOUND_ADDRESS = re.compile(rf"vmkernel_adapter_of ({_ADDRESS})")
+_POLICY = re.compile(r"nmp device set [^\n]*--device[= ](\S+)[^\n]*--psp[= ](\w+)")
+_SEEN = re.compile(r"(naa\.[0-9a-f]+)")
+_CHAP = re.compile(r"auth chap set .*?--direction[= ](\w+)", re.DOTALL)
+_SECRET = re.compile(r"--direction[= ](\w+)(?:(?!--direction).)*?--secret[= ](\S+)", re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Initiator:
+    """One host's software iSCSI adapter, as a command sets it up."""
+
+    command: Resource
+    portals: dict[str, tuple[str, ...]]
+    """Portal addresses by array; the array is "" where the script names none."""
+    bound: int
+    """VMkernel ports that are bound to the adapter."""
+    bound_addresses: tuple[str, ...]
+    """Their addresses, where the script looks the ports up by address."""
+    policies: dict[str, str]
+    """Path selection policy by device."""
+    devices: frozenset[str]
+    """Every LUN that the script names."""
+    chap: frozenset[str]
+    """Directions with CHAP: uni, mutual."""
+    same_secret: bool = field(repr=False)
+    """Whether some array has the same secret in both directions."""
+
+
+def initiators(stack: Stack) -> list[Initiator]:
+    """Every host's initiator whose set-up the stack shows."""
+    return stack.once(_initiators)
+
+
+def array_of(stack: Stack, datastore: Resource) -> str | None:
+    """The array behind a VMFS datastore; None where nothing tells.
+
+    A LUN's NAA id doesn't: some makers keep the array in it, others (LIO among them) make it up per LUN. A component
+    may declare it, as Perenne's datastores do: `arrays` among its outputs, LUN ids by array.
+    """
+    return next((found[disk] for disk in _disks(datastore) if disk in (found := stack.once(_declared_arrays))), None)
+
+
+def _disks(datastore: Resource) -> list[str]:
+    disks = datastore.properties.get("disks")
+    return [disk for disk in disks if isinstance(disk, str)] if isinstance(disks, list) else []
+
+
+def _declared_arrays(stack: Stack) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for component in stack.components:
+        arrays = component.properties.get("arrays")
+        for array, luns in arrays.items() if isinstance(arrays, dict) else ():
+            if isinstance(luns, list):
+                found.update((lun, array) for lun in luns if isinstance(lun, str))
+    return found
+
+
+def _initiators(stack: Stack) -> list[Initiator]:
+    found = []
+    for command in stack.of_type(*COMMANDS):
+        script = command.properties.get("create")
+        if isinstance(script, str) and "esxcli" in script and "sendtarget" in script:
+            stdin = command.properties.get("stdin")
+            found.append(_initiator(command, script, stdin if isinstance(stdin, str) else ""))
+    return found
+
+
+def _initiator(command: Resource, script: str, stdin: str) -> Initiator:
+    read = _read(script)
+    lines = [line.split() for line in stdin.splitlines()]
+    by_direction: dict[str, set[str]] = {}
+    for direction, secret in _SECRET.findall(script):
+        by_direction.setdefault(direction, set()).add(secret)
+    same = bool(by_direction.get("uni", set()) & by_direction.get("mutual", set()))
+    return Initiator(command, *read, same or any(len(line) > 2 and line[1] == line[2] for line in lines))  # noqa: PLR2004
+
+
+@cache
+def _read(
+    script: str,
+) -> tuple[dict[str, tuple[str, ...]], int, tuple[str, ...], dict[str, str], frozenset[str], frozenset[str]]:
+    """Read a script once: a site's hosts mostly share theirs, but for addresses."""
+    return (
+        _portals(script),
+        len(_BINDING.findall(script)),
+        tuple(_BOUND_ADDRESS.findall(script)),
+        dict(_POLICY.findall(script)),
+        frozenset(_SEEN.findall(script)),
+        frozenset(_CHAP.findall(script)),
+    )
+
+
+def _portals(script: str) -> dict[str, tuple[str, ...]]:
+    labels = [(match.start(), match.group(1)) for match in _ARRAY.finditer(script)]
+    found: dict[str, list[str]] = {}
+    for pattern in (_PORTAL_LOOP, _PORTAL_OPTION):
+        for match in pattern.finditer(script):
+            array = next((name for place, name in reversed(labels) if place < match.start()), "")
+            found.setdefault(array, []).extend(match.group(1).split())
+    return {array: tuple(dict.fromkeys(addresses)) for array, addresses in found.items()}

@@ -1,0 +1,313 @@
+"""Rules about shared storage: paths, portals, datastores."""
+
+from collections.abc import Iterator, Sequence
+from ipaddress import ip_address
+
+from policies.judging.resource import UNKNOWN, Resource, UndecidedError
+from policies.judging.rule import Context, Finding, Severity, resources, rule
+from policies.judging.stack import Stack
+from policies.reading import iscsi, tiers, topology
+from policies.reading.iscsi import Initiator
+from policies.reading.tiers import Tier
+
+_ISCSI = "VMware, vSphere Storage, “Configuring iSCSI and iSER Adapters and Storage”"
+_ACTIVE_POLICIES = {"VMW_PSP_RR", "HPP", "VMW_HPP"}
+
+
+def _initiators(context: Context) -> list[Initiator]:
+    return iscsi.initiators(context.stack)
+
+
+@rule(
+    id="STO-01",
+    title="Every array has two portals, on two networks",
+    severity=Severity.HIGH,
+    outage="One cable, one switch or one port of the array takes the storage away from every host at once.",
+    remedy="Give the array a portal on a second storage network, and every host a path to it.",
+    why="A host reaches an array through portals. With a single one, or with both on one subnet and so usually on one"
+    " switch, whatever stands between is a single point of failure for all servers at the same time: vSphere HA can't"
+    " help, since no host sees the disks any more.",
+    source=_ISCSI,
+    reads=("remote.Command.create (esxcli iscsi … sendtarget)", "Vnic.ipv4"),
+    subjects=_initiators,
+    drill="cut-one-path",
+)
+def two_portals(initiator: Initiator, context: Context) -> Iterator[Finding]:
+    """One portal, or one network."""
+    needed = context.thresholds.minimum_portals
+    for array, portals in initiator.portals.items():
+        named = f"array {array}" if array else "the array"
+        if len(portals) < needed:
+            yield Finding(initiator.command, f"{named} is reached through {len(portals)} of {needed} portals")
+        elif len(_networks(portals, context)) < needed:
+            yield Finding(
+                initiator.command,
+                f"all portals of {named} are on one subnet",
+                "Move one portal to the second storage network.",
+            )
+    if not initiator.portals:
+        yield Finding(initiator.command, "it names no portal")
+
+
+def _networks(portals: Sequence[str], context: Context) -> set[str]:
+    """The subnets of the portals: those of the VMkernel adapters that reach them, or else /24 ones."""
+    known = [address.network for one in context.stack.of_type("Vnic") if (address := topology.address_of(one))]
+    found = set()
+    for portal in portals:
+        network = next((str(one) for one in known if ip_address(portal) in one), None)
+        found.add(network or portal.rpartition(".")[0])
+    return found
+
+
+@rule(
+    id="STO-02",
+    title="Every host binds two VMkernel adapters to iSCSI, each on an uplink of its own",
+    severity=Severity.HIGH,
+    outage="A network card or its cable takes the storage away from the host, and every VM on it hangs.",
+    remedy="Bind two VMkernel adapters whose port groups have one active uplink each, different ones.",
+    why="Port binding makes a path per VMkernel adapter, and a path follows the one active uplink of the adapter's"
+    " port group. Two adapters on the same uplink are one path with two names; a port group with two active uplinks"
+    " can't be bound.",
+    source=f"{_ISCSI}, “Best Practices for Configuring Networking with Software iSCSI”",
+    reads=(
+        "remote.Command.create (esxcli iscsi networkportal)",
+        "Vnic.portgroup",
+        "HostPortGroup.activeNics",
+        "HostPortGroup.standbyNics",
+    ),
+    subjects=_initiators,
+    drill="cut-one-path",
+)
+def two_bound_adapters(initiator: Initiator, context: Context) -> Iterator[Finding]:
+    """One adapter, or one uplink."""
+    command = initiator.command
+    if initiator.bound < 2:  # noqa: PLR2004 (a path and its spare)
+        yield Finding(command, f"{initiator.bound} VMkernel adapters are bound to the iSCSI adapter, not two")
+        return
+    host = topology.host_of(context.stack, command)
+    if host is None or not initiator.bound_addresses:
+        return
+    adapters = {
+        str(address.ip): adapter
+        for adapter in topology.adapters_of(context.stack, host)
+        if (address := topology.address_of(adapter))
+    }
+    missing = [address for address in initiator.bound_addresses if address not in adapters]
+    if missing:
+        yield Finding(command, f"no VMkernel adapter of the host has {', '.join(missing)}", "Make the adapter.")
+        return
+    yield from _uplinks(host, [adapters[address] for address in initiator.bound_addresses], context)
+
+
+def _uplinks(host: Resource, adapters: Sequence[Resource], context: Context) -> Iterator[Finding]:
+    used: dict[str, Resource] = {}
+    for adapter in adapters:
+        group = topology.port_group_of(context.stack, adapter)
+        if group is None:
+            continue
+        active, standby = topology.uplinks_of(group, topology.standard_switch_of(context.stack, group))
+        if len(active) != 1 or standby:
+            yield Finding(
+                group,
+                "a port group with iSCSI port binding needs exactly one active uplink and no standby",
+                "Set activeNics to one uplink and standbyNics: [].",
+            )
+        elif active[0] in used:
+            yield Finding(
+                group,
+                f"both storage paths of {host.label} are on uplink {active[0]}",
+                "Give this port group the other uplink.",
+            )
+        used.update(dict.fromkeys(active, group))
+
+
+@rule(
+    id="STO-03",
+    title="Every host of the cluster sees every datastore",
+    severity=Severity.HIGH,
+    outage="A VM can only restart where its datastore is seen: on the other hosts vSphere HA leaves it down.",
+    remedy="Log every host in to the array, and rescan on all of them after the datastore is made.",
+    why="A VMFS datastore is made through one host; another host sees it once it is logged in to the array with that"
+    " LUN mapped, and has rescanned. An NFS datastore is mounted host by host.",
+    source="VMware, vSphere Storage, “Rescan Operations”; pulumi-vsphere, VmfsDatastore",
+    reads=("VmfsDatastore.hostSystemId", "VmfsDatastore.disks", "NasDatastore.hostSystemIds", "remote.Command.create"),
+    subjects=resources(*topology.DATASTORES),
+    drill="lose-worst-host",
+)
+def seen_by_every_host(datastore: Resource, context: Context) -> Iterator[Finding]:
+    """A host without the datastore."""
+    stack = context.stack
+    clusters = stack.of_type("ComputeCluster")
+    hosts = {host.urn: host for cluster in clusters for host in topology.hosts_of(stack, cluster)}
+    if datastore.type.endswith(":NasDatastore"):
+        mounted = {host.urn for host in stack.referred(datastore, "hostSystemIds")}
+        for urn, host in hosts.items():
+            if urn not in mounted:
+                yield Finding(datastore, f"host {host.label} does not mount it", "Add the host to hostSystemIds.")
+        return
+    disks = [str(disk) for disk in datastore.items("disks")]
+    prepared = {
+        prepares.urn: one for one in iscsi.initiators(stack) if (prepares := topology.host_of(stack, one.command))
+    }
+    if not prepared:
+        return  # disks that come by other ways (Fibre Channel) are the hosts' own affair
+    rescanned = stack.once(_rescanning)
+    makers = {host.urn for host in stack.referred(datastore, "hostSystemId")}
+    for urn, host in hosts.items():
+        initiator = prepared.get(urn)
+        if initiator is None:
+            yield Finding(datastore, f"host {host.label} is logged in to no array", "Set up iSCSI on that host.")
+        elif initiator.devices and not set(disks) <= initiator.devices:
+            yield Finding(
+                datastore, f"host {host.label} does not look for its LUN", "Add the LUN to the host's script."
+            )
+        elif urn not in makers and (datastore.urn, urn) not in rescanned:
+            yield Finding(
+                datastore,
+                f"host {host.label} does not rescan after it is made",
+                "Run esxcli storage core adapter rescan on that host, after the datastore.",
+            )
+
+
+def _rescanning(stack: Stack) -> frozenset[tuple[str, str]]:
+    """Which hosts rescan after which datastore: pairs of URNs."""
+    found: set[tuple[str, str]] = set()
+    for command in stack.of_type(*iscsi.COMMANDS):
+        script = command.properties.get("create")
+        if isinstance(script, str) and "rescan" in script and (host := topology.host_of(stack, command)):
+            found.update((urn, host.urn) for urn in command.dependencies)
+    return frozenset(found)
+
+
+@rule(
+    id="STO-04",
+    title="All paths to a LUN are used",
+    severity=Severity.MEDIUM,
+    outage="A lost path is noticed only by the pause until the host has changed over; half of the bandwidth lies idle.",
+    remedy="Set the device's path selection policy to round-robin: esxcli storage nmp device set --psp=VMW_PSP_RR.",
+    why="With “most recently used” or “fixed” a host sends everything down one path and learns that it is dead from"
+    " time-outs. Round-robin uses all paths all the time, so a dead one costs a retry, and a path that never worked"
+    " is found on the first day rather than on the worst.",
+    source="VMware, vSphere Storage, “Path Selection Plug-Ins and Policies”",
+    reads=("remote.Command.create (esxcli storage nmp device set)", "VmfsDatastore.disks"),
+    subjects=_initiators,
+    drill="cut-one-path",
+)
+def active_multipath(initiator: Initiator, context: Context) -> Iterator[Finding]:
+    """A device with another policy, or none."""
+    made = {
+        str(disk)
+        for one in context.stack.of_type("VmfsDatastore")
+        for disk in one.properties.get("disks") or ()
+        if disk is not UNKNOWN
+    }
+    for device in sorted(made):
+        policy = initiator.policies.get(device)
+        if policy is None:
+            yield Finding(initiator.command, f"it sets no path selection policy for {device}")
+        elif policy not in _ACTIVE_POLICIES:
+            yield Finding(initiator.command, f"{device} has the path selection policy {policy}")
+
+
+@rule(
+    id="STO-05",
+    title="Hosts and arrays prove who they are to each other, with different secrets",
+    severity=Severity.LOW,
+    outage="Whoever reaches the storage network can read and overwrite every disk of the company.",
+    remedy="Use CHAP in both directions (--direction=uni and --direction=mutual), with a secret for each.",
+    why="iSCSI has no other protection against a wrong machine on the storage network than CHAP. With one secret for"
+    " both directions, an impostor sends a host's own challenge back to it and gets the answer for free (RFC 7143,"
+    " 9.2.1).",
+    source="RFC 7143, 9.2.1; RFC 3720, 8.2.1",
+    reads=("remote.Command.create (esxcli … auth chap set)", "remote.Command.stdin"),
+    subjects=_initiators,
+)
+def mutual_chap(initiator: Initiator, _context: Context) -> Iterator[Finding]:
+    """A direction without CHAP, or one secret for both."""
+    for direction, what in (
+        ("uni", "hosts don't prove who they are to the array"),
+        ("mutual", "the array doesn't prove who it is to hosts"),
+    ):
+        if direction not in initiator.chap:
+            yield Finding(initiator.command, what, f"Add CHAP with --direction={direction}.")
+    if initiator.same_secret:
+        yield Finding(
+            initiator.command, "an array has the same CHAP secret in both directions", "Choose a second secret."
+        )
+
+
+@rule(
+    id="STO-06",
+    title="Members of a quorum and of a database do not all share one datastore",
+    severity=Severity.CRITICAL,
+    outage="When that datastore stops, for 30 to 60 s or for good, every copy of the data stops with it.",
+    remedy="Put the members on different datastores, in production on different arrays.",
+    why="A standby on the primary's datastore is no standby: a full volume, a lost LUN or an array that pauses takes"
+    " both. The same goes for the votes of a quorum: while most of them wait for their disk, nobody can be elected.",
+    source="Patroni, “FAQ”; etcd, “Hardware recommendations”",
+    reads=("VirtualMachine.datastoreId", "VmfsDatastore.disks"),
+    subjects=lambda context: [tier for tier in tiers.tiers(context) if tier.is_stateful],
+    drill="lose-all-paths-30s",
+)
+def stateful_apart(tier: Tier, context: Context) -> Iterator[Finding]:
+    """All on one datastore, or on one array."""
+    homes = {machine.urn: context.stack.referred(machine, "datastoreId") for machine in tier.machines}
+    known = {found[0].urn: found[0] for found in homes.values() if found}
+    if any(not found for found in homes.values()) or len(tier.machines) < 2:  # noqa: PLR2004
+        return
+    label = ", ".join(sorted(machine.label for machine in tier.machines))
+    if len(known) == 1:
+        store = next(iter(known.values()))
+        yield Finding(
+            tier.machines[0], f"{label} are all on datastore {store.label}", "Set another datastoreId on one of them."
+        )
+        return
+    if context.thresholds.arrays < 2:  # noqa: PLR2004
+        return
+    arrays = {iscsi.array_of(context.stack, store) for store in known.values()}
+    if None in arrays:
+        raise UndecidedError(label, "which array each datastore is on")
+    if len(arrays) < min(context.thresholds.arrays, len(tier.machines)):
+        yield Finding(tier.machines[0], f"{label} are all on one array", "Put one on a datastore of another array.")
+
+
+@rule(
+    id="STO-07",
+    title="No VM and no template lives on a host's own disks",
+    severity=Severity.CRITICAL,
+    outage="The VM is lost with its host: no other host can reach its disks, so vSphere HA starts it nowhere.",
+    remedy="Move it to a shared datastore.",
+    why="vSphere HA restarts a VM from its files on shared storage. Files on a local disk, or on a datastore that one"
+    " host alone mounts, are gone for as long as the host is.",
+    source="VMware, vSphere Availability, “Requirements for vSphere HA”",
+    reads=(
+        "VirtualMachine.datastoreId",
+        "ContentLibrary.storageBackings",
+        "getDatastore",
+        "NasDatastore.hostSystemIds",
+    ),
+    subjects=resources("VirtualMachine", "ContentLibrary"),
+    drill="lose-worst-host",
+)
+def shared_storage(subject: Resource, context: Context) -> Iterator[Finding]:
+    """On a datastore that one host alone has."""
+    stack = context.stack
+    key = "datastoreId" if subject.type.endswith(":VirtualMachine") else "storageBackings"
+    for store in stack.referred(subject, key):
+        if store.type.endswith(":NasDatastore") and len(store.properties.get("hostSystemIds") or ()) == 1:
+            yield Finding(subject, f"datastore {store.label} is mounted by one host only")
+        elif store.type.endswith(":VmfsDatastore") and _is_local(store):
+            yield Finding(subject, f"datastore {store.label} is on a host's own disk")
+    if subject.type.endswith(":VirtualMachine") and not stack.referred(subject, key):
+        if subject.properties.get("datastoreId") is UNKNOWN:
+            raise UndecidedError(subject.label, "datastoreId")
+        if not subject.properties.get("datastoreId") and not subject.properties.get("datastoreClusterId"):
+            yield Finding(subject, "it names no datastore: vSphere may choose a host's own disk", "Set datastoreId.")
+
+
+def _is_local(store: Resource) -> bool:
+    """Disks with an id that only its own host knows: `mpx.…`, `t10.ATA…`, NVMe's `eui.…`/`t10.NVMe…`."""
+    return any(
+        isinstance(disk, str) and disk.startswith(("mpx.", "t10.ATA", "t10.NVMe", "eui."))
+        for disk in store.properties.get("disks") or ()
+    )
