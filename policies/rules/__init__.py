@@ -3,13 +3,13 @@
 from typing import Any
 
 from policies.judging.rule import Rule
-from policies.rules import cluster, machines, network, storage
+from policies.rules import cluster, machines, network, placement, storage
 
 RULES: tuple[Rule[Any], ...] = tuple(
     sorted(
         (
             item
-            for module in (cluster, machines, network, storage)
+            for module in (cluster, machines, network, placement, storage)
             for item in vars(module).values()
             if isinstance(item, Rule)
         ),
