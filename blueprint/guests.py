@@ -162,6 +162,8 @@ def metadata(settings: Settings, name: str) -> str:
         {
             "instance-id": settings.fqdn(name),
             "local-hostname": settings.fqdn(name),
+            # Once read, the guest overwrites it: it holds the host's private key, and vCenter shows it to every user.
+            "cleanup-guestinfo": ["userdata"],
             "network": {
                 "version": 2,
                 "ethernets": {

@@ -3,16 +3,37 @@
 from typing import Any
 
 from policies.judging.rule import Rule
-from policies.rules import cluster, machines, network, placement, storage
+from policies.rules import (
+    application,
+    backup,
+    balancing,
+    cluster,
+    database,
+    machines,
+    network,
+    operations,
+    placement,
+    security,
+    storage,
+)
+
+_MODULES = (
+    application,
+    backup,
+    balancing,
+    cluster,
+    database,
+    machines,
+    network,
+    operations,
+    placement,
+    security,
+    storage,
+)
 
 RULES: tuple[Rule[Any], ...] = tuple(
     sorted(
-        (
-            item
-            for module in (cluster, machines, network, placement, storage)
-            for item in vars(module).values()
-            if isinstance(item, Rule)
-        ),
+        (item for module in _MODULES for item in vars(module).values() if isinstance(item, Rule)),
         key=lambda rule: rule.id,
     )
 )

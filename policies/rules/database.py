@@ -1,0 +1,146 @@
+"""Rules about the database."""
+
+from collections.abc import Iterator
+
+from policies.judging.resource import Resource
+from policies.judging.rule import Context, Finding, Severity, rule
+from policies.reading import guests, tiers
+from policies.reading.connections import Connection, connections
+from policies.reading.guests import GuestFiles
+from policies.reading.patroni import Patroni, patroni
+from policies.reading.tiers import Kind, Tier
+
+_TIMEOUTS = {"connectTimeout": "connect_timeout", "socketTimeout": "tcp_user_timeout"}
+
+
+def _databases(context: Context) -> list[Tier]:
+    return tiers.of_kind(context, Kind.DATABASE)
+
+
+def _members(tier: Tier, context: Context) -> Iterator[tuple[Resource, GuestFiles, Patroni]]:
+    for machine in tier.machines:
+        files = guests.files_of(context.stack, machine)
+        if found := patroni(files):
+            yield machine, files, found
+
+
+@rule(
+    id="DB-01",
+    title="A standby has every commit before it is acknowledged",
+    severity=Severity.CRITICAL,
+    outage="Data that was acknowledged is gone: the standby that takes over never had it.",
+    remedy="Set synchronous_mode: true in Patroni's dynamic configuration, and leave synchronous_commit at on.",
+    why="With asynchronous replication the primary answers before the standby knows. When the primary's host is lost,"
+    " so are the last commits, and nobody can tell which. In synchronous mode Patroni promotes only a standby that"
+    " has them all.",
+    source="Patroni, “Replication modes”",
+    reads=("files of VMs: Patroni's YAML and dynamic.json",),
+    subjects=_databases,
+    drill="negative-control-asynchronous",
+)
+def synchronous_standby(tier: Tier, context: Context) -> Iterator[Finding]:
+    """No synchronous mode, or nobody who may be the standby."""
+    able = 0
+    for machine, files, member in _members(tier, context):
+        where = files.source(member.path)
+        if not member.is_synchronous:
+            yield Finding(where, f"{machine.label} replicates asynchronously")
+        if member.parameter("synchronous_commit") in ("off", "local"):
+            yield Finding(
+                where,
+                f"{machine.label} acknowledges before the standby has the data (synchronous_commit)",
+                "Set synchronous_commit: on.",
+            )
+        able += not (member.tags.get("nosync") or member.tags.get("nofailover"))
+    if len(tier.machines) > 1 and able < 2:  # noqa: PLR2004 (a primary and its standby)
+        yield Finding(tier.machines[-1], "no standby may take over (tags nosync, nofailover)", "Remove the tag.")
+
+
+@rule(
+    id="DB-02",
+    title="Clients know every database server, and look for the primary",
+    severity=Severity.HIGH,
+    outage="After a failover the application goes on asking the server that is gone, until somebody edits its"
+    " settings.",
+    remedy="Name every database server in the connection string, with targetServerType=primary (libpq:"
+    " target_session_attrs=read-write).",
+    why="The database moves; a connection string that names one server doesn't. With all of them in it, a client"
+    " finds the primary by itself. One address that follows the primary does, too.",
+    source="PostgreSQL JDBC Driver, “Connection Fail-over”; PostgreSQL, 34.1.1 “Connection Strings”",
+    reads=("files of VMs: connection strings",),
+    subjects=lambda context: [found for tier in _applications(context) for found in _strings(tier, context)],
+    drill="lose-primary",
+)
+def knows_every_database(subject: tuple[Resource, GuestFiles, Connection], context: Context) -> Iterator[Finding]:
+    """One server, or whichever answers."""
+    machine, files, connection = subject
+    servers = [one for tier in _databases(context) for one in tier.machines]
+    named = {name for host in connection.hosts for name in (host, host.partition(".")[0])}
+    known = [server for server in servers if named & guests.addresses_of(server)]
+    where = files.source(connection.path)
+    if len(known) == 1 and len(servers) > 1:
+        yield Finding(where, f"a connection of {machine.label} names one database server, {known[0].label}")
+    elif len(known) > 1 and len(known) < len(servers):
+        missing = ", ".join(one.label for one in servers if one not in known)
+        yield Finding(where, f"a connection of {machine.label} does not name {missing}")
+    if len(known) > 1 and not connection.wants_primary:
+        yield Finding(
+            where, f"a connection of {machine.label} takes a standby for the primary", "Add targetServerType=primary."
+        )
+
+
+def _applications(context: Context) -> list[Tier]:
+    return tiers.of_kind(context, Kind.APPLICATION)
+
+
+def _strings(tier: Tier, context: Context) -> Iterator[tuple[Resource, GuestFiles, Connection]]:
+    for machine in tier.machines:
+        files = guests.files_of(context.stack, machine)
+        for connection in connections(files):
+            yield machine, files, connection
+
+
+@rule(
+    id="DB-03",
+    title="A primary that lost its lease is stopped from writing",
+    severity=Severity.CRITICAL,
+    outage="After a freeze two servers take writes; one of the two histories has to be thrown away.",
+    remedy="Set Patroni's watchdog mode to automatic or required, with a watchdog device in the guest.",
+    why="Patroni demotes a primary that can't renew its lease, as long as Patroni itself runs. A machine that was"
+    " frozen, or a Patroni that hangs, demotes nothing: the watchdog resets the machine before another may take the"
+    " lease.",
+    source="Patroni, “Watchdog support”",
+    reads=("files of VMs: Patroni's YAML",),
+    subjects=_databases,
+    drill="freeze-primary-60s",
+)
+def fenced(tier: Tier, context: Context) -> Iterator[Finding]:
+    """No watchdog."""
+    if len(tier.machines) < 2:  # noqa: PLR2004
+        return
+    for machine, files, member in _members(tier, context):
+        if member.watchdog not in ("automatic", "required"):
+            state = "is off" if member.watchdog == "off" else "is not configured"
+            yield Finding(files.source(member.path), f"Patroni's watchdog on {machine.label} {state}")
+
+
+@rule(
+    id="DB-04",
+    title="Clients give up on a database that has gone silent",
+    severity=Severity.HIGH,
+    outage="A frozen primary's machine goes on acknowledging packets: its clients wait for ever, and so do their"
+    " users.",
+    remedy="Add connectTimeout and socketTimeout (libpq: connect_timeout, tcp_user_timeout) to the connection string.",
+    why="TCP only notices a peer that is gone. One whose kernel lives while PostgreSQL hangs keeps every connection"
+    " open; a pool full of those is an outage that ends when somebody restarts the application.",
+    source="PostgreSQL JDBC Driver, “Connection Parameters”",
+    reads=("files of VMs: connection strings",),
+    subjects=lambda context: [found for tier in _applications(context) for found in _strings(tier, context)],
+    drill="freeze-primary-60s",
+)
+def gives_up(subject: tuple[Resource, GuestFiles, Connection], _context: Context) -> Iterator[Finding]:
+    """A connection without a time limit."""
+    machine, files, connection = subject
+    for jdbc, libpq in _TIMEOUTS.items():
+        if connection.options.get(jdbc, "0") == "0" and connection.options.get(libpq, "0") == "0":
+            yield Finding(files.source(connection.path), f"a connection of {machine.label} has no {jdbc}")
