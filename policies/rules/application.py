@@ -2,11 +2,14 @@
 
 import re
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
-from policies.judging.resource import Resource
 from policies.judging.rule import Context, Finding, Severity, rule
 from policies.reading import guests, httpd, tiers
 from policies.reading.tiers import Kind, Tier
+
+if TYPE_CHECKING:
+    from policies.judging.resource import Resource
 
 _REPLICATED = re.compile(
     r"replicated-cache|distributed-cache|<Cluster\b|session-persistence|spring\.session", re.IGNORECASE
