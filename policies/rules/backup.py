@@ -56,7 +56,7 @@ def _keeps_backups(files: guests.GuestFiles) -> bool:
 
 
 def _place(machine: Resource, context: Context) -> tuple[str, str] | None:
-    """What a VM's disks share their fate with: their array where there are several and it is known, else the datastore."""
+    """What shares its fate with a VM: its array where there are several and it is known, else its datastore."""
     stores = context.stack.referred(machine, "datastoreId")
     if not stores:
         return None
