@@ -66,7 +66,9 @@ def _lab_down(stack: Stack, *, caches: bool) -> None:
     if caches:
         for folder in (cache(), BIN):
             removed += _remove(folder)
-        (REPOSITORY / ".venv").unlink(missing_ok=True)
+        for link in (REPOSITORY / "policies" / ".venv", REPOSITORY / ".venv"):
+            if link.is_symlink():
+                link.unlink()
     say(f"Removed: {'; '.join(removed)}." if removed else "There was nothing to remove.")
     if not caches and cache().exists():
         say(f"Kept: what was downloaded and built ({cache()}); ./perenne down --caches removes it, too.", "dim")

@@ -44,6 +44,7 @@ class Recorder(mocks.MockMonitor):
             name=request.name,
             properties=_properties(request.object),
             protect=bool(request.protect),
+            ignore_changes=tuple(request.ignoreChanges),
             parent=request.parent or None,
             provider=request.provider or None,
             dependencies=tuple(request.dependencies),

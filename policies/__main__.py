@@ -1,6 +1,5 @@
 """The policy pack, as Pulumi runs it: `pulumi preview --policy-pack policies`."""
 
-import os
 import sys
 from pathlib import Path
 
@@ -10,10 +9,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from pulumi_policy import PolicyPack
 
 from policies.judging.configuration import ConfigurationError
-from policies.judging.pack import NAME, policies
+from policies.judging.pack import NAME, pack
 from policies.rules import RULES
 
 try:
-    PolicyPack(NAME, policies(RULES, os.environ))
+    PolicyPack(NAME, pack(RULES).policies)
 except ConfigurationError as error:
     sys.exit(f"policies: the configuration can't be used, so nothing was judged:\n{error}")

@@ -43,6 +43,8 @@ class Resource:
     id: str | None = None
     """The provider's id, where it is known (a deployed stack)."""
     protect: bool = False
+    ignore_changes: tuple[str, ...] = ()
+    """Properties whose changes the program leaves alone: what they say holds for a new resource only."""
     parent: str | None = None
     """URN."""
     provider: str | None = None
