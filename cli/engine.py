@@ -19,7 +19,8 @@ from cli.toolchain import Pulumi
 from cli.workspace import PRIVATE, REPOSITORY, STATE, Stack
 
 PROJECT = "perenne"
-POLICIES = REPOSITORY / "policies"
+POLICIES = ("--policy-pack", str(REPOSITORY / "policies"))
+"""Options of every preview and update: the rules judge it, and what they refuse is not deployed."""
 
 _ENDING_SECONDS = 120.0
 """How long an engine whose ./perenne was killed may take to finish what it was doing."""
@@ -146,7 +147,7 @@ class Engine:
 
     def preview(self, *options: str) -> int:
         """Show a preview in Pulumi's own words; returns its exit code."""
-        return self.attended("preview", "--stack", self.stack.name, *self.policies, *options)
+        return self.attended("preview", "--stack", self.stack.name, *POLICIES, *options)
 
     def attended(self, *arguments: str) -> int:
         """Run Pulumi on the user's terminal, which asks what it has to; returns its exit code."""
@@ -169,7 +170,7 @@ class Engine:
         environment = self.environment | {"PULUMI_ENABLE_STREAMING_JSON_PREVIEW": "true"}
         interrupted = False
         with subprocess.Popen(
-            [*command, *self.policies],
+            [*command, *POLICIES],
             cwd=REPOSITORY,
             env=environment,
             stdin=subprocess.DEVNULL,
@@ -194,11 +195,6 @@ class Engine:
         if interrupted:
             raise Interrupted("the deployment")
         return status == 0
-
-    @property
-    def policies(self) -> Sequence[str]:
-        """Options for the policy packs, once there are some."""
-        return ("--policy-pack", str(POLICIES)) if (POLICIES / "PulumiPolicy.yaml").exists() else ()
 
     def _command(self, arguments: Sequence[str]) -> list[str]:
         # When ./perenne is killed, the engine is interrupted, and ends in good order.

@@ -280,7 +280,7 @@ def _real_up(stack: Stack, display: Display, options: tuple[str, ...]) -> int:
         artifacts.build(stack.settings, progress)
     with display.step("vCenter answers"):
         _reach(stack)
-    return pulumi.attended("up", "--stack", stack.name, *pulumi.policies, *options)
+    return pulumi.attended("up", "--stack", stack.name, *engine.POLICIES, *options)
 
 
 def ready_engine(stack: Stack, display: Display) -> Engine:

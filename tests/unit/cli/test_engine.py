@@ -150,17 +150,9 @@ def test_a_deployment_follows_the_stream(dev: Stack, pulumi: Pulumi, progress: P
     assert Engine(dev, pulumi).up(deployment, progress) is False
     assert deployment.errors == ["it broke"]
     assert deployment.changes == {"same": 3}
-    assert (tmp_path / "called").read_text() == "up --yes --non-interactive --json --stack dev\n"
-
-
-def test_policies_take_part_once_they_are_there(
-    dev: Stack, pulumi: Pulumi, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(engine, "POLICIES", tmp_path / "policies")
-    assert list(Engine(dev, pulumi).policies) == []
-    (tmp_path / "policies").mkdir()
-    (tmp_path / "policies" / "PulumiPolicy.yaml").touch()
-    assert list(Engine(dev, pulumi).policies) == ["--policy-pack", str(tmp_path / "policies")]
+    assert (
+        tmp_path / "called"
+    ).read_text() == f"up --yes --non-interactive --json --stack dev {' '.join(engine.POLICIES)}\n"
 
 
 def test_forgotten_state_is_gone_and_other_stacks_stay(dev: Stack) -> None:
