@@ -11,6 +11,7 @@ from blueprint.mistakes import StackFileError
 from blueprint.secrets import secrets_of
 from blueprint.terms import Role
 from components import remote, stack
+from components.backup import Backup, BackupArgs
 from components.balancer import Balancer, BalancerArgs
 from components.esxi_cluster import EsxiCluster, EsxiClusterArgs
 from components.iscsi_datastore import IscsiDatastores, IscsiDatastoresArgs
@@ -72,6 +73,11 @@ postgres = PostgresPair(
         secrets,
         stack.authority_file(secrets["tls-authority"]),
     ),
+    opts,
+)
+Backup(
+    "backup",
+    BackupArgs({name: servers[name] for name in settings.backup.servers}, checksums, postgres.ready),
     opts,
 )
 

@@ -12,11 +12,16 @@ if TYPE_CHECKING:
     from blueprint.settings import Network, Server, Settings
 
 
+_RESERVED_ROLES = {"postgres", "superuser", "replicator", "replication", "rewind", "backup"}
+"""A service's database role has the service's name, and its secret is named after it."""
+
+
 def mistakes_of(settings: "Settings") -> Iterator[Mistake]:
     """Find everything in `settings` that no site can be, or that no site should be."""
     yield from _address_mistakes(settings)
     yield from _network_mistakes(settings)
     yield from _reference_mistakes(settings)
+    yield from _backup_mistakes(settings)
     yield from _path_mistakes(settings)
     yield from _tier_mistakes(settings)
     yield from _database_mistakes(settings)
@@ -92,6 +97,13 @@ def _reference_mistakes(settings: "Settings") -> Iterator[Mistake]:
         yield Mistake(f"servers.{name}", name, "a host has the same name", "rename one of them")
 
 
+def _backup_mistakes(settings: "Settings") -> Iterator[Mistake]:
+    for position, name in enumerate(settings.backup.servers):
+        if name not in settings.servers:
+            remedy = f"use one of: {', '.join(settings.servers)}"
+            yield Mistake(f"backup.servers.{position}", name, "no such server under servers", remedy)
+
+
 def _path_mistakes(settings: "Settings") -> Iterator[Mistake]:
     """Every host and every array is on every storage network."""
     for path, network in settings.networks.storage.items():
@@ -159,6 +171,8 @@ def _service_mistakes(settings: "Settings") -> Iterator[Mistake]:
     paths: dict[str, str] = {}
     for name, service in settings.services.items():
         field = f"services.{name}"
+        if name in _RESERVED_ROLES:
+            yield Mistake(field, name, "is the name of a database role of the platform's own", "choose another name")
         if service.artifact.startswith("http://"):
             yield Mistake(f"{field}.artifact", service.artifact, "is fetched in clear", "use an https URL or a path")
         if service.artifact.startswith("https://") and service.sha256 is None:

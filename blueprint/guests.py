@@ -30,6 +30,8 @@ class GuestRole(StrEnum):
     """One vote of etcd: database servers and witnesses."""
     DATABASE = "database"
     """PostgreSQL under Patroni; the quorum must run before."""
+    BACKUP = "backup"
+    """Keeps backups of the database, beside another role."""
 
 
 @dataclass(frozen=True)
@@ -96,8 +98,8 @@ def script(role: GuestRole) -> str:
 
 def files(settings: Settings, name: str, role: GuestRole, checksums: Mapping[str, str]) -> dict[str, File]:
     """The files of `role` on server `name` that hold no secret, by path; `checksums` are the services' SHA-256."""
-    # A database server has the common files from its quorum role.
-    common = {} if role is GuestRole.DATABASE else _common_files(settings)
+    # These two come beside another role, which brings the common files.
+    common = {} if role in (GuestRole.DATABASE, GuestRole.BACKUP) else _common_files(settings)
     render = partial(_render, context=_context(settings, name) | {"checksums": checksums})
     match role:
         case GuestRole.BALANCER:
@@ -108,6 +110,8 @@ def files(settings: Settings, name: str, role: GuestRole, checksums: Mapping[str
             own = _quorum_files(render)
         case GuestRole.DATABASE:
             own = _database_files(render)
+        case GuestRole.BACKUP:
+            own = _backup_files(render)
     return common | {f"/etc/perenne/{role}.env": File(render(f"{role}/env.j2"))} | own
 
 
@@ -139,6 +143,9 @@ def secret_files(settings: Settings, name: str, role: GuestRole) -> dict[str, Se
                 "/etc/patroni/perenne/20-secrets.yml": _template("database/secrets.yml.j2", secrets, context, owner),
                 "/etc/patroni/passwords.sql": _template("database/passwords.sql.j2", roles, context, owner),
             }
+        case GuestRole.BACKUP:
+            needed, owner = ("database-backup-password",), "perenne-backup:perenne-backup"
+            return {"/etc/perenne/backup.pgpass": _template("backup/pgpass.j2", needed, context, owner)}
     return {"/etc/perenne/tls/ca.pem": authority} | own
 
 
@@ -254,6 +261,17 @@ def _database_files(render: Callable[[str], str]) -> dict[str, File]:
     }
 
 
+def _backup_files(render: Callable[[str], str]) -> dict[str, File]:
+    return {
+        "/etc/systemd/system/perenne-backup.service": File(_text("backup/perenne-backup.service")),
+        "/etc/systemd/system/perenne-backup.timer": File(render("backup/perenne-backup.timer.j2")),
+        "/etc/systemd/system/perenne-wal.service": File(_text("backup/perenne-wal.service")),
+        "/usr/local/lib/perenne/backup": File(_text("backup/backup.sh"), 0o755),
+        "/usr/local/lib/perenne/receive-wal": File(_text("backup/receive-wal.sh"), 0o755),
+        "/usr/local/sbin/perenne-restore": File(_text("backup/restore.sh"), 0o755),
+    }
+
+
 def _context(settings: Settings, name: str) -> dict[str, Any]:
     """What templates may use: the settings, and what follows from them for server `name`."""
     server = settings.servers[name]
@@ -270,6 +288,7 @@ def _context(settings: Settings, name: str) -> dict[str, Any]:
         "applications": applications,
         "databases": databases,
         "cluster": CLUSTER,
+        "keepers": [settings.servers[keeper] for keeper in settings.backup.servers],
         "response_timeout_seconds": _RESPONSE_TIMEOUT_SECONDS,
         "initial_hosts": ",".join(f"{node.address}[7600]" for node in applications.values()),
         "datasources": {service: _jdbc_url(settings, databases, service) for service in services},

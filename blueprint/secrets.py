@@ -70,6 +70,8 @@ def secrets_of(settings: Settings) -> Iterator[Secret]:
     yield Secret("database-superuser-password", Kind.PASSWORD, "PostgreSQL's postgres role")
     yield Secret("database-replication-password", Kind.PASSWORD, "the standby's role")
     yield Secret("database-rewind-password", Kind.PASSWORD, "pg_rewind's role")
+    if settings.backup.servers:
+        yield Secret("database-backup-password", Kind.PASSWORD, "the backups' role")
     for service in (name for name, service in settings.services.items() if service.database):
         yield Secret(f"database-{service}-password", Kind.PASSWORD, f"service {service}'s database role")
     yield Secret("patroni-api-password", Kind.PASSWORD, "changes through Patroni's REST interface")

@@ -230,6 +230,17 @@ class Database(Model):
     """PostgreSQL's `max_connections`."""
 
 
+class Backup(Model):
+    """Base backups of the database on a schedule, and its log as it is written, on servers of the site."""
+
+    servers: tuple[Name, ...] = ()
+    """Who keeps them; their datastores should not be the only ones with a database server (policy BAK-01)."""
+    schedule: str = "*-*-* 02:00:00 UTC"
+    """When a base backup is made: systemd's calendar (systemd.time(7))."""
+    keep: int = Field(default=7, ge=1)
+    """Base backups to keep; the database can be restored to any moment since the oldest."""
+
+
 class HealthCheck(Model):
     """When a balancer stops sending requests to an application server (mod_proxy_hcheck)."""
 
@@ -302,6 +313,8 @@ class Settings(Model):
     """What users reach."""
     database: Database
     """The database tier."""
+    backup: Backup = Backup()
+    """Backups of the database."""
     health_check: HealthCheck = HealthCheck()
     """The balancers' health check."""
     wildfly: WildFly = WildFly()

@@ -59,17 +59,25 @@ class PostgresPair(pulumi.ComponentResource):
             superuser=True,
             opts=pulumi.ResourceOptions(parent=self, depends_on=members),
         )
+        there = pulumi.ResourceOptions(parent=self, provider=provider, depends_on=members)
         self.ready = [
             _database(
                 f"{name}-{service}",
                 service,
                 args.secrets[f"database-{service}-password"],
-                pulumi.ResourceOptions(parent=self, provider=provider, depends_on=members),
+                there,
                 protect=settings.protect,
             )
             for service, described in settings.services.items()
             if described.database
         ]
+        if settings.backup.servers:
+            password = args.secrets["database-backup-password"]
+            self.ready.append(
+                postgresql.Role(
+                    f"{name}-backup-role", name="backup", login=True, replication=True, password=password, opts=there
+                )
+            )
         self.register_outputs({"virtual_address": str(settings.database.address), "members": list(args.servers)})
 
 

@@ -14,15 +14,14 @@ _SCHEDULE = re.compile(r"\.timer$|/cron|crontab")
 
 @rule(
     id="BAK-01",
-    title="The database is backed up, and no array holds both it and its only backup",
+    title="The database is backed up, and no array holds all of it and all of its backups",
     severity=Severity.CRITICAL,
     outage="What replication copies at once, a wrong DELETE included, is gone for good; so is everything with a lost"
     " array.",
     remedy="Run scheduled backups on a server whose datastore is on another array than the database that they protect.",
-    why="A standby protects from the loss of a server, not from a mistake: it repeats it within milliseconds. A"
-    " backup on the array of the database that it copies goes with that array. For every database server there has to"
-    " be a copy on some other array; with one array only, on another datastore, which is the most that such a site"
-    " can do.",
+    why="A standby protects from the loss of a server, not from a mistake: it repeats it within milliseconds. Backups"
+    " on the only array that has the database go with that array. With two arrays, what one takes with it the other"
+    " must have: a database server, or a backup; with one, different datastores are the most that a site can do.",
     source="PostgreSQL, “Continuous Archiving and Point-in-Time Recovery”",
     reads=("files of VMs: backup programs and their timers", "VirtualMachine.datastoreId", "VmfsDatastore.disks"),
     subjects=lambda context: tiers.of_kind(context, Kind.DATABASE),
@@ -39,18 +38,14 @@ def backed_up(tier: Tier, context: Context) -> Iterator[Finding]:
             raise UndecidedError("the stack", "what is put on its servers")
         yield Finding(None, f"nothing backs up {', '.join(sorted(one.label for one in tier.machines))}")
         return
-    for machine in tier.machines:
-        home = _place(machine, context)
-        if home is not None and all(_place(keeper, context) == home for keeper in keepers):
-            yield Finding(
-                keepers[0], f"every backup of {machine.label} is on {home[1]}, where {machine.label} itself is"
-            )
+    places = {place for machine in (*tier.machines, *keepers) if (place := _place(machine, context))}
+    if len(places) == 1:
+        yield Finding(keepers[0], f"every database server and every backup is on {next(iter(places))[1]}")
 
 
 def _keeps_backups(files: guests.GuestFiles) -> bool:
     """A backup program, and something that runs it by itself."""
-    programs = (text for path, text in files.contents.items() if path.endswith((".service", ".sh", ".conf")))
-    runs = any(_BACKUP.search(text) for text in programs)
+    runs = bool(files.containing(_BACKUP))
     scheduled = any(_SCHEDULE.search(path) for path in files.contents)
     return runs and scheduled
 

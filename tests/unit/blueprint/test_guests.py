@@ -253,10 +253,11 @@ def test_postgresql_lets_nobody_in_without_tls_and_a_password(settings: Settings
         assert rule == "local all postgres peer" or re.fullmatch(r"hostssl .+/\d+ scram-sha-256", rule)
 
 
-def test_replication_is_for_database_servers_only(settings: Settings) -> None:
+def test_replication_is_for_database_servers_and_backups_only(settings: Settings) -> None:
     rules = [rule.split() for rule in patroni(settings, "db01")["postgresql"]["pg_hba"] if "replication" in rule]
-    databases = settings.servers_of(Role.DATABASE).values()
-    assert [rule[3] for rule in rules] == [f"{server.address}/32" for server in databases]
+    takers = [*settings.servers_of(Role.DATABASE).values(), settings.servers["wit01"]]
+    assert [rule[3] for rule in rules] == [f"{server.address}/32" for server in takers]
+    assert [rule[2] for rule in rules] == ["replicator", "replicator", "backup"]
 
 
 class _Loader(yaml.SafeLoader):

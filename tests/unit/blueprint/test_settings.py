@@ -73,6 +73,8 @@ MISTAKES = [
     ("database.loop_wait", 30, "database.ttl", "loop_wait + 2 * retry_timeout"),
     ("database.vrrp.router_id", 51, "database.vrrp.router_id", "site.vrrp.router_id"),
     ("site.address", "198.18.20.11", "site.address", "already the address of servers.lb01.address"),
+    ("backup.servers", ["bak01"], "backup.servers.0", "no such server under servers"),
+    ("backup.keep", 0, "backup.keep", "greater than or equal to 1"),
     ("services.pnp-manager.health_path", "/health", "services.pnp-manager.health_path", "context_path"),
     ("services.pnp-manager.artifact", "https://a.example/p.war", "services.pnp-manager.sha256", "checksum"),
     ("services.pnp-manager.artifact", "http://a.example/p.war", "services.pnp-manager.artifact", "in clear"),

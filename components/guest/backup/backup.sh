@@ -1,0 +1,23 @@
+#!/bin/bash
+# Makes a base backup, checks it, and removes those that are older than the ones to keep.
+set -euo pipefail
+# shellcheck source=/dev/null
+. /etc/perenne/backup.env
+
+base=$state/base
+rm -rf "$base"/.*.partial
+name=$(date --utc +%Y%m%dT%H%M%SZ)
+partial=$base/.$name.partial
+trap 'rm -rf "$partial"' EXIT
+"$programs/pg_basebackup" --dbname="$connection" --no-password --pgdata="$partial" --checkpoint=fast --wal-method=stream \
+    --manifest-checksums=SHA256
+"$programs/pg_verifybackup" --quiet "$partial"
+sync --file-system "$base"
+mv "$partial" "$base/$name"
+
+mapfile -t kept < <(find "$base" -mindepth 1 -maxdepth 1 -name '[0-9]*' -printf '%f\n' | sort --reverse)
+for obsolete in "${kept[@]:keep}"; do rm -rf "${base:?}/$obsolete"; done
+oldest=$base/${kept[$((${#kept[@]} < keep ? ${#kept[@]} - 1 : keep - 1))]}
+first=$(sed -n 's/^START WAL LOCATION: .* (file \([0-9A-F]*\))$/\1/p' "$oldest/backup_label")
+"$programs/pg_archivecleanup" "$state/wal" "$first"
+find "$state" -mindepth 1 -maxdepth 1 -name 'wal-until-*' ! -newer "$oldest/backup_label" -exec rm -rf {} +

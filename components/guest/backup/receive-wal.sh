@@ -1,0 +1,18 @@
+#!/bin/bash
+# Receives PostgreSQL's log until the connection ends; systemd starts it again.
+set -euo pipefail
+# shellcheck source=/dev/null
+. /etc/perenne/backup.env
+
+errors=$(mktemp)
+trap 'rm -f "$errors"' EXIT
+# No replication slot: one that nobody reads from any more fills the primary's disk. wal_keep_size bridges an interruption.
+if ! "$programs/pg_receivewal" --directory="$state/wal" --dbname="$connection" --no-password --status-interval=1 \
+    2> >(tee "$errors" >&2); then
+    if grep --quiet "has already been removed" "$errors"; then
+        # A gap: what comes after it goes into a folder of its own; the next base backup closes it.
+        mv "$state/wal" "$state/wal-until-$(date --utc +%Y%m%dT%H%M%SZ)"
+        mkdir "$state/wal"
+    fi
+    exit 1
+fi
