@@ -31,13 +31,24 @@ async def main() -> int:
     """Do what the plan says; returns the exit code."""
     lines = await _standard_input()
     plan = Plan.model_validate_json(await lines.readline())
+    failures: list[BaseException] = []
     with tempfile.TemporaryDirectory(prefix="perenne-") as private:
         try:
             await _run(plan, Path(private), lines)
-        except RuntimeError as error:
-            _say(failed=str(error))
-            return 1
-    return 0
+        except* RuntimeError as group:
+            failures = _leaves(group)
+    if failures:
+        _say(failed="; ".join(str(error) for error in failures))
+    return 1 if failures else 0
+
+
+def _leaves(group: BaseExceptionGroup[BaseException]) -> list[BaseException]:
+    """The errors themselves, out of the groups around them."""
+    return [
+        leaf
+        for error in group.exceptions
+        for leaf in (_leaves(error) if isinstance(error, BaseExceptionGroup) else [error])
+    ]
 
 
 async def _run(plan: Plan, private: Path, lines: asyncio.StreamReader) -> None:
@@ -52,27 +63,32 @@ async def _run(plan: Plan, private: Path, lines: asyncio.StreamReader) -> None:
     facts = machine()
     watch, writers = _watch(plan, private, clock), _writers(plan, private, clock)
     recorder = _Recorder(requests)
-    async with Client(plan.site, plan.load, clock, recorder) as client:
+    async with Client(plan.site, plan.load, clock, recorder) as client, asyncio.TaskGroup() as looking:
         sessions = Sessions(client, plan.site, plan.load, clock)
-        if writers:
-            await writers.prepare()
-        await sessions.begin()
-        with Ledger(client, plan.site, clock, folder) as ledger:
-            clock.restart()
-            recorder.on, before = True, _cpu_seconds()
-            _say(began=clock.began_monotonic)
-            async with asyncio.TaskGroup() as load:
-                load.create_task(visit(client, plan.site, plan.load, clock, stop))
-                load.create_task(ledger.write(plan.load, stop))
-                load.create_task(sessions.live(stop))
+        try:
+            if watch:
+                looking.create_task(watch.watch(stop))
+            if writers:
+                await writers.prepare()
+            await sessions.begin()
+            with Ledger(client, plan.site, clock, folder) as ledger:
+                clock.restart()
                 if watch:
-                    load.create_task(watch.watch(stop))
-                if writers:
-                    load.create_task(writers.watch(stop))
-                wanted = await _until_told(lines, stop, plan.load.longest_seconds)
-                seconds, cost = clock.now(), _cpu_seconds() - before
-            recorder.on = False
-            kept, certain = await _check(ledger, sessions, plan.load.check_seconds if wanted else 0.0)
+                    watch.restart()
+                recorder.on, before = True, _cpu_seconds()
+                _say(began=clock.began_monotonic)
+                async with asyncio.TaskGroup() as load:
+                    load.create_task(visit(client, plan.site, plan.load, clock, stop))
+                    load.create_task(ledger.write(plan.load, stop))
+                    load.create_task(sessions.live(stop))
+                    if writers:
+                        load.create_task(writers.watch(stop))
+                    wanted = await _until_told(lines, stop, plan.load.longest_seconds)
+                    seconds, cost = clock.now(), _cpu_seconds() - before
+                recorder.on = False
+                kept, certain = await _check(ledger, sessions, plan.load.check_seconds if wanted else 0.0)
+        finally:
+            stop.set()
     if writers:
         await writers.remove()
     recording = Recording(

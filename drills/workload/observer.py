@@ -3,6 +3,7 @@
 import asyncio
 import json
 import ssl
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -26,7 +27,7 @@ _ADDRESSES = "while read -r _; do ip -4 -oneline address show scope global; echo
 
 @dataclass(frozen=True, slots=True)
 class Word:
-    """What a server said, and when."""
+    """What a server said, and when, on `time.monotonic()`: it may be asked before the recording begins."""
 
     time: float
     addresses: frozenset[str] = frozenset()
@@ -48,6 +49,10 @@ class Watch:
         self._addresses: dict[str, Word] = {}
         self._patroni: dict[str, Word] = {}
         self._etcd: dict[str, Word] = {}
+
+    def restart(self) -> None:
+        """Forget what was noted before the recording began; who said what lately is still known."""
+        self.observations.clear()
 
     async def watch(self, stop: Stop) -> None:
         """Observe until the load is over."""
@@ -76,7 +81,7 @@ class Watch:
             self.observations.append(self._now())
 
     def _now(self) -> Observation:
-        since = self._clock.now() - STALE_SECONDS
+        since = time.monotonic() - STALE_SECONDS
 
         def fresh(words: Mapping[str, Word]) -> dict[str, Word]:
             return {name: word for name, word in words.items() if word.time > since}
@@ -118,7 +123,7 @@ class Watch:
                     async with asyncio.timeout(ANSWER_SECONDS):
                         process.stdin.write("\n")
                         held = await _held(process.stdout)
-                    self._addresses[name] = Word(self._clock.now(), addresses=held)
+                    self._addresses[name] = Word(time.monotonic(), addresses=held)
             except (OSError, TimeoutError, asyncssh.Error):
                 self._addresses.pop(name, None)
             finally:
@@ -140,7 +145,7 @@ class Watch:
             except (aiohttp.ClientError, TimeoutError, OSError, ValueError):
                 words.pop(name, None)
                 continue
-            words[name] = read(said, self._clock.now())
+            words[name] = read(said, time.monotonic())
 
 
 async def _held(lines: asyncssh.SSHReader[str]) -> frozenset[str]:
@@ -157,16 +162,16 @@ async def _held(lines: asyncssh.SSHReader[str]) -> frozenset[str]:
     raise ConnectionResetError("the login has ended")
 
 
-def _patroni(said: object, time: float) -> Word:
+def _patroni(said: object, now: float) -> Word:
     """Patroni's own state (REST API, GET /patroni); releases before 4 say master for primary."""
     if not isinstance(said, dict):
-        return Word(time)
+        return Word(now)
     primary = said.get("role") in {"primary", "master"} and said.get("state") == "running"
     standbys = said.get("replication") or [] if primary else []
     synchronous = (one["application_name"] for one in standbys if one.get("sync_state") in {"sync", "quorum"})
-    return Word(time, primary=primary, sync_standby=tuple(sorted(synchronous)))
+    return Word(now, primary=primary, sync_standby=tuple(sorted(synchronous)))
 
 
-def _etcd(said: object, time: float) -> Word:
+def _etcd(said: object, now: float) -> Word:
     """Whether a member is healthy: it answers and has a leader (etcd, "Monitoring", health check)."""
-    return Word(time, vote=isinstance(said, dict) and str(said.get("health")) == "true")
+    return Word(now, vote=isinstance(said, dict) and str(said.get("health")) == "true")
