@@ -17,11 +17,25 @@ VISITS = (Kind.PAGE, Kind.API)
 
 
 @dataclass(frozen=True, slots=True)
+class Gap:
+    """A time in which something did not happen."""
+
+    begin: float
+    end: float
+
+    @property
+    def seconds(self) -> float:
+        """How long it was."""
+        return self.end - self.begin
+
+
+@dataclass(frozen=True, slots=True)
 class Figures:
-    """The figures of one recording, or of the part of it from a time on."""
+    """The figures of one recording."""
 
     outage: float
     """Seconds; see `outage`."""
+    outage_began: float
     paused_writes: float
     """Seconds; the longest time without an acknowledged ledger write."""
     requests: int
@@ -39,9 +53,11 @@ def figures(recording: Recording) -> Figures:
     visits = [request for request in recording.requests if request.kind in VISITS]
     failed = [request for request in recording.requests if not request.good]
     answers = [request.seconds for request in visits if request.good] or [recording.seconds]
+    longest = outage(visits, recording.seconds)
     return Figures(
-        outage=outage(visits, recording.seconds),
-        paused_writes=longest_gap((kept.time for kept in recording.acknowledgements), recording.seconds),
+        outage=longest.seconds,
+        outage_began=longest.begin,
+        paused_writes=longest_gap((kept.time for kept in recording.acknowledgements), recording.seconds).seconds,
         requests=len(recording.requests),
         failed=len(failed),
         failed_idempotent=sum(request.idempotent for request in failed),
@@ -50,7 +66,7 @@ def figures(recording: Recording) -> Figures:
     )
 
 
-def outage(visits: Iterable[Request], seconds: float) -> float:
+def outage(visits: Iterable[Request], seconds: float) -> Gap:
     """The longest time without a good answer, of pages or of the API, whichever is longer.
 
     It lasts from the moment at which a good answer was complete to the moment at which the next one was. Requests are
@@ -67,13 +83,14 @@ def outage(visits: Iterable[Request], seconds: float) -> float:
     for request in visits:
         if request.good:
             done[request.kind].append(request.done)
-    return max(longest_gap(times, seconds) for times in done.values())
+    return max((longest_gap(times, seconds) for times in done.values()), key=lambda gap: gap.seconds)
 
 
-def longest_gap(times: Iterable[float], seconds: float) -> float:
+def longest_gap(times: Iterable[float], seconds: float) -> Gap:
     """The longest time between two neighbouring times, the beginning (0) and the end included."""
     ordered = sorted(time for time in times if time < seconds)
-    return max(after - before for before, after in zip([0.0, *ordered], [*ordered, seconds], strict=True))
+    gaps = (Gap(before, after) for before, after in zip([0.0, *ordered], [*ordered, seconds], strict=True))
+    return max(gaps, key=lambda gap: gap.seconds)
 
 
 def quantile(values: Sequence[float], share: float) -> float:

@@ -1,0 +1,133 @@
+"""All runs of one drill in a few figures, and whether they meet the target.
+
+Quantiles are by nearest rank (drills.workload.figures): each is a run that was measured. Below 20 runs the 95th
+percentile is the worst run, and the report says how few runs there were.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from drills.model import Invariant, Measure, Result, Target
+from drills.workload.figures import Figures, figures, quantile
+
+ENOUGH_RUNS = 20
+"""From this many runs on the 95th percentile is another one than the worst."""
+
+
+class Verdict(StrEnum):
+    """Whether a drill's runs reached what they should."""
+
+    MET = "met"
+    MISSED = "missed"
+    BROKEN = "broken"
+    """An invariant did not hold: no figure makes up for that."""
+    NO_TARGET = "no target"
+
+
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """A figure over all runs, seconds."""
+
+    median: float
+    p95: float
+    worst: float
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One run: its result with the figures that follow from it."""
+
+    result: Result
+    figures: Figures
+
+    @property
+    def measured(self) -> float:
+        """The figure that the target is about: the outage, where there is none."""
+        paused = self.result.target is not None and self.result.target.measure is Measure.PAUSED_WRITES
+        return self.figures.paused_writes if paused else self.figures.outage
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """All runs of one drill."""
+
+    fault: str
+    title: str
+    runs: tuple[Run, ...]
+    target: Target | None
+
+    @property
+    def outage(self) -> Spread:
+        """Seconds without a good answer."""
+        return _spread(run.figures.outage for run in self.runs)
+
+    @property
+    def paused_writes(self) -> Spread:
+        """Seconds without an acknowledged write."""
+        return _spread(run.figures.paused_writes for run in self.runs)
+
+    @property
+    def recovery(self) -> Spread | None:
+        """Seconds until full redundancy; None if a run never came to it, or nothing was broken."""
+        known = [run.result.recovery for run in self.runs]
+        return None if None in known else _spread(seconds for seconds in known if seconds is not None)
+
+    @property
+    def failed(self) -> int:
+        """Failed requests of all runs."""
+        return sum(run.figures.failed for run in self.runs)
+
+    @property
+    def failed_idempotent(self) -> int:
+        """Those of them that anybody on the way could have sent again."""
+        return sum(run.figures.failed_idempotent for run in self.runs)
+
+    @property
+    def requests(self) -> int:
+        """Requests of all runs."""
+        return sum(run.figures.requests for run in self.runs)
+
+    @property
+    def broken(self) -> tuple[tuple[Run, Invariant], ...]:
+        """Invariants that did not hold, each with its run."""
+        return tuple((run, each) for run in self.runs for each in run.result.invariants if not each.held)
+
+    @property
+    def measured(self) -> Spread:
+        """The figure that the target is about."""
+        return _spread(run.measured for run in self.runs)
+
+    @property
+    def verdict(self) -> Verdict:
+        """Against the target, at the 95th percentile."""
+        if self.broken:
+            return Verdict.BROKEN
+        if self.target is None:
+            return Verdict.NO_TARGET
+        return Verdict.MET if self.measured.p95 <= self.target.seconds else Verdict.MISSED
+
+    @property
+    def worst(self) -> Run:
+        """The run whose timeline is shown."""
+        return max(self.runs, key=lambda run: (any(not each.held for each in run.result.invariants), run.measured))
+
+    @property
+    def few(self) -> bool:
+        """Whether there were too few runs to tell the 95th percentile from the worst."""
+        return len(self.runs) < ENOUGH_RUNS
+
+
+def summarise(results: Sequence[Result]) -> tuple[Summary, ...]:
+    """One summary per drill, in the order in which drills first ran."""
+    runs: dict[str, list[Run]] = {}
+    for result in results:
+        runs.setdefault(result.fault, []).append(Run(result, figures(result.recording)))
+    return tuple(
+        Summary(fault, found[0].result.title, tuple(found), found[0].result.target) for fault, found in runs.items()
+    )
+
+
+def _spread(values: Iterable[float]) -> Spread:
+    known = list(values)
+    return Spread(median=quantile(known, 0.5), p95=quantile(known, 0.95), worst=max(known))
