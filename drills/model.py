@@ -134,7 +134,7 @@ class WriterSample:
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """Who was what at one time, as far as it answered lately (`STALE_SECONDS` in drills.workload.observer)."""
+    """Who was what at one time, as far as it answered lately (`STALE` in drills.workload.observer)."""
 
     time: float
     site_address: tuple[str, ...]

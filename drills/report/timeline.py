@@ -23,10 +23,14 @@ from drills.workload.figures import VISITS
 BIN_SECONDS = 0.25
 """Requests are counted in steps of this length."""
 
+_LABEL_SHARE = 0.12
+"""Moments nearer to each other than this share of the width have one label."""
+
 _BEFORE, _AFTER = 5.0, 5.0
 """Seconds shown before the fault and after the stack was whole again."""
 
-_INCHES = (6.2, 6.6)
+_INCHES = (4.9, 6.4)
+"""On a phone about the width of the page: text of 11 points stays about as large as the page's own."""
 _VARIABLES = {
     "#010101": "var(--ink)",
     "#020202": "var(--quiet)",
@@ -105,7 +109,8 @@ def _draw_answers(axes: Axes, recording: Recording, zero: float) -> None:
     _count(axes, good, recording, zero, colour=_GOOD)
     _count(axes, failed, recording, zero, colour=_BAD, sign=-1)
     axes.set_ylabel("per second")
-    axes.set_title("Good answers; below zero: failed requests of every kind", loc="left", fontsize=11)
+    axes.yaxis.set_major_formatter(lambda value, _: f"{abs(value):g}")
+    axes.set_title("Good answers; below zero: failed requests", loc="left", fontsize=11, pad=20)
 
 
 def _draw_writes(axes: Axes, recording: Recording, zero: float) -> None:
@@ -133,7 +138,7 @@ def _draw_roles(axes: Axes, recording: Recording, zero: float) -> None:
     axes.set_yticks(range(len(rows)), [row.label for row in rows], color=_INK)
     axes.set_ylim(max(len(rows), 1) - 0.5, -0.5)
     axes.tick_params(axis="y", length=0)
-    axes.set_title("Who held what", loc="left", fontsize=11)
+    axes.set_title("Addresses, primary, writes", loc="left", fontsize=11)
 
 
 def _rows(recording: Recording) -> Iterator[Row]:
@@ -141,8 +146,8 @@ def _rows(recording: Recording) -> Iterator[Row]:
     seen = recording.observations
     times = [*(observation.time for observation in seen), recording.seconds]
     roles = (
-        ("site address", "site_address", _SECOND),
-        ("db address", "database_address", _FIRST),
+        ("site", "site_address", _SECOND),
+        ("database", "database_address", _FIRST),
         ("primary", "primary", _FIRST),
     )
     for what, attribute, colour in roles:
@@ -154,7 +159,7 @@ def _rows(recording: Recording) -> Iterator[Row]:
     for name in sorted({sample.server for sample in accepted}):
         moments = sorted(sample.done for sample in accepted if sample.server == name)
         spells = [(time, time + BIN_SECONDS / 2) for time in moments]
-        yield Row(f"{name} takes writes", _GOOD, _joined(spells, slack=2 * BIN_SECONDS))
+        yield Row(f"{name} writes", _GOOD, _joined(spells, slack=2 * BIN_SECONDS))
 
 
 def _draw_votes(axes: Axes, seen: Sequence[Observation], zero: float, seconds: float) -> None:
@@ -177,10 +182,13 @@ def _draw_moments(axes: Axes, run: Run, zero: float) -> None:
 
 def _label_moments(axes: Axes, result: Result, zero: float) -> None:
     moments = (("fault", result.injected), ("undone", result.undone), ("whole", result.whole))
-    place: dict[str, Any] = {"xycoords": ("data", "axes fraction"), "textcoords": "offset points", "va": "top"}
-    for name, time in moments:
-        if time is not None:
-            axes.annotate(name, (time - zero, 1), (3, -1), fontsize=10, **place)
+    known = sorted(((name, time - zero) for name, time in moments if time is not None), key=lambda moment: moment[1])
+    begin, end = _span(result, zero)
+    place: dict[str, Any] = {"xycoords": ("data", "axes fraction"), "textcoords": "offset points", "va": "bottom"}
+    while known:
+        near = [name for name, time in known if time - known[0][1] < _LABEL_SHARE * (end - begin)]
+        axes.annotate(", ".join(near), (known[0][1], 1), (-3, 3), fontsize=10, **place)
+        known = known[len(near) :]
 
 
 def _joined(spells: Iterable[tuple[float, float]], slack: float = 0.0) -> list[tuple[float, float]]:

@@ -71,6 +71,7 @@ async def _run(plan: Plan, private: Path, lines: asyncio.StreamReader) -> None:
             if writers:
                 await writers.prepare()
             await sessions.begin()
+            await _warm(client, plan, clock)
             with Ledger(client, plan.site, clock, folder) as ledger:
                 clock.restart()
                 if watch:
@@ -109,6 +110,15 @@ async def _run(plan: Plan, private: Path, lines: asyncio.StreamReader) -> None:
     file = folder / "recording.json"
     keeping.write(recording, file)
     _say(recording=str(file))
+
+
+async def _warm(client: Client, plan: Plan, clock: Clock) -> None:
+    """Let visitors come for a while, as they would have for days."""
+    over = Stop()
+    async with asyncio.TaskGroup() as group:
+        group.create_task(visit(client, plan.site, plan.load, clock, over))
+        await over.wait(plan.load.warm_seconds)
+        over.set()
 
 
 class _Recorder:

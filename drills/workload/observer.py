@@ -14,8 +14,8 @@ from drills.model import Observation
 from drills.workload.clock import Clock, Stop, beat
 from drills.workload.plan import Login, Observer
 
-STALE_SECONDS = 1.5
-"""What a server said longer ago says nothing: it may be dead, frozen or cut off."""
+STALE = 3
+"""After so many unanswered questions a server's word says nothing any more: it may be dead, frozen or cut off."""
 
 ANSWER_SECONDS = 1.0
 PATRONI_PORT = 8008
@@ -81,23 +81,25 @@ class Watch:
             self.observations.append(self._now())
 
     def _now(self) -> Observation:
-        since = time.monotonic() - STALE_SECONDS
+        seen, now = self._observer, time.monotonic()
 
-        def fresh(words: Mapping[str, Word]) -> dict[str, Word]:
-            return {name: word for name, word in words.items() if word.time > since}
+        def fresh(words: Mapping[str, Word], interval: float) -> dict[str, Word]:
+            return {name: word for name, word in words.items() if now - word.time < STALE * interval}
 
-        addresses, members = fresh(self._addresses), fresh(self._patroni)
+        addresses = fresh(self._addresses, seen.addresses_interval_seconds)
+        members = fresh(self._patroni, seen.members_interval_seconds)
+        votes = fresh(self._etcd, seen.members_interval_seconds)
 
         def holders(address: str) -> tuple[str, ...]:
             return tuple(sorted(name for name, word in addresses.items() if address in word.addresses))
 
         return Observation(
             time=self._clock.now(),
-            site_address=holders(self._observer.site_address),
-            database_address=holders(self._observer.database_address),
+            site_address=holders(seen.site_address),
+            database_address=holders(seen.database_address),
             primary=tuple(sorted(name for name, word in members.items() if word.primary)),
             sync_standby=tuple(sorted({name for word in members.values() for name in word.sync_standby})),
-            votes=sum(word.vote for word in fresh(self._etcd).values()),
+            votes=sum(word.vote for word in votes.values()),
         )
 
     async def _watch_addresses(self, name: str, login: Login, stop: Stop) -> None:

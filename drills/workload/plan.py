@@ -46,6 +46,8 @@ class Load(Model):
     """How long a user waits for an answer, the connection included."""
     arrivals_per_second: PositiveFloat = 100.0
     """How fast sessions are begun before the recording, and asked for their last write after it."""
+    warm_seconds: PositiveFloat = 3.0
+    """How long visitors come before the recording begins: connections are made, and nodes have met such requests."""
     longest_seconds: PositiveFloat = 1800.0
     """The load ends by itself after this time, whoever forgot it."""
     check_seconds: PositiveFloat = 120.0

@@ -31,6 +31,8 @@ class PretendSite:
     """Acknowledge ledger writes and don't keep them."""
     break_off: bool = False
     """Close the connection of a page or of the API instead of answering."""
+    broken_off: int = 0
+    """How often it did."""
     node: str = "app01"
 
     def __post_init__(self) -> None:
@@ -52,6 +54,7 @@ class PretendSite:
         self.asked.append(request.path)
         await self.up.wait()
         if self.break_off and request.transport:
+            self.broken_off += 1
             request.transport.close()
         return self._answer({})
 
