@@ -214,7 +214,7 @@ def _inline(drawn: str, key: str, title: str) -> str:
     """The drawing as a part of a page: in the page's colours, with a name for screen readers and ids of its own."""
     body = drawn[drawn.index("<svg") :]
     body = re.sub(r"<metadata>.*?</metadata>", "", body, flags=re.DOTALL)
-    body = re.sub(r' id="[a-zA-Z.]+_\d+"', "", body)
+    body = re.sub(r' id="[a-zA-Z0-9.]+_\d+"', "", body)
     for colour, variable in _VARIABLES.items():
         body = body.replace(colour, variable)
     head = f'<svg role="img" aria-labelledby="{key}-title" '

@@ -1,0 +1,191 @@
+"""The report: verdicts, figures, and files that need nothing from elsewhere."""
+
+import json
+import re
+from dataclasses import replace
+from html.parser import HTMLParser
+from io import StringIO
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+import pytest
+from rich.console import Console
+
+from drills import report
+from drills.model import Invariant, Measure, Result, SimulatedDelay, Target
+from drills.report.document import schema
+from drills.report.summary import Verdict, summarise
+from tests.unit.drills.recordings import FAULT, recording
+
+TARGET = Target(1.5, Measure.OUTAGE, "measured below: 1.1 s")
+SCHEMA = Path(__file__).parents[3] / "docs" / "drills" / "results.schema.json"
+
+
+def result(outage: float = 1.0, *, run: int = 1, failed: int = 0) -> Result:
+    """A run of a drill in which PostgreSQL was killed."""
+    return Result(
+        fault="kill-postgres",
+        title="The primary's PostgreSQL is killed",
+        hit="db01, the primary",
+        run=run,
+        target=TARGET,
+        recording=recording(outage, failed=failed),
+        injected=FAULT,
+        undone=FAULT + 1,
+        whole=FAULT + 6,
+        invariants=(Invariant("no acknowledged write is lost", held=True, detail="190 of 190"),),
+        simulated=(SimulatedDelay("host declared dead", 18.0, "Epping"),),
+        proves=("DATA-2",),
+    )
+
+
+def test_target_is_judged_by_the_95th_percentile() -> None:
+    runs = [result(1.0, run=run) for run in range(1, 20)]
+    (one_slow,) = summarise([*runs, result(4.0, run=20)])
+    assert one_slow.outage.worst == pytest.approx(4.0)
+    assert one_slow.outage.p95 == pytest.approx(1.0)
+    assert one_slow.verdict is Verdict.MET
+    assert not one_slow.few
+    (two_slow,) = summarise([*runs[:18], result(4.0, run=19), result(4.0, run=20)])
+    assert two_slow.verdict is Verdict.MISSED
+
+
+def test_few_runs_are_judged_by_the_worst() -> None:
+    (summary,) = summarise([result(1.0), result(4.0, run=2)])
+    assert summary.verdict is Verdict.MISSED
+    assert summary.few
+
+
+def test_no_figure_makes_up_for_a_broken_invariant() -> None:
+    broken = replace(result(0.5), invariants=(Invariant("never two writers", held=False, detail="db01 and db02"),))
+    (summary,) = summarise([result(0.5), broken])
+    assert summary.verdict is Verdict.BROKEN
+    assert summary.worst.result is broken
+
+
+def test_target_for_writes_is_judged_by_writes() -> None:
+    switchover = replace(result(2.0), target=Target(1.0, Measure.PAUSED_WRITES, ""))
+    quick = replace(switchover.recording, acknowledgements=recording(0.5).acknowledgements)
+    assert summarise([switchover])[0].verdict is Verdict.MISSED
+    assert summarise([replace(switchover, recording=quick)])[0].verdict is Verdict.MET
+
+
+def test_stack_that_never_was_whole_again_has_no_recovery() -> None:
+    (summary,) = summarise([result(), replace(result(run=2), whole=None)])
+    assert summary.recovery is None
+
+
+def test_table_names_drill_verdict_and_evidence() -> None:
+    broken = replace(result(), invariants=(Invariant("never two writers", held=False, detail="db01 and db02"),))
+    shown = StringIO()
+    console = Console(file=shown, width=80)
+    console.print(report.table([result(4.0, failed=3), broken]))
+    assert "kill-postgres" in shown.getvalue()
+    assert "3 (3)" in shown.getvalue()
+    assert "broken" in shown.getvalue()
+    assert "never two writers: db01 and db02" in shown.getvalue()
+    assert max(map(len, shown.getvalue().splitlines())) <= 80
+
+
+def test_data_are_as_their_schema_says(tmp_path: Path) -> None:
+    found = json.loads(report.write([result(failed=2)], tmp_path).data.read_text())
+    assert found["schema"] == 1
+    (drill,) = found["drills"]
+    assert drill["verdict"] == "met"
+    assert drill["failed_idempotent"] == 2
+    assert drill["outage"]["p95"] == pytest.approx(1.0)
+    assert [change["primary"] for change in drill["runs"][0]["changes"]] == [["db01"], ["db02"]]
+    assert found.keys() == set(schema()["required"])
+
+
+def test_schema_in_the_documentation_is_the_current_one() -> None:
+    wanted = "write json.dumps(drills.report.document.schema(), indent=2), and raise SCHEMA if old readers would err"
+    assert json.loads(SCHEMA.read_text()) == schema(), wanted
+
+
+class Page(HTMLParser):
+    """What a page asks for and how its ids are."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tags: set[str] = set()
+        self.ids: list[str] = []
+        self.references: list[str] = []
+        self.described: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Note a tag."""
+        self.tags.add(tag)
+        for name, value in attrs:
+            if name == "id":
+                self.ids.append(value or "")
+            if name in {"src", "href", "xlink:href", "srcset", "action"}:
+                self.references.append(value or "")
+            if name == "aria-labelledby":
+                self.described.append(value or "")
+
+
+@pytest.fixture
+def page(tmp_path: Path) -> tuple[str, Page]:
+    quiet = replace(result(0.1), fault="", title="Quiet", hit="", target=None, injected=None, undone=None, whole=None)
+    text = report.write([quiet, result(4.0), result(run=2, failed=1)], tmp_path).page.read_text()
+    parsed = Page()
+    parsed.feed(text)
+    return text, parsed
+
+
+def test_page_needs_nothing_else(page: tuple[str, Page]) -> None:
+    text, parsed = page
+    assert not parsed.tags & {"script", "link", "img", "iframe"}
+    assert all(reference.startswith("#") for reference in parsed.references)
+    assert "@import" not in text
+    assert not re.search(r"url\((?!#)", text)
+
+
+def test_page_has_unique_ids_and_named_drawings(page: tuple[str, Page]) -> None:
+    text, parsed = page
+    assert len(parsed.ids) == len(set(parsed.ids))
+    assert set(parsed.described) <= set(parsed.ids)
+    assert {reference[1:] for reference in parsed.references} <= set(parsed.ids)
+    drawings = re.findall(r"<svg.*?</svg>", text, flags=re.DOTALL)
+    assert len(drawings) == 2
+    for drawing in drawings:
+        root = ET.fromstring(drawing)  # noqa: S314 (what was just drawn)
+        assert root.get("role") == "img"
+        assert "width" not in root.attrib
+        assert root.find("{http://www.w3.org/2000/svg}title") is not None
+        assert not re.search(r"#0\d0\d0\d", drawing), "colours are the page's"
+
+
+def test_page_has_both_colour_schemes_and_fits_a_phone(page: tuple[str, Page]) -> None:
+    text, _ = page
+    assert "prefers-color-scheme: dark" in text
+    assert "width=device-width" in text
+
+
+def test_page_tells_what_is_simulated_what_is_proved_and_how_few_runs_there_were(page: tuple[str, Page]) -> None:
+    text, _ = page
+    assert "Simulated by the lab, not measured on ESXi" in text
+    assert "host declared dead: 18.0 s (Epping)" in text
+    assert "DATA-2" in text
+    assert "2 runs are fewer than 20: p95 is the worst run." in text
+    assert ">missed<" in text
+
+
+def test_page_shows_the_worst_run(page: tuple[str, Page]) -> None:
+    text, _ = page
+    assert "The worst run, number 1 of 2; hit: db01, the primary" in text
+    assert "the first good answer after it" in text
+
+
+def test_what_happened_can_be_no_markup(tmp_path: Path) -> None:
+    hostile = replace(result(), hit="<script>alert(1)</script>", title="<b>bold</b>", notes=("<i>$x_1$</i>",))
+    text = report.write([hostile], tmp_path).page.read_text()
+    assert "<script>" not in text
+    assert "<b>" not in text
+    assert "<i>" not in text
+
+
+def test_nothing_is_no_report(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="no results"):
+        report.write([], tmp_path)
