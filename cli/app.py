@@ -2,6 +2,7 @@
 # ruff: noqa: PLC0415 (a help text must not wait for the lab's and Pulumi's libraries)
 
 import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -50,6 +51,27 @@ def preview(stack: StackArgument = "dev", option: StackOption = "", *, diff: Dif
     from cli.preview import preview as run
 
     raise typer.Exit(run(_stack(stack, option), ("--diff",) if diff else ()))
+
+
+@app.command()
+def check(
+    stack: StackArgument = "dev",
+    option: StackOption = "",
+    *,
+    simulated: Annotated[
+        bool,
+        typer.Option("--simulated", help="Preview on a simulated vCenter: needs no site, no secrets and no state."),
+    ] = False,
+    state: Annotated[bool, typer.Option("--state", help="Judge what is deployed.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="As data.")] = False,
+    sarif: Annotated[Path | None, typer.Option("--sarif", metavar="FILE", help="Write SARIF for a code host.")] = None,
+) -> None:
+    """Judge a stack by the policies: single points of failure, worst first. Exit status 1: refused."""
+    from cli.check import check as run
+
+    if simulated and state:
+        raise typer.BadParameter("what is deployed is on no simulated vCenter: give --simulated or --state")
+    raise typer.Exit(run(_stack(stack, option), simulate=simulated, state=state, as_json=json, sarif_file=sarif))
 
 
 @app.command()

@@ -17,6 +17,7 @@ from cli.events import Deployment, name_of
 from cli.failure import Failure, Interrupted
 from cli.toolchain import Pulumi
 from cli.workspace import PRIVATE, REPOSITORY, STATE, Stack
+from policies.judging.report import VARIABLE as REPORT
 
 PROJECT = "perenne"
 POLICIES = ("--policy-pack", str(REPOSITORY / "policies"))
@@ -58,11 +59,13 @@ class Engine:
         stack: The stack.
         pulumi: The engine's files.
         extra: More environment (a lab's certificates, for one).
+        folder: Where the program and its stack file are.
     """
 
     stack: Stack
     pulumi: Pulumi
     extra: Mapping[str, str] = field(default_factory=dict)
+    folder: Path = REPOSITORY
 
     @property
     def environment(self) -> dict[str, str]:
@@ -96,11 +99,15 @@ class Engine:
         Raises:
             Failure: The engine can't read it.
         """
-        done = self._run("stack", "export", "--stack", self.stack.name)
-        if done.returncode:
-            raise _failure(f"the state of stack {self.stack.name} can't be read", done)
-        document: dict[str, Any] = json.loads(done.stdout)
-        return document
+        return self._export()
+
+    def state_in_clear(self) -> dict[str, Any]:
+        """The same with secrets in clear, for this process only.
+
+        Raises:
+            Failure: The engine can't read it.
+        """
+        return self._export("--show-secrets")
 
     def set_state(self, document: Mapping[str, Any]) -> None:
         """Replace the stack's deployment.
@@ -151,28 +158,42 @@ class Engine:
 
     def attended(self, *arguments: str) -> int:
         """Run Pulumi on the user's terminal, which asks what it has to; returns its exit code."""
-        with subprocess.Popen(self._command(arguments), cwd=REPOSITORY, env=self.environment) as process:
+        with subprocess.Popen(self._command(arguments), cwd=self.folder, env=self.environment) as process:
             while True:
                 try:
                     return process.wait()
                 except KeyboardInterrupt:
                     continue  # the terminal has sent it to Pulumi, too, which ends in good order
 
-    def up(self, deployment: Deployment, progress: Progress) -> bool:
+    def up(self, deployment: Deployment, progress: Progress, report: Path) -> bool:
         """Preview, then update, without asking; returns whether both succeeded.
+
+        The policy pack writes its judgement to `report`.
 
         A first Ctrl-C lets the engine finish what is in progress; a second one stops it at once.
 
         Raises:
             Interrupted: By the user, after the engine has ended.
         """
-        command = self._command(["up", "--yes", "--non-interactive", "--json", "--stack", self.stack.name])
-        environment = self.environment | {"PULUMI_ENABLE_STREAMING_JSON_PREVIEW": "true"}
+        return self._follow(["up", "--yes"], report, deployment, progress)
+
+    def preview_judged(self, deployment: Deployment, progress: Progress, report: Path) -> bool:
+        """Preview for the policy pack's sake, which writes its judgement to `report`; returns whether all went well.
+
+        Raises:
+            Interrupted: By the user, after the engine has ended.
+        """
+        return self._follow(["preview"], report, deployment, progress)
+
+    def _follow(self, arguments: Sequence[str], report: Path, deployment: Deployment, progress: Progress) -> bool:
+        """Run Pulumi with the policy pack, follow its events, and return whether it succeeded."""
+        options = ("--non-interactive", "--json", "--stack", self.stack.name, *POLICIES)
+        environment = {"PULUMI_ENABLE_STREAMING_JSON_PREVIEW": "true", REPORT: str(report)}
         interrupted = False
         with subprocess.Popen(
-            [*command, *POLICIES],
-            cwd=REPOSITORY,
-            env=environment,
+            self._command([*arguments, *options]),
+            cwd=self.folder,
+            env=self.environment | environment,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -196,6 +217,13 @@ class Engine:
             raise Interrupted("the deployment")
         return status == 0
 
+    def _export(self, *options: str) -> dict[str, Any]:
+        done = self._run("stack", "export", "--stack", self.stack.name, *options)
+        if done.returncode:
+            raise _failure(f"the state of stack {self.stack.name} can't be read", done)
+        document: dict[str, Any] = json.loads(done.stdout)
+        return document
+
     def _command(self, arguments: Sequence[str]) -> list[str]:
         # When ./perenne is killed, the engine is interrupted, and ends in good order.
         return ["setpriv", "--pdeathsig", "INT", str(self.pulumi.executable), *arguments]
@@ -203,7 +231,7 @@ class Engine:
     def _run(self, *arguments: str, text: str | None = None) -> "subprocess.CompletedProcess[str]":
         return subprocess.run(
             self._command(arguments),
-            cwd=REPOSITORY,
+            cwd=self.folder,
             env=self.environment,
             input=text or "",
             capture_output=True,

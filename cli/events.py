@@ -18,6 +18,8 @@ class Deployment:
     """Resources that the preview found."""
     done: int = 0
     previewed: bool = False
+    updated: bool = False
+    """Whether anything was changed, or may have been."""
     running: dict[str, str] = field(default_factory=dict)
     """Names of resources that are being changed, by URN."""
     changes: dict[str, int] = field(default_factory=dict)
@@ -67,6 +69,7 @@ class Deployment:
         if event.get("planning"):
             self.total += 1
             return None
+        self.updated = True
         if metadata["op"] == "same" or metadata["type"] == "pulumi:pulumi:Stack":
             return None
         self.running[metadata["urn"]] = name_of(metadata["urn"])

@@ -19,17 +19,27 @@ def preview(stack: Stack, options: tuple[str, ...]) -> int:
         StackFileError: The stack file can't be used, or secrets are missing.
     """
     stack.settings  # noqa: B018 (a wrong stack file is found before anything else)
-    display = Display(log_file("preview"))
+    return previewing_engine(stack, Display(log_file("preview"))).preview(*options)
+
+
+def previewing_engine(stack: Stack, display: Display) -> Engine:
+    """An engine for a stack of which everything that a preview needs is there.
+
+    Raises:
+        Failure: The stack is a lab's, and the lab is not up.
+        StackFileError: Secrets are missing.
+    """
     if not stack.is_lab:
         pulumi = ready_engine(stack, display)
         artifacts.build(stack.settings, display.log)
-        return pulumi.preview(*options)
+        return pulumi
     lab = lab_of(stack)
     state = lab.state()
     if state.condition is not Condition.HEALTHY:
         why = "; ".join(state.faults) or "there is none"
-        raise Failure("a preview needs the lab, and it is not up", why, f"Run ./perenne up {stack.name}.")
+        remedy = f"Run ./perenne up {stack.name}; without a lab, ./perenne check {stack.name} --simulated judges it."
+        raise Failure("a preview needs the lab, and it is not up", why, remedy)
     check_secrets(stack)
     pulumi = Engine(stack, toolchain.ensure(display.log), lab.prepare().environment)
     pulumi.ensure_stack()
-    return pulumi.preview(*options)
+    return pulumi

@@ -15,7 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from blueprint.terms import Role
-from cli import artifacts, engine, packages, toolchain, vault
+from cli import artifacts, engine, packages, toolchain, vault, verdict
 from cli.console import Display, Progress, err, out, say
 from cli.engine import Engine
 from cli.events import Deployment
@@ -164,14 +164,20 @@ def deploy(pulumi: Engine, display: Display) -> Deployment:
         Interrupted: By the user.
     """
     deployment = Deployment()
+    file = verdict.file_of(pulumi.stack)
     with display.step(f"pulumi up --stack {pulumi.stack.name}") as progress:
-        succeeded = pulumi.up(deployment, progress)
+        succeeded = pulumi.up(deployment, progress, file)
+        report = verdict.read(file)
         if not succeeded:
+            if report and report.refused:
+                raise verdict.refusal(report, deployed=deployment.updated, log=display.log_path)
             shown = deployment.errors[:_ERRORS_SHOWN]
             more = len(deployment.errors) - len(shown)
             why = "\n".join([*shown, *([f"and {more} more"] if more else [])]) or "the log says why"
             what = "the deployment failed" if deployment.previewed else "the preview failed, nothing was changed"
             raise Failure(what, why, "Mend that, then run this again: it goes on from here.", log=display.log_path)
+    if report:
+        verdict.show_remarks(report)
     return deployment
 
 

@@ -24,15 +24,13 @@ from pulumi_policy.proxy import UnknownValueError
 from policies.judging import configuration
 from policies.judging.configuration import Configuration, Level
 from policies.judging.judgement import Judgement, Violation, judge
-from policies.judging.report import Report
+from policies.judging.report import VARIABLE, Report
 from policies.judging.resource import UNKNOWN, Resource
 from policies.judging.rule import Rule
 from policies.judging.stack import Stack
 
+_NOT_SAID = "<computed>"
 NAME = "no-single-point-of-failure"
-
-REPORT = "PERENNE_POLICY_REPORT"
-"""Environment variable: the file to write the judgement to, as JSON (docs/policies/report.schema.json)."""
 
 
 class Pack:
@@ -104,7 +102,7 @@ def pack(rules: Sequence[Rule[Any]]) -> Pack:
     """
     file = Path(os.environ.get("PERENNE_POLICIES") or configuration.DEFAULT)
     settings = configuration.load(file, frozenset(rule.id for rule in rules))
-    report = os.environ.get(REPORT)
+    report = os.environ.get(VARIABLE)
     return Pack(rules, settings, Path(report) if report else None, _say)
 
 
@@ -138,7 +136,7 @@ def _resource(shown: PolicyResource) -> Resource:
         urn=shown.urn,
         type=shown.resource_type,
         name=shown.name,
-        properties=plain(shown.props),
+        properties=_properties(shown),
         protect=bool(shown.opts.protect),
         ignore_changes=tuple(shown.opts.ignore_changes or ()),
         parent=shown.parent.urn if shown.parent else None,
@@ -150,10 +148,21 @@ def _resource(shown: PolicyResource) -> Resource:
     )
 
 
+def _properties(shown: PolicyResource) -> dict[str, Any]:
+    """The properties; at a preview, providers leave out what they can't know yet, but what it depends on is shown."""
+    found: dict[str, Any] = plain(shown.props)
+    hidden = [key for key, referred in shown.property_dependencies.items() if referred and key not in found]
+    return found | dict.fromkeys(hidden, UNKNOWN)
+
+
 def plain(value: object) -> Any:  # noqa: ANN401 (a property may be anything)
-    """Take the SDK's guards off: they raise at every unknown value, a rule wants to know which."""
+    """Take the SDK's guards off: they raise at every unknown value, a rule wants to know which.
+
+    What the vSphere provider calls `<computed>` is left out: it stands where a program says nothing.
+    """
     if isinstance(value, Mapping):
-        return {key: _item(value, key) for key in value}
+        found = {key: _item(value, key) for key in value}
+        return {key: one for key, one in found.items() if one != _NOT_SAID}
     if isinstance(value, Sequence) and not isinstance(value, str):
         return [_item(value, index) for index in range(len(value))]
     return value

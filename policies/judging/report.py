@@ -8,6 +8,9 @@ from policies.judging.configuration import Level, Model
 from policies.judging.judgement import Judgement, Undecided, Violation
 from policies.judging.rule import Pillar, Severity
 
+VARIABLE = "PERENNE_POLICY_REPORT"
+"""The environment variable that names the file to which the pack writes its judgement."""
+
 
 class Accepted(Model):
     """A waiver."""

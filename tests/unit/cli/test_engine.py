@@ -147,7 +147,7 @@ def test_a_deployment_follows_the_stream(dev: Stack, pulumi: Pulumi, progress: P
     summary = json.dumps({"summaryEvent": {"resourceChanges": {"same": 3}, "isPreview": False}})
     _script(pulumi, f"echo \"$@\" >{tmp_path}/called; echo 'error: it broke'; echo '{summary}'; exit 255")
     deployment = Deployment()
-    assert Engine(dev, pulumi).up(deployment, progress) is False
+    assert Engine(dev, pulumi).up(deployment, progress, tmp_path / "report") is False
     assert deployment.errors == ["it broke"]
     assert deployment.changes == {"same": 3}
     assert (

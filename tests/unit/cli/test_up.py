@@ -6,7 +6,7 @@ from typing import Any, cast
 
 import pytest
 
-from cli import engine, up
+from cli import engine, up, verdict
 from cli.console import Display, Progress
 from cli.engine import Engine
 from cli.events import Deployment
@@ -14,6 +14,9 @@ from cli.failure import Failure
 from cli.toolchain import Pulumi
 from cli.workspace import Stack
 from lab.site import Lab, Outcome
+from policies.judging.configuration import Level
+from policies.judging.report import Report, Reported
+from policies.judging.rule import Pillar, Severity
 
 VM = "urn:pulumi:dev::perenne::perenne:index:VirtualMachine$vsphere:index/virtualMachine:VirtualMachine::db01"
 COMMAND = "urn:pulumi:dev::perenne::perenne:index:PostgresPair$command:remote:Command::db01-database"
@@ -47,8 +50,12 @@ class FakeEngine(Engine):
     def set_state(self, document: Any) -> None:  # noqa: ANN401
         self.written = document
 
-    def up(self, deployment: Deployment, progress: Progress) -> bool:
+    refusal: Report | None = None
+
+    def up(self, deployment: Deployment, progress: Progress, report: Path) -> bool:
         assert progress.name
+        if self.refusal:
+            report.write_text(self.refusal.model_dump_json())
         deployment.errors += ["VirtualMachine db01: no space"] * 12
         return False
 
@@ -110,3 +117,31 @@ def test_a_failed_deployment_shows_the_first_errors_and_how_many_more(pulumi: Fa
         up.deploy(pulumi, Display(plain=True))
     assert failure.value.what == "the preview failed, nothing was changed"
     assert failure.value.why.splitlines()[-1] == "and 2 more"
+
+
+def test_a_refused_stack_says_what_to_change_and_that_nothing_was_changed(pulumi: FakeEngine) -> None:
+    violation = Reported(
+        rule="CLU-01",
+        title="vSphere HA is on",
+        pillar=Pillar.CLUSTER,
+        severity=Severity.CRITICAL,
+        level=Level.MANDATORY,
+        resource="perenne",
+        urn=None,
+        problem="vSphere HA is off",
+        outage="Servers stay down.",
+        change="Set haEnabled: true.",
+    )
+    pulumi.refusal = Report(stack="dev", refused=True, violations=[violation], waived=[], undecided=[], failed=[])
+    with pytest.raises(Failure) as failure:
+        up.deploy(pulumi, Display(plain=True))
+    assert failure.value.what == "the policies refuse stack dev, and nothing was changed"
+    assert "✗ perenne: vSphere HA is off" in failure.value.why
+    assert "to do  Set haEnabled: true." in failure.value.why
+
+
+def test_the_judgement_of_an_earlier_run_does_not_count(dev: Stack) -> None:
+    file = verdict.file_of(dev)
+    file.write_text("{}")
+    assert verdict.file_of(dev) == file
+    assert verdict.read(file) is None
