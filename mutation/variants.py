@@ -21,7 +21,7 @@ class Variant:
 
     name: str
     stack: str
-    """The environment whose levels apply."""
+    """The environment whose levels and thresholds apply."""
     config: Mapping[str, Any]
 
 
@@ -32,7 +32,8 @@ def variants() -> list[Variant]:
         Variant("dev", "dev", dev),
         Variant("prod", "prod", prod),
         *(
-            Variant(name, "prod", _changed(base, *changes))
+            # `one-array` has the general thresholds: different datastores are all that one array can offer.
+            Variant(name, "prod" if base is prod or two_arrays in changes else "one-array", _changed(base, *changes))
             for name, base, changes in (
                 ("prod with DRS", prod, [with_drs]),
                 ("dev without DRS", dev, [protected, without_drs]),

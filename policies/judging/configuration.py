@@ -43,6 +43,8 @@ class Environment(Model):
 
     levels: Mapping[str, Level] = Field(default_factory=dict)
     """Level by rule id; `all` stands for every rule that isn't named."""
+    thresholds: "Thresholds | None" = None
+    """How much redundancy is enough here, instead of the general thresholds."""
 
 
 class HostSize(Model):
@@ -119,6 +121,10 @@ class Configuration(Model):
         levels = self._environment(stack).levels
         default = Level.MANDATORY if mandatory else Level.ADVISORY
         return levels.get(rule, levels.get("all", default))
+
+    def thresholds_of(self, stack: str) -> Thresholds:
+        """The thresholds for a stack."""
+        return self._environment(stack).thresholds or self.thresholds
 
     def _environment(self, stack: str) -> Environment:
         return next((found for name, found in self.environments.items() if fnmatchcase(stack, name)), Environment())

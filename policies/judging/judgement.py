@@ -87,7 +87,9 @@ def judge(
 ) -> Judgement:
     """Apply `rules` to `stack`; `environment` is the stack's name."""
     waivers = [one for one in configuration.waivers if fnmatchcase(environment, one.environment)]
-    context = Context(stack, configuration.thresholds, configuration.tiers, configuration.hosts, waivers, today)
+    context = Context(
+        stack, configuration.thresholds_of(environment), configuration.tiers, configuration.hosts, waivers, today
+    )
     judgement = Judgement()
     for rule in rules:
         level = configuration.level(rule.id, environment, mandatory=rule.mandatory)

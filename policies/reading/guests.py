@@ -8,13 +8,12 @@ import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
 
 import pulumi
-import yaml
 
 from policies.judging.resource import UNKNOWN, Resource, UndecidedError
 from policies.judging.stack import Stack
+from policies.reading.documents import document
 
 COMMAND = "command:remote:Command"
 COPIES = ("command:remote:CopyToRemote", "command:remote:CopyFile")
@@ -80,8 +79,8 @@ def machine_of(stack: Stack, command: Resource) -> Resource | None:
 def addresses_of(machine: Resource) -> set[str]:
     """The fixed IPv4 addresses and the names by which a VM can be reached."""
     found = {name for name in (machine.properties.get("name"),) if isinstance(name, str)}
-    for document in (guestinfo(machine, "metadata"), guestinfo(machine, "userdata")):
-        found |= set(_ADDRESS.findall(document or ""))
+    for text in (guestinfo(machine, "metadata"), guestinfo(machine, "userdata")):
+        found |= set(_ADDRESS.findall(text or ""))
     clone = machine.properties.get("clone")
     customize = clone.get("customize") if isinstance(clone, dict) else None
     for interface in (customize or {}).get("networkInterfaces") or () if isinstance(customize, dict) else ():
@@ -151,10 +150,10 @@ def _bundled(stdin: object) -> Iterator[tuple[str, str]]:
     if not isinstance(stdin, str) or not stdin.lstrip().startswith("{"):
         return
     try:
-        document = json.loads(stdin)
+        bundle = json.loads(stdin)
     except json.JSONDecodeError:
         return  # standard input of another kind
-    for path, entry in document.items():
+    for path, entry in bundle.items():
         content = entry.get("content") if isinstance(entry, dict) else entry
         if path.startswith("/") and isinstance(content, str):
             yield path, content
@@ -181,8 +180,7 @@ def _written_by_cloud_init(machine: Resource) -> Iterator[tuple[str, str]]:
     text = guestinfo(machine, "userdata")
     if text is None or not text.lstrip().startswith("#cloud-config"):
         return
-    document: Any = yaml.safe_load(text)
-    for entry in (document or {}).get("write_files") or ():
+    for entry in (document(text, "guestinfo.userdata") or {}).get("write_files") or ():
         content = entry.get("content", "")
         if entry.get("encoding", "") in ("b64", "base64"):
             content = base64.b64decode(content).decode(errors="replace")

@@ -16,7 +16,7 @@ _ARRAY = re.compile(r"^\s*([\w.-]+)\)\s*$", re.MULTILINE)
 _BINDING = re.compile(r"networkportal add")
 _BOUND_ADDRESS = re.compile(rf"vmkernel_adapter_of ({_ADDRESS})")
 _POLICY = re.compile(r"nmp device set [^\n]*--device[= ](\S+)[^\n]*--psp[= ](\w+)")
-_SEEN = re.compile(r"(naa\.[0-9a-f]+)")
+_SEEN = re.compile(r"--device[= ](naa\.[0-9a-f]+)")
 _CHAP = re.compile(r"auth chap set .*?--direction[= ](\w+)", re.DOTALL)
 _SECRET = re.compile(r"--direction[= ](\w+)(?:(?!--direction).)*?--secret[= ](\S+)", re.DOTALL)
 

@@ -1,12 +1,10 @@
 """Patroni's configuration on VMs."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import yaml
-
+from policies.reading.documents import document
 from policies.reading.guests import GuestFiles
 
 PATH = r"patroni.*\.(ya?ml)$"
@@ -54,24 +52,17 @@ def patroni(files: GuestFiles) -> Patroni | None:
 
     Raises:
         UndecidedError: What is put on the VM isn't known yet.
-        ValueError: A file is neither YAML nor JSON.
+        UnreadableError: A file is not YAML.
     """
     found = files.find(PATH)
     if not found:
         return None
     local: dict[str, Any] = {}
-    for _path, text in sorted(found):
-        local = _merged(local, _read(yaml.safe_load, text, _path) or {})
-    dynamic = [_read(json.loads, text, path) for path, text in files.contents.items() if path.endswith("dynamic.json")]
+    for path, text in sorted(found):
+        local = _merged(local, document(text, path) or {})
+    dynamic = [document(text, path) for path, text in files.contents.items() if path.endswith("dynamic.json")]
     cluster = dynamic[-1] if dynamic else (local.get("bootstrap") or {}).get("dcs") or {}
     return Patroni(min(found)[0], local, cluster)
-
-
-def _read(reader: Any, text: str, path: str) -> Any:  # noqa: ANN401 (either library's)
-    try:
-        return reader(text)
-    except (yaml.YAMLError, json.JSONDecodeError):
-        raise ValueError(f"{path} can't be read") from None  # the text may hold secrets
 
 
 def _merged(base: Mapping[str, Any], more: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,0 +1,185 @@
+"""Changes of what is there and what refers to what: hosts, servers, rules, pins, datastores."""
+
+from collections.abc import Iterator
+from itertools import combinations
+
+from mutation.changes import gone, referring, setting, unset
+from mutation.mutant import Mutant, changed, with_more
+from policies.judging.configuration import Thresholds
+from policies.judging.resource import UNKNOWN, Resource
+from policies.judging.rule import Context
+from policies.judging.stack import Stack
+from policies.reading import placement, tiers, topology
+from policies.reading.tiers import Kind, Tier
+
+_PAIR = 2
+
+
+def of_hosts(stack: Stack) -> Iterator[Mutant]:
+    """One host fewer than the least."""
+    for cluster in stack.of_type("ComputeCluster"):
+        hosts = topology.hosts_of(stack, cluster)
+        if len(hosts) == Thresholds().minimum_hosts:
+            for host in hosts:
+                yield changed("CLU-02", stack, host, "gone", gone)
+
+
+def of_datastores(stack: Stack) -> Iterator[Mutant]:
+    """One datastore where there were two; a quorum's or a database's members on one."""
+    stores = stack.of_type("VmfsDatastore")
+    if len(stores) == _PAIR:
+        for store in stores:
+            yield changed("CLU-05", stack, store, "gone", gone)
+    for tier in _tiers(stack, Kind.DATABASE, Kind.QUORUM):
+        homes = {machine.urn: stack.referred(machine, "datastoreId")[0].urn for machine in tier.machines}
+        for machine in tier.machines:
+            others = {home for urn, home in homes.items() if urn != machine.urn}
+            if len(others) == 1 and homes[machine.urn] not in others:
+                what = f"on the datastore of the other members of tier {tier.name}"
+                yield changed("STO-06", stack, machine, what, referring("datastoreId", others))
+
+
+def of_arrays(stack: Stack) -> Iterator[Mutant]:
+    """All LUNs on one array."""
+    for storage in stack.of_type("perenne:index:IscsiDatastores"):
+        arrays = storage.properties["arrays"]
+        if len(arrays) > 1:
+            together = {next(iter(arrays)): [lun for luns in arrays.values() for lun in luns]}
+            yield changed("STO-06", stack, storage, "all LUNs on one array", setting("arrays", together))
+
+
+def of_servers(stack: Stack) -> Iterator[Mutant]:
+    """A tier of one; a vote gone; a server that no cluster restarts."""
+    for tier in _tiers(stack, Kind.BALANCER, Kind.APPLICATION, Kind.DATABASE):
+        if len(tier.machines) == _PAIR:
+            for machine in tier.machines:
+                yield changed("PLA-01", stack, machine, f"gone from tier {tier.name}", gone)
+    for tier in _tiers(stack, Kind.QUORUM):
+        for machine in tier.machines:
+            yield changed("PLA-05", stack, machine, "gone from the quorum", gone)
+    host = stack.of_type("Host")[0]
+    for machine in stack.of_type("VirtualMachine"):
+        yield changed("VM-04", stack, machine, "in a host's own pool", referring("resourcePoolId", [host.urn]))
+
+
+def of_anti_affinity(stack: Stack) -> Iterator[Mutant]:
+    """Rules that are gone, disabled, or leave a server out.
+
+    Votes have rules of two kinds, either of which is enough for a pair that both cover: not one point of failure.
+    """
+    votes = {urn for group in stack.of_type("ComputeClusterVmGroup") for urn in group.dependencies}
+    for rule in stack.of_type(placement.ANTI_AFFINITY):
+        if {*rule.property_dependencies["virtualMachineIds"]} <= votes:
+            continue
+        yield changed("PLA-02", stack, rule, "gone", gone)
+        yield changed("PLA-02", stack, rule, "disabled", setting("enabled", value=False))
+        members = rule.property_dependencies["virtualMachineIds"]
+        for left_out in members:
+            rest = [urn for urn in members if urn != left_out]
+            yield changed("PLA-02", stack, rule, "leaves a server out", referring("virtualMachineIds", rest))
+    for rule in stack.of_type(placement.HOST_RULE):
+        yield changed("PLA-05", stack, rule, "gone", gone)
+        yield changed("PLA-05", stack, rule, "disabled", setting("enabled", value=False))
+    groups = stack.of_type("ComputeClusterHostGroup")
+    for one, other in combinations(groups, 2):
+        hosts = other.property_dependencies["hostSystemIds"]
+        if _doubly_apart(stack, one, other):
+            continue
+        yield changed("PLA-05", stack, one, f"names the host of {other.label}", referring("hostSystemIds", hosts))
+    for group in groups:
+        both = [host.urn for host in stack.of_type("Host")]
+        yield changed("PLA-05", stack, group, "names every host", referring("hostSystemIds", both))
+    for group in stack.of_type("ComputeClusterVmGroup"):
+        yield changed("PLA-05", stack, group, "names no server", referring("virtualMachineIds", []))
+
+
+def _doubly_apart(stack: Stack, *groups: Resource) -> bool:
+    """Whether the servers of two host groups' rules are in one anti-affinity rule, too."""
+    servers: set[str] = set()
+    for group in groups:
+        for rule in stack.referrers(group, "affinityHostGroupName", placement.HOST_RULE):
+            for machines in stack.referred(rule, "vmGroupName"):
+                servers.update(machines.property_dependencies["virtualMachineIds"])
+    return any(
+        servers <= {*rule.property_dependencies["virtualMachineIds"]} for rule in stack.of_type(placement.ANTI_AFFINITY)
+    )
+
+
+def of_drs(stack: Stack) -> Iterator[Mutant]:
+    """Rules that nothing enforces."""
+    for cluster in stack.of_type("ComputeCluster"):
+        if cluster.properties.get("drsEnabled") and stack.of_type(placement.ANTI_AFFINITY):
+            yield changed("PLA-03", stack, cluster, "no DRS", setting("drsEnabled", value=False))
+        elif not cluster.properties.get("drsEnabled"):
+            machines = stack.of_type("VirtualMachine")[:2]
+            rule = Resource(
+                f"{cluster.urn}-apart",
+                "vsphere:index/computeClusterVmAntiAffinityRule:ComputeClusterVmAntiAffinityRule",
+                "apart",
+                {"enabled": True, "computeClusterId": UNKNOWN, "virtualMachineIds": [UNKNOWN, UNKNOWN]},
+                property_dependencies={
+                    "computeClusterId": (cluster.urn,),
+                    "virtualMachineIds": tuple(machine.urn for machine in machines),
+                },
+            )
+            yield with_more("PLA-03", stack, f"{cluster.label}: a rule without DRS", rule)
+
+
+def of_pins(stack: Stack) -> Iterator[Mutant]:
+    """Without DRS: two of a tier made on one host, or a server without a pin."""
+    if any(cluster.properties.get("drsEnabled") for cluster in stack.of_type("ComputeCluster")):
+        return
+    for tier in _tiers(stack, *Kind):
+        rule = "PLA-05" if tier.kind is Kind.QUORUM else "PLA-02"
+        for machine in tier.machines:
+            yield changed(rule, stack, machine, f"no pin (tier {tier.name})", unset("hostSystemId"))
+        for one, other in combinations(tier.machines, 2):
+            host = other.property_dependencies["hostSystemId"]
+            yield changed(rule, stack, one, f"pinned to the host of {other.label}", referring("hostSystemId", host))
+
+
+def of_snapshots(stack: Stack) -> Iterator[Mutant]:
+    """A snapshot that stands on a database or a vote."""
+    for machine in {
+        one.urn: one for tier in _tiers(stack, Kind.DATABASE, Kind.QUORUM) for one in tier.machines
+    }.values():
+        snapshot = Resource(
+            f"{machine.urn}-snapshot",
+            "vsphere:index/virtualMachineSnapshot:VirtualMachineSnapshot",
+            f"{machine.label}-before-update",
+            {"virtualMachineUuid": UNKNOWN},
+            property_dependencies={"virtualMachineUuid": (machine.urn,)},
+        )
+        yield with_more("VM-03", stack, f"{machine.label}: a standing snapshot", snapshot)
+
+
+def of_adapters(stack: Stack) -> Iterator[Mutant]:
+    """A storage path that a host has no adapter for."""
+    for adapter in stack.of_type("Vnic"):
+        yield changed("STO-02", stack, adapter, "gone", gone)
+
+
+def of_preparation(stack: Stack) -> Iterator[Mutant]:
+    """A host that isn't logged in to the arrays, or doesn't look for new datastores."""
+    for command in stack.of_type("command:remote:Command"):
+        script = command.properties["create"]
+        if "sendtarget" in script or "filesystem rescan" in script:
+            yield changed("STO-03", stack, command, "gone", gone)
+
+
+def _tiers(stack: Stack, *kinds: Kind) -> list[Tier]:
+    return [tier for tier in tiers.tiers(Context(stack, Thresholds())) if tier.kind in kinds]
+
+
+MUTATIONS = (
+    of_hosts,
+    of_datastores,
+    of_arrays,
+    of_servers,
+    of_anti_affinity,
+    of_drs,
+    of_pins,
+    of_snapshots,
+    of_adapters,
+    of_preparation,
+)
