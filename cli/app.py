@@ -75,6 +75,19 @@ def check(
 
 
 @app.command()
+def mutate(
+    *,
+    sample: Annotated[int | None, typer.Option("--sample", min=1, help="At most so many changes a stack.")] = None,
+    seed: Annotated[int, typer.Option("--seed", help="Chooses the sample.")] = 1,
+    json: Annotated[bool, typer.Option("--json", help="As data.")] = False,
+) -> None:
+    """Prove the policies: make every change that brings in a single point of failure; see what refuses it."""
+    from cli.mutate import mutate as run
+
+    raise typer.Exit(run(sample, seed, as_json=json))
+
+
+@app.command()
 def status(
     stack: StackArgument = "dev",
     option: StackOption = "",

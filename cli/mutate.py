@@ -45,7 +45,7 @@ def _show(found: Score) -> None:
             out.print(f"  {line}", markup=False, highlight=False)
     stacks = len(variants())
     out.print(
-        f"{found.refused} of {found.total} changes to {stacks} sound stacks, each a single point of failure, are refused by"
-        f" the rule that is meant to: {found.share:.2f} % (wanted: {WANTED:g} %). Rules with a change of their own:"
-        f" {len(found.rules)} of {len(RULES)}."
+        f"{found.refused} of {found.total} changes to {stacks} sound stacks, each a single point of failure, are"
+        f" refused by the rule that is meant to: {found.share:.2f} % (wanted: {WANTED:g} %). Rules with a change of"
+        f" their own: {len(found.rules)} of {len(RULES)}."
     )

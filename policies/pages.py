@@ -1,8 +1,9 @@
-"""The rules' pages, made from their metadata: `python -m policies.pages` writes docs/policies."""
+"""What is generated for readers: a page per rule and the schemas. `python -m policies.pages` writes it all anew."""
 
 from pathlib import Path
 from typing import Any
 
+from policies.judging import configuration, report
 from policies.judging.rule import Pillar, Rule
 from policies.rules import RULES
 
@@ -112,10 +113,12 @@ def _measured(rule: Rule[Any]) -> str:
         return file.read_text().strip()
     if rule.id in _NOT_SHOWN:
         return _NOT_SHOWN[rule.id]
-    return f"Drill `{rule.drill}` makes this fault in the lab. The outage of a stack with just this rule broken is not measured yet."
+    drill = f"Drill `{rule.drill}` makes this fault in the lab."
+    return f"{drill} The outage of a stack with just this rule broken is not measured yet."
 
 
 if __name__ == "__main__":
-    FOLDER.mkdir(parents=True, exist_ok=True)
+    (FOLDER / "report.schema.json").write_text(report.schema())
+    configuration.DEFAULT.with_name("configuration.schema.json").write_text(configuration.schema())
     for name, text in pages().items():
         (FOLDER / name).write_text(text)
