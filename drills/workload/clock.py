@@ -66,9 +66,12 @@ async def pace(clock: Clock, stop: Stop, per_second: float) -> AsyncIterator[flo
         count += 1
 
 
-async def beat(clock: Clock, stop: Stop, seconds: float) -> AsyncIterator[float]:
-    """Yield at regular times until the load is over, leaving out what was missed: for who looks, not for load."""
-    due = clock.now()
-    while not await stop.wait(due - clock.now()):
-        yield due
-        due += max(1, math.ceil((clock.now() - due) / seconds)) * seconds
+async def beat(stop: Stop, seconds: float) -> AsyncIterator[None]:
+    """Tick regularly until the load is over, leaving out what was missed: for who looks, not for load.
+
+    It has the machine's time, not the recording's, so that observers may begin before the recording does.
+    """
+    due = time.monotonic()
+    while not await stop.wait(due - time.monotonic()):
+        yield
+        due += max(1, math.ceil((time.monotonic() - due) / seconds)) * seconds

@@ -77,7 +77,7 @@ class Watch:
             )
 
     async def _note(self, stop: Stop) -> None:
-        async for _ in beat(self._clock, stop, self._observer.addresses_interval_seconds):
+        async for _ in beat(stop, self._observer.addresses_interval_seconds):
             self.observations.append(self._now())
 
     def _now(self) -> Observation:
@@ -121,7 +121,7 @@ class Watch:
                 continue
             try:
                 process = await connection.create_process(_ADDRESSES)
-                async for _ in beat(self._clock, stop, interval):
+                async for _ in beat(stop, interval):
                     async with asyncio.timeout(ANSWER_SECONDS):
                         process.stdin.write("\n")
                         held = await _held(process.stdout)
@@ -140,7 +140,7 @@ class Watch:
         stop: Stop,
     ) -> None:
         words, name = place
-        async for _ in beat(self._clock, stop, self._observer.members_interval_seconds):
+        async for _ in beat(stop, self._observer.members_interval_seconds):
             try:
                 async with http.get(url) as answer:
                     said: object = json.loads(await answer.read())

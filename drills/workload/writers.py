@@ -66,7 +66,7 @@ class Writers:
 
     async def _watch(self, name: str, stop: Stop) -> None:
         waiting = self._waiting[name]
-        async for _ in beat(self._clock, stop, self._probe.interval_seconds):
+        async for _ in beat(stop, self._probe.interval_seconds):
             if len(waiting) < WAITING:
                 sent = self._clock.now()
                 task = asyncio.create_task(self._ask(name, sent))

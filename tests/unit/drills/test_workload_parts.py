@@ -1,19 +1,24 @@
 """The workload's own conclusions: figures, sessions, the ledger, the observer's and the probe's words."""
 
 import asyncio
+import time
 from collections import Counter
 from datetime import UTC, datetime
+from pathlib import Path
 
 import psycopg
 import pytest
 from pydantic import ValidationError
 
+from blueprint.secrets import Kind as SecretKind
+from blueprint.secrets import Secret
+from cli import keys
 from drills.model import Kind, Request
 from drills.workload import observer
 from drills.workload.clock import Clock, Stop, beat, pace
 from drills.workload.figures import longest_gap, outage, quantile
 from drills.workload.ledger import compare
-from drills.workload.plan import Load, Probe
+from drills.workload.plan import Load, Observer, Probe
 from drills.workload.sessions import Session
 from drills.workload.writers import Writers
 
@@ -32,8 +37,8 @@ def test_outage_lasts_from_one_good_answer_to_the_next() -> None:
 
 
 def test_outage_of_the_api_is_not_hidden_by_pages() -> None:
-    visits = [visit(Kind.PAGE, time / 10, 0.01) for time in range(50)]
-    visits += [visit(Kind.API, time / 10, 0.01) for time in range(50) if not 10 < time < 40]
+    visits = [visit(Kind.PAGE, tick / 10, 0.01) for tick in range(50)]
+    visits += [visit(Kind.API, tick / 10, 0.01) for tick in range(50) if not 10 < tick < 40]
     assert outage(visits, 5.0).seconds == pytest.approx(3.0)
 
 
@@ -59,8 +64,8 @@ def test_no_values_have_no_quantile() -> None:
 def after(*answers: tuple[int | None, str, bool]) -> Session:
     """A session after answers: how many writes it has, who said it, and whether the request was a write."""
     session = Session(0)
-    for time, (writes, node, wrote) in enumerate(answers):
-        session.heard(float(time), writes=writes, node=node, wrote=wrote)
+    for step, (writes, node, wrote) in enumerate(answers):
+        session.heard(float(step), writes=writes, node=node, wrote=wrote)
     return session
 
 
@@ -128,8 +133,8 @@ def test_ledger_unread_ledger_is_no_proof_either_way() -> None:
 async def test_pace_is_absolute() -> None:
     clock, stop = Clock(), Stop()
     due = []
-    async for time in pace(clock, stop, 100.0):
-        due.append(time)
+    async for moment in pace(clock, stop, 100.0):
+        due.append(moment)
         if len(due) == 1:
             await asyncio.sleep(0.1)  # the generator's own delay
         if len(due) == 20:
@@ -139,16 +144,78 @@ async def test_pace_is_absolute() -> None:
 
 
 async def test_pace_beat_leaves_out_what_was_missed() -> None:
-    clock, stop = Clock(), Stop()
-    due = []
-    async for time in beat(clock, stop, 0.02):
-        due.append(time)
-        if len(due) == 1:
+    stop = Stop()
+    ticks = []
+    async for _ in beat(stop, 0.02):
+        ticks.append(time.monotonic())
+        if len(ticks) == 1:
             await asyncio.sleep(0.05)
-        if len(due) == 3:
+        if len(ticks) == 3:
             stop.set()
-    assert due[1] - due[0] == pytest.approx(0.06, abs=0.021)
-    assert due[2] - due[1] == pytest.approx(0.02)
+    assert ticks[1] - ticks[0] == pytest.approx(0.06, abs=0.015)
+    assert ticks[2] - ticks[1] == pytest.approx(0.02, abs=0.015)
+
+
+class SilentReader:
+    """Answers of `ip address`: one server has the site's address and then says nothing any more."""
+
+    def __init__(self) -> None:
+        self.lines = [
+            "2: eth0    inet 198.18.20.11/24 scope global eth0",
+            "2: eth0 inet 198.18.20.100/24 scope global",
+            "\n",
+        ]
+
+    async def readline(self) -> str:
+        """The next line; none once the connection has ended."""
+        return self.lines.pop(0) if self.lines else ""
+
+
+async def test_held_addresses_are_read_until_the_empty_line() -> None:
+    reader = SilentReader()
+    assert await observer._held(reader) == {"198.18.20.11", "198.18.20.100"}  # type: ignore[arg-type]
+    with pytest.raises(ConnectionResetError):
+        await observer._held(reader)  # type: ignore[arg-type]
+
+
+def watch(tmp_path: Path) -> observer.Watch:
+    """A watch on nobody, whose words tests give it."""
+    authority = keys.make(Secret("authority", SecretKind.CERTIFICATE_AUTHORITY, ""))
+    client = tmp_path / "client.pem"
+    client.write_text(keys.make(Secret("client", SecretKind.CERTIFICATE, "", names=("db01",)), authority))
+    plan = Observer(
+        site_address="198.18.20.100",
+        database_address="198.18.20.110",
+        balancers={},
+        databases={},
+        quorum={},
+        ssh_key=keys.make(Secret("ssh", SecretKind.SSH_KEY, "")),
+        client_certificate="",
+        addresses_interval_seconds=0.02,
+    )
+    return observer.Watch(plan, authority[authority.index("-----BEGIN CERT") :], str(client), Clock())
+
+
+def test_silent_server_holds_nothing(tmp_path: Path) -> None:
+    watching = watch(tmp_path)
+    now = time.monotonic()
+    watching._addresses["lb01"] = observer.Word(now - 1.0, frozenset({"198.18.20.100"}))
+    watching._addresses["lb02"] = observer.Word(now, frozenset({"198.18.20.100"}))
+    assert watching._now().site_address == ("lb02",)
+
+
+async def test_observer_goes_on_when_the_recording_begins(tmp_path: Path) -> None:
+    watching = watch(tmp_path)
+    stop = Stop()
+    looking = asyncio.create_task(watching.watch(stop))
+    await asyncio.sleep(0.3)
+    watching._clock.restart()
+    watching.restart()
+    await asyncio.sleep(0.2)
+    stop.set()
+    await looking
+    assert len(watching.observations) > 4
+    assert watching.observations[0].time < 0.1
 
 
 def test_session_has_one_request_at_a_time() -> None:
