@@ -6,7 +6,7 @@ import gzip
 import json
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 
 import pulumi
@@ -87,6 +87,20 @@ def addresses_of(machine: Resource) -> set[str]:
         if isinstance(address := interface.get("ipv4Address"), str):
             found.add(address)
     return found
+
+
+def is_among(machine: Resource, names: Collection[str]) -> bool:
+    """Whether a VM is one of those that these names and addresses stand for.
+
+    Raises:
+        UndecidedError: None of them is its own, and not all of its own are known yet.
+    """
+    if not addresses_of(machine).isdisjoint(names):
+        return True
+    for key in ("name", "extraConfig", "clone"):
+        if machine.properties.get(key) is UNKNOWN:
+            raise UndecidedError(machine.label, key)
+    return False
 
 
 def guestinfo(machine: Resource, key: str) -> str | None:

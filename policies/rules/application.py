@@ -48,7 +48,7 @@ def sessions_survive(tier: Tier, context: Context) -> Iterator[Finding]:
         for path, text in files.containing(_INITIAL_HOSTS):
             named = set(re.split(r"[\s,]+", re.sub(r"\[\d+\]", "", _INITIAL_HOSTS.findall(text)[0])))
             for other in tier.machines:
-                if not named & guests.addresses_of(other):
+                if not guests.is_among(other, named):
                     yield Finding(
                         files.source(path),
                         f"{machine.label} does not look for {other.label} in its cluster",

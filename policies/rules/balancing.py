@@ -95,7 +95,7 @@ def knows_every_node(tier: Tier, context: Context) -> Iterator[Finding]:
                 member.host.partition(".")[0] for member in balancer.members
             }
             for node in nodes:
-                if not hosts & guests.addresses_of(node):
+                if not guests.is_among(node, hosts):
                     yield Finding(where, f"balancer {balancer.name} of {machine.label} does not know {node.label}")
             if len(balancer.members) < 2:  # noqa: PLR2004
                 yield Finding(where, f"balancer {balancer.name} of {machine.label} has {len(balancer.members)} member")

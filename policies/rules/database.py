@@ -76,7 +76,7 @@ def knows_every_database(subject: tuple[Resource, GuestFiles, Connection], conte
     machine, files, connection = subject
     servers = [one for tier in _databases(context) for one in tier.machines]
     named = {name for host in connection.hosts for name in (host, host.partition(".")[0])}
-    known = [server for server in servers if named & guests.addresses_of(server)]
+    known = [server for server in servers if guests.is_among(server, named)]
     where = files.source(connection.path)
     if len(known) == 1 and len(servers) > 1:
         yield Finding(where, f"a connection of {machine.label} names one database server, {known[0].label}")

@@ -3,9 +3,9 @@
 from collections.abc import Iterator, Sequence
 from itertools import combinations
 
-from policies.judging.resource import Resource
+from policies.judging.resource import Resource, UndecidedError
 from policies.judging.rule import Context, Finding, Severity, resources, rule
-from policies.reading import etcd, placement, tiers, topology
+from policies.reading import etcd, guests, placement, tiers, topology
 from policies.reading.tiers import Kind, Tier
 
 _RESOURCES = "VMware, vSphere Resource Management"
@@ -27,8 +27,10 @@ _ORDER = ("disabled", "lowest", "low", "medium", "high", "highest")
     subjects=lambda context: [tier for tier in tiers.tiers(context) if tier.kind is not Kind.QUORUM],
     drill="power-off-application",
 )
-def two_servers(tier: Tier, _context: Context) -> Iterator[Finding]:
+def two_servers(tier: Tier, context: Context) -> Iterator[Finding]:
     """A tier of one."""
+    if tier.kind is Kind.OTHER and not all(guests.files_of(context.stack, one).complete for one in tier.machines):
+        raise UndecidedError(tier.label, "what is put on its servers")
     if len(tier.machines) < 2:  # noqa: PLR2004 (one and another)
         yield Finding(tier.machines[0], f"tier {tier.name} has one server, {tier.machines[0].label}")
 

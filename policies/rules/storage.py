@@ -195,12 +195,7 @@ def _rescanning(stack: Stack) -> frozenset[tuple[str, str]]:
 )
 def active_multipath(initiator: Initiator, context: Context) -> Iterator[Finding]:
     """A device with another policy, or none."""
-    made = {
-        str(disk)
-        for one in context.stack.of_type("VmfsDatastore")
-        for disk in one.properties.get("disks") or ()
-        if disk is not UNKNOWN
-    }
+    made = {str(disk) for store in context.stack.of_type("VmfsDatastore") for disk in store.items("disks")}
     for device in sorted(made):
         policy = initiator.policies.get(device)
         if policy is None:
@@ -309,5 +304,5 @@ def _is_local(store: Resource) -> bool:
     """Disks with an id that only its own host knows: `mpx.…`, `t10.ATA…`, NVMe's `eui.…`/`t10.NVMe…`."""
     return any(
         isinstance(disk, str) and disk.startswith(("mpx.", "t10.ATA", "t10.NVMe", "eui."))
-        for disk in store.properties.get("disks") or ()
+        for disk in store.items("disks")
     )
