@@ -1,10 +1,15 @@
 """The report of drills: a table in the terminal, JSON for programs, one HTML page for people.
 
-report.write(results, folder)   results.json and report.html
-report.table(results)           for the terminal
+    runs = report.Runs()
+    run = runs.add(result)          its figures at once; of each drill the worst run alone keeps its requests
+    report.table(runs)              for the terminal
+    report.write(runs, folder)      results.json and report.html
+
+`write` and `table` take plain results, too.
 """
 
+from drills.report.summary import Runs
 from drills.report.table import table
 from drills.report.writing import write
 
-__all__ = ["table", "write"]
+__all__ = ["Runs", "table", "write"]

@@ -1,9 +1,7 @@
 """The report as data, `results.json`; its schema is docs/drills/results.schema.json."""
 
-from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import groupby
 from typing import Any, Final, Literal
 
 from pydantic import TypeAdapter
@@ -15,12 +13,11 @@ from drills.model import (
     Machine,
     Observation,
     Rates,
-    Result,
     SessionsCheck,
     SimulatedDelay,
     Target,
 )
-from drills.report.summary import Run, Spread, Summary, Verdict, summarise
+from drills.report.summary import Run, Runs, Spread, Summary, Verdict, changes
 from drills.workload.figures import Figures
 
 SCHEMA: Final = 1
@@ -85,10 +82,10 @@ class Document:
 _ADAPTER = TypeAdapter(Document)
 
 
-def document(results: Sequence[Result], stack: str, *, lab: bool) -> Document:
-    """The report of results; there must be at least one."""
-    first = results[0].recording
-    drills = tuple(_drill(summary) for summary in summarise(results))
+def document(runs: Runs, stack: str, *, lab: bool) -> Document:
+    """The report of runs; there must be at least one."""
+    first = next(iter(runs)).result.recording
+    drills = tuple(_drill(summary) for summary in runs.summaries())
     return Document(SCHEMA, stack, lab, first.path, first.machine, first.rates, drills)
 
 
@@ -100,15 +97,6 @@ def as_json(found: Document) -> bytes:
 def schema() -> dict[str, Any]:
     """JSON Schema of the document."""
     return _ADAPTER.json_schema(mode="serialization")
-
-
-def changes(observations: Iterable[Observation]) -> tuple[Observation, ...]:
-    """The observations at which something was other than before."""
-
-    def state(seen: Observation) -> tuple[object, ...]:
-        return seen.site_address, seen.database_address, seen.primary, seen.sync_standby, seen.votes
-
-    return tuple(next(same) for _, same in groupby(observations, state))
 
 
 def _drill(summary: Summary) -> DrillEntry:

@@ -1,45 +1,45 @@
 """The report as one HTML page that needs nothing else: no script, no font, no image from elsewhere."""
 
-from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from drills.model import Observation, Result
-from drills.report import document, timeline
-from drills.report.summary import ENOUGH_RUNS, Summary, Verdict, summarise
+from drills.model import Observation
+from drills.report import timeline
+from drills.report.summary import ENOUGH_RUNS, Runs, Summary, Verdict, changes
 
 _HERE = Path(__file__).parent
 
 
-def render(results: Sequence[Result], stack: str, *, lab: bool) -> str:
-    """The whole page; there must be at least one result."""
+def render(runs: Runs, stack: str, *, lab: bool) -> str:
+    """The whole page; there must be at least one run."""
     environment = Environment(
         loader=FileSystemLoader(_HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     environment.filters["seconds"] = _seconds
     environment.filters["events"] = _events
-    summaries = summarise(results)
-    first = results[0].recording
+    summaries = runs.summaries()
+    recordings = [run.result.recording for run in runs]
+    first = recordings[0]
     return environment.get_template("page.html.j2").render(
         stack=stack,
         lab=lab,
-        began=min(result.recording.began for result in results).astimezone(UTC),
+        began=min(recording.began for recording in recordings).astimezone(UTC),
         made=datetime.now(UTC),
-        runs=len(results),
+        runs=len(runs),
         drills=[(summary, _drawing(summary, f"t{place}")) for place, summary in enumerate(summaries)],
         counts={verdict: sum(summary.verdict is verdict for summary in summaries) for verdict in Verdict},
         machine=first.machine,
         rates=first.rates,
         path=first.path,
-        load_averages=sorted(result.recording.machine.load_average[0] for result in results),
-        cpu_share=max(result.recording.generator.cpu_seconds / result.recording.seconds for result in results),
-        late_worst=max(result.recording.generator.late_worst for result in results),
+        load_averages=sorted(recording.machine.load_average[0] for recording in recordings),
+        cpu_share=max(recording.generator.cpu_seconds / recording.seconds for recording in recordings),
+        late_worst=max(recording.generator.late_worst for recording in recordings),
         enough=ENOUGH_RUNS,
-        acknowledged=sum(result.recording.ledger.acknowledged for result in results),
-        lost=sum(len(result.recording.ledger.lost) for result in results),
+        acknowledged=sum(recording.ledger.acknowledged for recording in recordings),
+        lost=sum(len(recording.ledger.lost) for recording in recordings),
         style=Markup((_HERE / "page.css").read_text(encoding="utf-8")),  # noqa: S704 (our own file)
     )
 
@@ -59,7 +59,7 @@ def _events(summary: Summary) -> list[tuple[str, str]]:
     """The worst run in words: the same as its timeline, for those who don't see it."""
     result = summary.worst.result
     zero = result.injected or 0.0
-    told = [(observed.time, _state(observed)) for observed in document.changes(result.recording.observations)]
+    told = [(observed.time, _state(observed)) for observed in changes(result.recording.observations)]
     moments = (
         (f"the fault begins: {result.hit}", result.injected),
         ("the fault is undone", result.undone),

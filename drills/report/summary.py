@@ -4,11 +4,12 @@ Quantiles are by nearest rank (drills.workload.figures): each is a run that was 
 percentile is the worst run, and the report says how few runs there were.
 """
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from enum import StrEnum
+from itertools import groupby
 
-from drills.model import Invariant, Measure, Result, Target
+from drills.model import Invariant, Measure, Observation, Result, Target
 from drills.workload.figures import Figures, figures, quantile
 
 ENOUGH_RUNS = 20
@@ -46,6 +47,56 @@ class Run:
         """The figure that the target is about: the outage, where there is none."""
         paused = self.result.target is not None and self.result.target.measure is Measure.PAUSED_WRITES
         return self.figures.paused_writes if paused else self.figures.outage
+
+    @property
+    def rank(self) -> tuple[bool, float]:
+        """How bad it was: a broken invariant is worse than any figure."""
+        return any(not each.held for each in self.result.invariants), self.measured
+
+    def without_requests(self) -> "Run":
+        """The same without what only a timeline needs: some megabytes."""
+        recording = self.result.recording
+        slim = replace(
+            recording,
+            requests=(),
+            acknowledgements=(),
+            writers=(),
+            observations=changes(recording.observations),
+        )
+        return replace(self, result=replace(self.result, recording=slim))
+
+
+class Runs:
+    """Runs as they come in. Of each drill the worst run alone keeps its requests, so that hundreds fit into memory."""
+
+    def __init__(self, results: Iterable[Result] = ()) -> None:
+        self._runs: dict[str, list[Run]] = {}
+        for result in results:
+            self.add(result)
+
+    def add(self, result: Result) -> Run:
+        """Add a run; returns it with its figures."""
+        run = Run(result, figures(result.recording))
+        runs = self._runs.setdefault(result.fault, [])
+        runs.append(run)
+        worst = max(runs, key=lambda each: each.rank)
+        runs[:] = [
+            each if each is worst or not each.result.recording.requests else each.without_requests() for each in runs
+        ]
+        return run
+
+    def summaries(self) -> tuple["Summary", ...]:
+        """One per drill, in the order in which drills first ran."""
+        return tuple(
+            Summary(fault, runs[0].result.title, tuple(runs), runs[0].result.target)
+            for fault, runs in self._runs.items()
+        )
+
+    def __iter__(self) -> Iterator[Run]:
+        return (run for runs in self._runs.values() for run in runs)
+
+    def __len__(self) -> int:
+        return sum(map(len, self._runs.values()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +161,7 @@ class Summary:
     @property
     def worst(self) -> Run:
         """The run whose timeline is shown."""
-        return max(self.runs, key=lambda run: (any(not each.held for each in run.result.invariants), run.measured))
+        return max(self.runs, key=lambda run: run.rank)
 
     @property
     def few(self) -> bool:
@@ -118,14 +169,13 @@ class Summary:
         return len(self.runs) < ENOUGH_RUNS
 
 
-def summarise(results: Sequence[Result]) -> tuple[Summary, ...]:
-    """One summary per drill, in the order in which drills first ran."""
-    runs: dict[str, list[Run]] = {}
-    for result in results:
-        runs.setdefault(result.fault, []).append(Run(result, figures(result.recording)))
-    return tuple(
-        Summary(fault, found[0].result.title, tuple(found), found[0].result.target) for fault, found in runs.items()
-    )
+def changes(observations: Iterable[Observation]) -> tuple[Observation, ...]:
+    """The observations at which something was other than before."""
+
+    def state(seen: Observation) -> tuple[object, ...]:
+        return seen.site_address, seen.database_address, seen.primary, seen.sync_standby, seen.votes
+
+    return tuple(next(same) for _, same in groupby(observations, state))
 
 
 def _spread(values: Iterable[float]) -> Spread:

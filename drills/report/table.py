@@ -1,6 +1,6 @@
 """The drills as a table in the terminal."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 from rich import box
 from rich.console import Group, RenderableType
@@ -8,14 +8,14 @@ from rich.table import Table
 from rich.text import Text
 
 from drills.model import Result
-from drills.report.summary import Summary, Verdict, summarise
+from drills.report.summary import Runs, Summary, Verdict
 
 _COLOURS = {Verdict.MET: "green", Verdict.MISSED: "yellow", Verdict.BROKEN: "bold red", Verdict.NO_TARGET: "dim"}
 
 
-def table(results: Sequence[Result]) -> RenderableType:
+def table(results: Runs | Iterable[Result]) -> RenderableType:
     """One line per drill: seconds as p95, then what did not hold."""
-    summaries = summarise(results)
+    summaries = (results if isinstance(results, Runs) else Runs(results)).summaries()
     shown = Table("drill", box=box.SIMPLE_HEAD)
     for heading in ("runs", "outage", "target", "paused", "failed", "whole", ""):
         shown.add_column(heading, justify="left" if heading == "" else "right", no_wrap=True)

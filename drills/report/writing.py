@@ -1,11 +1,12 @@
 """Writes the report's files."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from drills.model import Result
 from drills.report import document, page
+from drills.report.summary import Runs
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,19 +17,20 @@ class Files:
     page: Path
 
 
-def write(results: Sequence[Result], folder: Path, *, stack: str = "dev", lab: bool = True) -> Files:
+def write(results: Runs | Iterable[Result], folder: Path, *, stack: str = "dev", lab: bool = True) -> Files:
     """Write `results.json` and `report.html` into a folder, replacing what is there.
 
     Raises:
         ValueError: There are no results.
         OSError: The folder can't be written.
     """
-    if not results:
+    runs = results if isinstance(results, Runs) else Runs(results)
+    if not len(runs):
         raise ValueError("there are no results to report")
     folder.mkdir(parents=True, exist_ok=True)
     files = Files(folder / "results.json", folder / "report.html")
-    _replace(files.data, document.as_json(document.document(results, stack, lab=lab)))
-    _replace(files.page, page.render(results, stack, lab=lab).encode())
+    _replace(files.data, document.as_json(document.document(runs, stack, lab=lab)))
+    _replace(files.page, page.render(runs, stack, lab=lab).encode())
     return files
 
 

@@ -14,7 +14,7 @@ from rich.console import Console
 from drills import report
 from drills.model import Invariant, Measure, Result, SimulatedDelay, Target
 from drills.report.document import schema
-from drills.report.summary import Verdict, summarise
+from drills.report.summary import Runs, Summary, Verdict
 from tests.unit.drills.recordings import FAULT, recording
 
 TARGET = Target(1.5, Measure.OUTAGE, "measured below: 1.1 s")
@@ -39,6 +39,11 @@ def result(outage: float = 1.0, *, run: int = 1, failed: int = 0) -> Result:
     )
 
 
+def summarise(results: list[Result]) -> tuple[Summary, ...]:
+    """One summary per drill."""
+    return Runs(results).summaries()
+
+
 def test_target_is_judged_by_the_95th_percentile() -> None:
     runs = [result(1.0, run=run) for run in range(1, 20)]
     (one_slow,) = summarise([*runs, result(4.0, run=20)])
@@ -60,7 +65,7 @@ def test_no_figure_makes_up_for_a_broken_invariant() -> None:
     broken = replace(result(0.5), invariants=(Invariant("never two writers", held=False, detail="db01 and db02"),))
     (summary,) = summarise([result(0.5), broken])
     assert summary.verdict is Verdict.BROKEN
-    assert summary.worst.result is broken
+    assert summary.worst.result == broken
 
 
 def test_target_for_writes_is_judged_by_writes() -> None:
@@ -73,6 +78,17 @@ def test_target_for_writes_is_judged_by_writes() -> None:
 def test_stack_that_never_was_whole_again_has_no_recovery() -> None:
     (summary,) = summarise([result(), replace(result(run=2), whole=None)])
     assert summary.recovery is None
+
+
+def test_only_the_worst_run_keeps_its_requests() -> None:
+    runs = Runs()
+    for run, outage in enumerate((1.0, 4.0, 2.0), start=1):
+        assert runs.add(result(outage, run=run)).measured == pytest.approx(outage)
+    assert [bool(run.result.recording.requests) for run in runs] == [False, True, False]
+    (summary,) = runs.summaries()
+    assert summary.worst.result.run == 2
+    assert [run.figures.outage for run in summary.runs] == pytest.approx([1.0, 4.0, 2.0])
+    assert [len(run.result.recording.observations) for run in runs] == [2, 2, 2]
 
 
 def test_table_names_drill_verdict_and_evidence() -> None:
