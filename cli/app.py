@@ -88,6 +88,19 @@ def mutate(
 
 
 @app.command()
+def forecast(
+    stack: StackArgument = "dev",
+    option: StackOption = "",
+    *,
+    json: Annotated[bool, typer.Option("--json", help="As data.")] = False,
+) -> None:
+    """Compute from the settings what each fault costs users at most."""
+    from cli.forecast import show
+
+    raise typer.Exit(show(_stack(stack, option), as_json=json))
+
+
+@app.command()
 def status(
     stack: StackArgument = "dev",
     option: StackOption = "",

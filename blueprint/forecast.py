@@ -1,0 +1,228 @@
+"""The outage to expect of a fault, from a stack's settings alone: named times, added up, before anything is deployed.
+
+The times are those that the site is given: settings, and numbers in the files that are put on servers, which are read
+where they stand. Each is the most that its step may take, so that the sum is a bound and not a mean.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from blueprint import guests
+from blueprint.guests import GuestRole
+from blueprint.settings import Settings
+from blueprint.terms import Role
+
+_MISSED_ADVERTISEMENTS = 3
+"""A backup declares the master down after three intervals and its skew (RFC 9568, 6.1)."""
+_HIGHEST_PRIORITY = 256
+"""VRRP's skew time is (256 - priority) / 256 of an interval (RFC 9568, 6.1)."""
+_ELECTION_ROUNDS = 2
+"""etcd's members wait between one and two election timeouts (Raft, 5.2)."""
+
+_PROMOTION = 0.6
+"""Seconds in which a standby that has everything becomes primary; its checkpoint is put off."""
+_RESTART = 0.3
+"""Seconds from the start of httpd or keepalived to service."""
+_ANSWER = 0.2
+"""Seconds that an answer itself may take on a site that has just been hit."""
+
+
+class Measure(StrEnum):
+    """What users notice."""
+
+    OUTAGE = "outage"
+    """The longest time without a good answer to a page."""
+    PAUSED_WRITES = "paused writes"
+    """The longest time between two acknowledged writes."""
+
+
+@dataclass(frozen=True)
+class Term:
+    """One step on the way back to service."""
+
+    name: str
+    seconds: float
+    """The most it may take."""
+    where: str
+    """The setting or the file that it comes from."""
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """What one fault costs at most."""
+
+    fault: str
+    """The drill that makes it (`./perenne drill NAME`)."""
+    title: str
+    measure: Measure
+    terms: tuple[Term, ...]
+
+    @property
+    def bound(self) -> float:
+        """Seconds: the sum of all terms."""
+        return sum(term.seconds for term in self.terms)
+
+
+def forecast(settings: Settings) -> list[Forecast]:
+    """Every fault whose outage the settings tell, from the users inwards."""
+    times = _Times(settings)
+    primary_lost = (*times.lease_runs_out, *times.promotion, *times.clients_follow)
+    return [
+        Forecast("kill-httpd", "httpd dies on the balancer with the address", Measure.OUTAGE, times.httpd_restarts),
+        Forecast("kill-keepalived", "keepalived dies there", Measure.OUTAGE, times.address_moves),
+        Forecast("lose-balancer", "the balancer with the address is lost", Measure.OUTAGE, times.address_moves),
+        Forecast("freeze-balancer-5s", "it stands still for 5 s", Measure.OUTAGE, times.address_moves),
+        Forecast("cut-balancer", "it is cut from the network", Measure.OUTAGE, times.address_moves),
+        Forecast("kill-wildfly", "WildFly dies on a node", Measure.OUTAGE, times.node_refuses),
+        Forecast("lose-app", "an application server is lost", Measure.OUTAGE, times.node_is_silent),
+        Forecast("cut-app", "an application server is cut from the network", Measure.OUTAGE, times.node_is_silent),
+        Forecast(
+            "kill-postgres",
+            "PostgreSQL dies on the primary",
+            Measure.PAUSED_WRITES,
+            (*times.patroni_notices, *times.promotion, *times.clients_follow),
+        ),
+        Forecast("kill-patroni", "Patroni dies there; PostgreSQL goes on", Measure.PAUSED_WRITES, times.nothing_moves),
+        Forecast("kill-etcd", "the quorum's leader dies", Measure.PAUSED_WRITES, times.nothing_moves),
+        Forecast("switchover", "the database is switched over", Measure.PAUSED_WRITES, times.switchover),
+        Forecast("lose-primary", "the primary is lost", Measure.PAUSED_WRITES, primary_lost),
+        Forecast("cut-primary", "the primary is cut from the network", Measure.PAUSED_WRITES, primary_lost),
+        Forecast("freeze-primary-60s", "the primary stands still for a minute", Measure.PAUSED_WRITES, primary_lost),
+        Forecast("lose-standby", "the standby is lost", Measure.PAUSED_WRITES, times.standby_is_dropped),
+        Forecast(
+            "lose-worst-host",
+            "the host with the address, the primary and the quorum's leader is lost",
+            Measure.PAUSED_WRITES,
+            (*times.quorum_elects, *primary_lost),
+        ),
+    ]
+
+
+class _Times:
+    """The steps that faults have in common."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._balancer = _files(settings, Role.BALANCER, GuestRole.BALANCER)
+        self._application = _files(settings, Role.APPLICATION, GuestRole.APPLICATION)
+        self._database = _files(settings, Role.DATABASE, GuestRole.DATABASE)
+        self._quorum = _files(settings, Role.DATABASE, GuestRole.QUORUM)
+
+    @property
+    def httpd_restarts(self) -> tuple[Term, ...]:
+        """Systemd is faster than keepalived: the address stays."""
+        path = "/etc/systemd/system/apache2.service.d/perenne.conf"
+        return (
+            Term("systemd starts it again", _milliseconds(self._balancer, path, r"RestartSec=(\d+)ms"), path),
+            Term("httpd starts", _RESTART, "measured in the lab"),
+            Term("answer", _ANSWER, "measured in the lab"),
+        )
+
+    @property
+    def address_moves(self) -> tuple[Term, ...]:
+        """VRRP: three advertisements missed, and the skew of the one with the lowest priority."""
+        interval = self._settings.site.vrrp.advertisement_seconds
+        path = "/etc/keepalived/keepalived.conf"
+        priority = min(
+            _number(_files_of(self._settings, name, GuestRole.BALANCER), path, r"priority (\d+)")
+            for name in self._settings.servers_of(Role.BALANCER)
+        )
+        return (
+            Term("advertisements missed", _MISSED_ADVERTISEMENTS * interval, "site.vrrp.advertisement_seconds"),
+            Term("skew", (_HIGHEST_PRIORITY - priority) / _HIGHEST_PRIORITY * interval, path),
+            Term("neighbours learn the address, answer", _ANSWER, "measured in the lab"),
+        )
+
+    @property
+    def node_refuses(self) -> tuple[Term, ...]:
+        """A process that has died refuses connections: the next node gets the request at once."""
+        return (Term("request repeated at another node", _ANSWER, "mod_proxy_balancer: a refused connection"),)
+
+    @property
+    def node_is_silent(self) -> tuple[Term, ...]:
+        """A machine that is gone answers nothing: the connection has to time out once per request."""
+        path = "/etc/apache2/apache2.conf"
+        return (
+            Term("connection attempt", _milliseconds(self._balancer, path, r"connectiontimeout=(\d+)ms"), path),
+            Term("request repeated at another node", _ANSWER, "measured in the lab"),
+        )
+
+    @property
+    def nothing_moves(self) -> tuple[Term, ...]:
+        """What has died is started again before anybody misses it."""
+        return (Term("a write takes longer than usual", _ANSWER, "measured in the lab"),)
+
+    @property
+    def patroni_notices(self) -> tuple[Term, ...]:
+        """Patroni looks at PostgreSQL once in every loop, and gives the lease up at once (primary_start_timeout 0)."""
+        return (Term("Patroni's loop", self._settings.database.loop_wait, "database.loop_wait"),)
+
+    @property
+    def lease_runs_out(self) -> tuple[Term, ...]:
+        """Nobody may take the lease before it has run out; it was renewed at most a loop before."""
+        return (
+            Term("lease", self._settings.database.ttl, "database.ttl"),
+            Term("etcd's lease check", 1.0, "etcd revokes leases in rounds of 0.5 s"),
+        )
+
+    @property
+    def promotion(self) -> tuple[Term, ...]:
+        """The standby sees the lease free, takes it and becomes primary."""
+        return (Term("promotion", _PROMOTION, "measured in the lab"),)
+
+    @property
+    def clients_follow(self) -> tuple[Term, ...]:
+        """Pools find the new primary: connections are checked, and hosts that were down asked again."""
+        path = "/etc/perenne/wildfly/configuration.yml"
+        return (
+            Term("host asked again", _number(self._application, path, r"hostRecheckSeconds=(\d+)"), path),
+            Term("answer", _ANSWER, "measured in the lab"),
+        )
+
+    @property
+    def quorum_elects(self) -> tuple[Term, ...]:
+        """Etcd's followers wait for the leader they have lost; within the lease, so mostly at the same time."""
+        path = "/etc/default/etcd"
+        timeout = _milliseconds(self._quorum, path, r"ETCD_ELECTION_TIMEOUT=(\d+)")
+        return (Term("etcd elects a leader", _ELECTION_ROUNDS * timeout, path),)
+
+    @property
+    def standby_is_dropped(self) -> tuple[Term, ...]:
+        """Commits wait for the standby until the primary takes it for gone and Patroni goes on without it."""
+        path = "/etc/patroni/perenne/10-patroni.yml"
+        return (
+            Term("standby silent", _number(self._database, path, r"wal_sender_timeout: (\d+)s"), path),
+            Term("Patroni's loop", 2.0 * self._settings.database.loop_wait, "database.loop_wait"),
+            Term("answer", _ANSWER, "measured in the lab"),
+        )
+
+    @property
+    def switchover(self) -> tuple[Term, ...]:
+        """Patroni stops the old primary in good order, and the standby, which has everything, goes on."""
+        return (
+            Term("the old primary stops", 0.3, "measured in the lab"),
+            *self.promotion,
+            Term("answer", _ANSWER, "measured in the lab"),
+        )
+
+
+def _files(settings: Settings, role: Role, part: GuestRole) -> Mapping[str, guests.File]:
+    return _files_of(settings, next(iter(settings.servers_of(role))), part)
+
+
+def _files_of(settings: Settings, server: str, part: GuestRole) -> Mapping[str, guests.File]:
+    return guests.files(settings, server, part, dict.fromkeys(settings.services, ""))
+
+
+def _number(files: Mapping[str, guests.File], path: str, pattern: str) -> float:
+    """The number at one place of a file: a template that says it otherwise is a mistake of this module."""
+    match = re.search(pattern, files[path].content)
+    if match is None:
+        raise LookupError(f"{path} has no {pattern}")
+    return float(match.group(1))
+
+
+def _milliseconds(files: Mapping[str, guests.File], path: str, pattern: str) -> float:
+    return _number(files, path, pattern) / 1000

@@ -1,0 +1,54 @@
+"""The outage to expect: sums of named times that follow the settings."""
+
+from pathlib import Path
+
+import pytest
+
+from blueprint import loading
+from blueprint.forecast import Forecast, Measure, forecast
+from blueprint.settings import Settings
+
+PROJECT = Path(__file__).parents[3]
+
+
+def settings_with(field: str = "", **changes: object) -> Settings:
+    config = loading.config_of(PROJECT / "Pulumi.dev.yaml")
+    if field:
+        config = {**config, f"perenne:{field}": {**config[f"perenne:{field}"], **changes}}
+    return loading.settings_from_config(config, "dev")
+
+
+def of(settings: Settings) -> dict[str, Forecast]:
+    return {one.fault: one for one in forecast(settings)}
+
+
+def test_every_term_says_what_and_where() -> None:
+    for one in forecast(settings_with()):
+        assert one.terms
+        assert one.bound == pytest.approx(sum(term.seconds for term in one.terms))
+        assert all(term.name and term.where and term.seconds > 0 for term in one.terms)
+
+
+def test_the_lease_rules_a_lost_primary() -> None:
+    short, long = (of(settings_with("database", ttl=ttl))["lose-primary"].bound for ttl in (20, 30))
+    assert long - short == pytest.approx(10)
+
+
+def test_the_loop_rules_a_killed_one() -> None:
+    quick, slow = (of(settings_with("database", loop_wait=wait))["kill-postgres"] for wait in (1, 3))
+    assert quick.measure is Measure.PAUSED_WRITES
+    assert slow.bound - quick.bound == pytest.approx(2)
+
+
+def test_advertisements_rule_a_lost_balancer() -> None:
+    vrrp = {"router_id": 51, "advertisement_seconds": 1.0}
+    default = of(settings_with("site", vrrp=vrrp))["lose-balancer"].bound
+    assert 3.2 < default < 3.9, "keepalived's default interval: 3.6 s is what others publish"
+
+
+def test_targets_are_within_reach() -> None:
+    """The sums are bounds; what is wanted is for 95 of 100 runs, so the longest may be a little above it."""
+    found = of(settings_with())
+    assert found["lose-balancer"].bound <= 1.0
+    assert found["lose-app"].bound <= 1.0
+    assert found["lose-worst-host"].bound <= 25.0
