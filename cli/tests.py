@@ -17,6 +17,7 @@ from lab.site import Condition
 from offline.build import Go, find_go
 
 GO_MODULES = (REPOSITORY / "lab" / "vcenter", REPOSITORY / "offline" / "vsphere")
+ACTIONLINT = "github.com/rhysd/actionlint/cmd/actionlint@v1.7.7"
 SHELL = ("perenne", ".ci/run", "components/**/*.sh", "lab/images/**/*.sh")
 
 _TAIL_LINES = 60
@@ -68,6 +69,7 @@ def _checks() -> Iterator[Check]:
         scripts = sorted(file for pattern in SHELL for file in REPOSITORY.glob(pattern))
         yield Check("shell (shellcheck)", ["shellcheck", *scripts])
     go = find_go(cache(), venv_python(), say)
+    yield Check("workflows (actionlint)", [go.executable, "run", ACTIONLINT, "-color=false"])
     for module in GO_MODULES:
         yield from _go_checks(go, module)
 
