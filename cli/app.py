@@ -40,8 +40,10 @@ def up(
     timings: Annotated[bool, typer.Option("--timings", help="Show where the time went.")] = False,
 ) -> None:
     """Install what is missing, start the lab (dev), preview, deploy, and say where the page is."""
+    from cli.leftover import undo_leftover
     from cli.up import up as run
 
+    undo_leftover()
     raise typer.Exit(run(_stack(stack, option), yes=yes, timings=timings, options=("--diff",) if diff else ()))
 
 
@@ -111,8 +113,10 @@ def status(
     import json as encoder
 
     from cli import status as site
+    from cli.leftover import undo_leftover
 
     chosen = _stack(stack, option)
+    undo_leftover()
     found = site.status(chosen)
     if json:
         print(encoder.dumps(site.as_json(found), indent=2))
@@ -146,6 +150,30 @@ def logs(
     from cli.remote import logs as run
 
     raise typer.Exit(run(_stack(option), name, follow=follow, unit=unit, lines=lines))
+
+
+@app.command()
+def drill(
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="[DRILL]...", help="Which ones; --list shows all.")
+    ] = None,
+    *,
+    every: Annotated[bool, typer.Option("--all", help="Every drill that this stack can show.")] = False,
+    random: Annotated[int, typer.Option("--random", min=0, metavar="N", help="N of them, by chance.")] = 0,
+    seed: Annotated[int | None, typer.Option("--seed", help="Repeat the chance of an earlier --random.")] = None,
+    runs: Annotated[int, typer.Option("--runs", min=1, help="How often.")] = 1,
+    sessions: Annotated[int, typer.Option("--sessions", min=1, help="Live sessions.")] = 1000,
+    real: Annotated[str, typer.Option("--real", metavar="STACK", help="Break a real stack; it asks first.")] = "",
+    list_: Annotated[bool, typer.Option("--list", help="Show them all, and break nothing.")] = False,
+) -> None:
+    """Break something on purpose while clients use the service, and measure what they saw."""
+    from cli import drill as drills
+
+    stack = _stack(real or "dev")
+    if list_:
+        raise typer.Exit(drills.show_list(stack))
+    order = drills.Order(tuple(names or ()), every, random, seed, runs, sessions, real)
+    raise typer.Exit(drills.drill(stack, order, lambda question: typer.prompt(question, err=True)))
 
 
 @app.command()

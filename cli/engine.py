@@ -23,6 +23,7 @@ PROJECT = "perenne"
 POLICIES = ("--policy-pack", str(REPOSITORY / "policies"))
 """Options of every preview and update: the rules judge it, and what they refuse is not deployed."""
 
+_TAIL_CHARACTERS = 500
 _ENDING_SECONDS = 120.0
 """How long an engine whose ./perenne was killed may take to finish what it was doing."""
 
@@ -155,6 +156,16 @@ class Engine:
     def preview(self, *options: str) -> int:
         """Show a preview in Pulumi's own words; returns its exit code."""
         return self.attended("preview", "--stack", self.stack.name, *POLICIES, *options)
+
+    def changes(self) -> str:
+        """What an update would change, in a few words; empty if nothing."""
+        done = self._run("preview", "--stack", self.stack.name, "--json", "--non-interactive")
+        try:
+            steps = json.loads(done.stdout)["steps"]
+        except (ValueError, KeyError):
+            return f"it failed: {done.stderr.strip()[-_TAIL_CHARACTERS:] or f'status {done.returncode}'}"
+        changed = [f"{step['op']} {name_of(step['urn'])}" for step in steps if step["op"] not in {"same", "read"}]
+        return ", ".join(changed)
 
     def attended(self, *arguments: str) -> int:
         """Run Pulumi on the user's terminal, which asks what it has to; returns its exit code."""

@@ -1,0 +1,51 @@
+"""Bringing roles to where a fault hits them hardest, before clients come."""
+
+from blueprint.terms import Role
+from drills.faults.fault import Scene
+from drills.standing import lead_quorum, quorum_leader
+from drills.waiting import until_whole
+
+_PLACE = "cluster=$(awk '$1 == \"scope:\" { print $2 }' /etc/patroni/perenne/*.yml)\n"
+
+
+async def switch_over(scene: Scene, candidate: str) -> None:
+    """Make a standby the primary, as planned."""
+    primary = scene.standing.primary
+    await scene.hands.shell(
+        candidate,
+        f"{_PLACE}patronictl --config-file /etc/patroni/perenne switchover"
+        f' --leader {primary} --candidate {candidate} --force "$cluster"\n',
+    )
+
+
+async def worst_host(scene: Scene) -> str:
+    """The host that holds most of virtual address, primary and quorum leader."""
+    found = scene.standing
+    leader = await quorum_leader(scene.settings, scene.hands)
+    held = [found.host_of(server) for server in (found.balancer, found.primary, leader)]
+    return max(scene.settings.hosts, key=held.count)
+
+
+async def make_worst(scene: Scene) -> None:
+    """Bring virtual address, primary and quorum leader to one host, as far as its servers can take them."""
+    host = _candidate(scene)
+    for server in scene.standing.on(host):
+        role = scene.settings.servers[server].role
+        if role == Role.BALANCER and server != scene.standing.balancer:
+            await scene.hands.shell(scene.standing.balancer, "systemctl restart keepalived")
+        if role == Role.DATABASE:
+            if server != scene.standing.primary:
+                await switch_over(scene, server)
+            await lead_quorum(scene.settings, scene.hands, server)
+    await until_whole(scene.stack)
+
+
+def _candidate(scene: Scene) -> str:
+    """The host that could hold most of them: by the roles of what runs there; of equals the primary's."""
+    found = scene.standing
+
+    def could_hold(host: str) -> tuple[int, bool]:
+        roles = {scene.settings.servers[server].role for server in found.on(host)}
+        return len(roles & {Role.BALANCER, Role.DATABASE}), found.host_of(found.primary) == host
+
+    return max(scene.settings.hosts, key=could_hold)

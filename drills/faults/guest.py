@@ -1,0 +1,164 @@
+"""Servers as a whole: lost, powered off, frozen, cut off, their disk full, their clock wrong."""
+
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+
+from blueprint.terms import Role
+from drills.faults import targets
+from drills.faults.fault import Fault, Hit, Scene, Simulated, lab_only
+from drills.faults.network import CUT_SECONDS, cut_off
+from drills.model import Target
+from drills.undo import How, Step
+
+SHORT_FREEZE_SECONDS = 5.0
+"""A snapshot or a vMotion that goes badly: nobody may fail over for it."""
+LONG_FREEZE_SECONDS = 60.0
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of server by what it is at the moment."""
+
+    name: str
+    role: str
+    server: Callable[[Scene], str]
+    lost: Target | None
+    proves: tuple[str, ...]
+    idempotent_succeed: bool = False
+
+
+KINDS = (
+    Kind(
+        "balancer", "which holds the virtual address", lambda s: s.standing.balancer, targets.BALANCER_LOST, ("BAL-01",)
+    ),
+    Kind(
+        "app",
+        "an application server",
+        lambda s: s.standing.application,
+        targets.APPLICATION_LOST,
+        ("APP-01", "BAL-02", "PLA-01"),
+        idempotent_succeed=True,
+    ),
+    Kind("primary", "the primary", lambda s: s.standing.primary, targets.HOST_LOST, ("DB-01", "DB-02", "DB-03")),
+    Kind("standby", "the synchronous standby", lambda s: s.standing.standby, None, ("DB-01", "PLA-05")),
+    Kind("witness", "the witness", lambda s: next(iter(s.settings.servers_of(Role.WITNESS))), None, ("PLA-05",)),
+)
+
+
+def faults() -> tuple[Fault, ...]:
+    """Every kind of server, with all that can happen to it."""
+    return tuple(make(kind) for kind in KINDS for make in (_lose, _power_off, _freeze_shortly, _freeze_for_long, _cut))
+
+
+def _lose(kind: Kind) -> Fault:
+    async def inject(scene: Scene, hit: Hit) -> None:
+        scene.promise(_powered_on(hit.machine))
+        await scene.hands.container("kill", hit.machine)
+
+    return Fault(
+        name=f"lose-{kind.name}",
+        title=f"The VM of {_described(kind)} dies; vSphere HA starts it again",
+        aim=_aim(kind),
+        inject=inject,
+        unavailable=lab_only,
+        target=kind.lost,
+        idempotent_succeed=kind.idempotent_succeed,
+        simulated=Simulated.GUEST,
+        proves=(*kind.proves, "CLU-01", "VM-02"),
+    )
+
+
+def _power_off(kind: Kind) -> Fault:
+    async def inject(scene: Scene, hit: Hit) -> None:
+        scene.promise(_powered_on(hit.machine))
+        await scene.vcenter.power_off(hit.machine)
+
+    return Fault(
+        name=f"power-off-{kind.name}",
+        title=f"Somebody powers {_described(kind)} off in vCenter, and on again after 30 s",
+        aim=_aim(kind),
+        inject=inject,
+        lasts=30.0,
+        target=kind.lost,
+        idempotent_succeed=kind.idempotent_succeed,
+        proves=kind.proves,
+    )
+
+
+def _freeze_shortly(kind: Kind) -> Fault:
+    return _freeze(kind, SHORT_FREEZE_SECONDS, targets.SHORT_FREEZE if kind.name == "primary" else kind.lost)
+
+
+def _freeze_for_long(kind: Kind) -> Fault:
+    return _freeze(kind, LONG_FREEZE_SECONDS, kind.lost)
+
+
+def _freeze(kind: Kind, seconds: float, target: Target | None) -> Fault:
+    async def inject(scene: Scene, hit: Hit) -> None:
+        scene.promise(
+            Step(
+                how=How.UNPAUSE,
+                where=hit.machine,
+                does=f"let {hit.machine} go on",
+                by_hand=f"docker unpause the container of {hit.machine}.",
+            )
+        )
+        await scene.hands.container("pause", hit.machine)
+
+    return Fault(
+        name=f"freeze-{kind.name}-{seconds:g}s",
+        title=f"{_described(kind, capital=True)} stands still for {seconds:g} s",
+        aim=_aim(kind),
+        inject=inject,
+        lasts=seconds,
+        unavailable=lab_only,
+        target=target,
+        primary_stays=kind.name != "primary" or seconds <= SHORT_FREEZE_SECONDS,
+        proves=kind.proves,
+        notes=("A frozen container's kernel goes on answering TCP; a frozen VM's does not.",),
+    )
+
+
+def _cut(kind: Kind) -> Fault:
+    async def inject(scene: Scene, hit: Hit) -> None:
+        await cut_off(scene, hit.machine)
+
+    return Fault(
+        name=f"cut-{kind.name}",
+        title=f"{_described(kind, capital=True)} is cut from the network for {CUT_SECONDS:g} s",
+        aim=_aim(kind),
+        inject=inject,
+        lasts=CUT_SECONDS,
+        unavailable=lab_only,
+        target=kind.lost,
+        idempotent_succeed=kind.idempotent_succeed,
+        proves=kind.proves,
+    )
+
+
+def _described(kind: Kind, *, capital: bool = False) -> str:
+    text = {
+        "balancer": "the balancer with the virtual address",
+        "app": "an application server",
+        "primary": "the primary",
+        "standby": "the synchronous standby",
+        "witness": "the witness",
+    }[kind.name]
+    return text[0].upper() + text[1:] if capital else text
+
+
+def _aim(kind: Kind) -> Callable[[Scene], Coroutine[None, None, Hit]]:
+    async def aim(scene: Scene) -> Hit:
+        server = kind.server(scene)
+        return Hit(f"{server}, {kind.role}", (server,))
+
+    return aim
+
+
+def _powered_on(server: str) -> Step:
+    return Step(
+        how=How.POWER_ON,
+        where=server,
+        does=f"power {server} on",
+        by_hand=f"Power {server} on in vCenter.",
+    )

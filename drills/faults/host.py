@@ -1,0 +1,129 @@
+"""ESXi hosts: lost, hung, taken into maintenance mode."""
+
+from drills.faults import arranging, targets
+from drills.faults.fault import Fault, Hit, Scene, Simulated, lab_only
+from drills.undo import How, Step
+
+HANG_SECONDS = 60.0
+
+
+def faults() -> tuple[Fault, ...]:
+    """All that can happen to a host."""
+    return (
+        Fault(
+            name="lose-worst-host",
+            title="The host that holds virtual address, primary and quorum leader dies with everything on it",
+            aim=_worst,
+            inject=_kill,
+            arrange=arranging.make_worst,
+            unavailable=lab_only,
+            target=targets.HOST_LOST,
+            simulated=Simulated.HOST,
+            proves=("CLU-01", "CLU-02", "CLU-03", "CLU-04", "DB-01", "PLA-01", "PLA-02", "PLA-05", "STO-03", "VM-02"),
+        ),
+        Fault(
+            name="lose-standby-host",
+            title="The host of the synchronous standby dies with everything on it",
+            aim=_standbys,
+            inject=_kill,
+            unavailable=lab_only,
+            target=targets.APPLICATION_LOST,
+            primary_stays=True,
+            simulated=Simulated.HOST,
+            proves=("CLU-01", "DB-01", "PLA-01", "PLA-02", "PLA-05"),
+        ),
+        Fault(
+            name="hang-host",
+            title=f"The host of the primary hangs for {HANG_SECONDS:g} s: its servers stop, and start elsewhere",
+            aim=_primarys,
+            inject=_pause,
+            lasts=HANG_SECONDS,
+            unavailable=lab_only,
+            target=targets.HOST_LOST,
+            simulated=Simulated.HOST,
+            proves=("CLU-01", "DB-01", "PLA-02", "PLA-05"),
+        ),
+        Fault(
+            name="isolate-host",
+            title="A host is cut off from the others",
+            aim=_primarys,
+            inject=_pause,
+            unavailable=lambda _stack: (
+                "the simulated vSphere HA does not know isolation; cut-primary cuts the servers' own network"
+            ),
+            proves=("CLU-06",),
+        ),
+        Fault(
+            name="maintain-host",
+            title="The host of the primary is emptied by vMotion, is in maintenance mode for 10 s, and comes back",
+            aim=_primarys,
+            inject=_maintain,
+            lasts=10.0,
+            unavailable=lambda stack: (
+                "" if stack.settings.vcenter.edition.has_drs else "without DRS nobody moves the host's servers away"
+            ),
+            primary_stays=True,
+            idempotent_succeed=True,
+            proves=("CLU-03", "VM-01"),
+            notes=("The lab's vMotion takes no time and moves no memory.",),
+        ),
+    )
+
+
+async def _worst(scene: Scene) -> Hit:
+    return _hit(scene, await arranging.worst_host(scene))
+
+
+async def _standbys(scene: Scene) -> Hit:
+    return _hit(scene, scene.standing.host_of(scene.standing.standby))
+
+
+async def _primarys(scene: Scene) -> Hit:
+    return _hit(scene, scene.standing.host_of(scene.standing.primary))
+
+
+def _hit(scene: Scene, host: str) -> Hit:
+    found = scene.standing
+    roles = {found.balancer: " (virtual address)", found.primary: " (primary)", found.standby: " (standby)"}
+    return Hit(f"{host} with {', '.join(name + roles.get(name, '') for name in found.on(host))}", (host,))
+
+
+async def _kill(scene: Scene, hit: Hit) -> None:
+    host = hit.machine
+    scene.promise(
+        _home(),
+        Step(how=How.START, where=host, does=f"start {host} again", by_hand=f"docker start the container of {host}."),
+    )
+    await scene.hands.container("kill", host)
+
+
+async def _pause(scene: Scene, hit: Hit) -> None:
+    host = hit.machine
+    scene.promise(
+        _home(),
+        Step(how=How.UNPAUSE, where=host, does=f"let {host} go on", by_hand=f"docker unpause the container of {host}."),
+    )
+    await scene.hands.container("pause", host)
+
+
+async def _maintain(scene: Scene, hit: Hit) -> None:
+    host = hit.machine
+    scene.promise(
+        _home(),
+        Step(
+            how=How.END_MAINTENANCE,
+            where=host,
+            does=f"take {host} out of maintenance mode",
+            by_hand=f"Exit maintenance mode of {host} in vCenter.",
+        ),
+    )
+    await scene.vcenter.enter_maintenance(host)
+
+
+def _home() -> Step:
+    return Step(
+        how=How.HOME,
+        where="all servers",
+        does="move the servers back to their hosts",
+        by_hand="Move every server to its host of the stack file in vCenter (vMotion).",
+    )

@@ -1,0 +1,73 @@
+"""What operators do on purpose; none of it may cost a user a request."""
+
+from drills.faults import arranging, targets
+from drills.faults.fault import Fault, Hit, Scene
+
+
+def faults() -> tuple[Fault, ...]:
+    """Operators' moves."""
+    return (
+        Fault(
+            name="switchover",
+            title="The standby becomes the primary, as planned",
+            aim=_to_standby,
+            inject=_switch_over,
+            target=targets.SWITCHOVER,
+            idempotent_succeed=True,
+            proves=("DB-01", "DB-02"),
+        ),
+        Fault(
+            name="restart-app",
+            title="An application server's WildFly is restarted",
+            aim=_application,
+            inject=_restart_wildfly,
+            target=targets.APPLICATION_LOST,
+            idempotent_succeed=True,
+            proves=("APP-01", "BAL-02"),
+        ),
+        Fault(
+            name="reload-balancer",
+            title="The balancer with the virtual address reloads, as after a certificate's renewal",
+            aim=_balancer,
+            inject=_reload_httpd,
+            target=targets.BALANCER_LOST,
+            idempotent_succeed=True,
+        ),
+        Fault(
+            name="move-site-address",
+            title="The virtual address is moved to the other balancer",
+            aim=_balancer,
+            inject=_restart_keepalived,
+            target=targets.BALANCER_LOST,
+            proves=("BAL-01",),
+        ),
+    )
+
+
+async def _to_standby(scene: Scene) -> Hit:
+    found = scene.standing
+    return Hit(f"from {found.primary} to {found.standby}", (found.standby,))
+
+
+async def _switch_over(scene: Scene, hit: Hit) -> None:
+    await arranging.switch_over(scene, hit.machine)
+
+
+async def _application(scene: Scene) -> Hit:
+    return Hit(f"{scene.standing.application}, an application server", (scene.standing.application,))
+
+
+async def _balancer(scene: Scene) -> Hit:
+    return Hit(f"{scene.standing.balancer}, which holds the virtual address", (scene.standing.balancer,))
+
+
+async def _restart_wildfly(scene: Scene, hit: Hit) -> None:
+    await scene.hands.shell(hit.machine, "systemctl restart wildfly")
+
+
+async def _reload_httpd(scene: Scene, hit: Hit) -> None:
+    await scene.hands.shell(hit.machine, "systemctl reload apache2")
+
+
+async def _restart_keepalived(scene: Scene, hit: Hit) -> None:
+    await scene.hands.shell(hit.machine, "systemctl restart keepalived")

@@ -1,0 +1,107 @@
+"""Storage: a portal, an array, all paths of a datastore."""
+
+from cli.workspace import Stack
+from drills.faults.fault import Fault, Hit, Scene, lab_only
+from drills.faults.network import dropping, healed
+from drills.undo import How, Step
+
+STALL_SECONDS = 30.0
+
+_NOT_ON_LUNS = (
+    "The lab's guests have their disks on the machine, not on the LUNs: what is shown is that no service depends on a "
+    "path, not how long ESXi pauses I/O."
+)
+
+# What syncs to disk. The lab's guests have their disks on the machine: a stall of the datastore is played by stopping
+# these.
+_WRITERS = """pids() {
+    local main
+    { systemctl show --property=MainPID --value etcd
+      head -1 /var/lib/postgresql/*/*/postmaster.pid 2>/dev/null || true
+    } | while read -r main; do
+        [ "${main:-0}" != 0 ] || continue
+        echo "$main"
+        ps -o pid= --ppid "$main" || true
+    done
+}"""
+
+
+def faults() -> tuple[Fault, ...]:
+    """All that can happen to storage."""
+    return (
+        Fault(
+            name="cut-one-path",
+            title="One portal of an array no longer answers",
+            aim=_portal,
+            inject=_cut_portal,
+            lasts=20.0,
+            unavailable=lab_only,
+            primary_stays=True,
+            idempotent_succeed=True,
+            proves=("STO-01", "STO-02", "STO-04"),
+            notes=(_NOT_ON_LUNS,),
+        ),
+        Fault(
+            name="stall-datastore",
+            title=f"All paths to the datastore of the primary are down for {STALL_SECONDS:g} s",
+            aim=_datastore,
+            inject=_stall,
+            lasts=STALL_SECONDS,
+            unavailable=lab_only,
+            proves=("STO-06", "CLU-07"),
+            notes=("Played by stopping what syncs to disk (etcd, PostgreSQL) on the servers of that datastore.",),
+        ),
+        Fault(
+            name="lose-array",
+            title="A storage array is lost",
+            aim=_portal,
+            inject=_cut_portal,
+            unavailable=_needs_two_arrays,
+            proves=("STO-06", "BAK-01"),
+        ),
+    )
+
+
+def _needs_two_arrays(stack: Stack) -> str:
+    return (
+        "the stack has one array, and every server is on it; with two, the lab's guests have their disks elsewhere"
+        if len(stack.settings.storage) == 1
+        else "the lab's guests have their disks on the machine, not on arrays; stall-datastore plays the loss"
+    )
+
+
+async def _portal(scene: Scene) -> Hit:
+    array, found = next(iter(scene.settings.storage.items()))
+    path, address = next(iter(found.portals.items()))
+    return Hit(f"{array}'s portal {address} on path {path}", (array, str(address)))
+
+
+async def _cut_portal(scene: Scene, hit: Hit) -> None:
+    array, address = hit.machines
+    scene.promise(healed(array))
+    await scene.hands.packets(array, dropping(destination=address))
+
+
+async def _datastore(scene: Scene) -> Hit:
+    datastore = scene.settings.servers[scene.standing.primary].datastore
+    servers = tuple(
+        name
+        for name, server in scene.settings.servers.items()
+        if server.datastore == datastore and name in scene.settings.quorum
+    )
+    return Hit(f"{datastore} with {', '.join(servers)}", servers)
+
+
+async def _stall(scene: Scene, hit: Hit) -> None:
+    for server in hit.machines:
+        scene.promise(
+            Step(
+                how=How.SHELL,
+                where=server,
+                does=f"let {server} write to its disk again",
+                by_hand=f"On {server}: kill -CONT PostgreSQL's and etcd's processes.",
+                script=f'{_WRITERS}\nfor one in $(pids); do kill -CONT "$one" 2>/dev/null || true; done\n',
+            )
+        )
+    for server in hit.machines:
+        await scene.hands.shell(server, f"{_WRITERS}\nkill -STOP $(pids)\n")

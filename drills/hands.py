@@ -1,0 +1,146 @@
+"""How a drill reaches what it breaks: a shell on servers; in the lab also the containers that stand for machines."""
+
+import asyncio
+from asyncio.subprocess import PIPE
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+import asyncssh
+
+from cli import remote
+from cli.failure import Failure
+from cli.vault import Vault
+from cli.workspace import Stack, lab_name
+
+SHELL_SECONDS = 30.0
+"""How long a script on a server may take."""
+
+ContainerAction = Literal["kill", "pause", "unpause", "start"]
+
+
+class Hands(Protocol):
+    """Does things to a site."""
+
+    async def shell(self, server: str, script: str, *, seconds: float = SHELL_SECONDS) -> str:
+        """Run a Bash script as root on a server; returns what it printed.
+
+        Raises:
+            Failure: The server can't be reached, or the script failed.
+        """
+        ...
+
+    async def container(self, action: ContainerAction, machine: str) -> None:
+        """Do something to the container that stands for a machine.
+
+        Raises:
+            Failure: There is none, or Docker refuses.
+        """
+        ...
+
+    async def packets(self, machine: str, script: str) -> str:
+        """Run a script in a machine's network namespace, with the tools of the machine that the lab runs on.
+
+        Raises:
+            Failure: There is none, or the script failed.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class LabHands:
+    """In the lab: without the network, so that a server that is cut off can be reached too."""
+
+    async def shell(self, server: str, script: str, *, seconds: float = SHELL_SECONDS) -> str:
+        """Run a script in the server's container."""
+        command = ["docker", "exec", "--interactive", _container(server), "bash", "-euo", "pipefail", "-s"]
+        return await _run(command, f"a command on {server} failed", text=script, seconds=seconds)
+
+    async def container(self, action: ContainerAction, machine: str) -> None:
+        """Have Docker do it."""
+        await _run(["docker", action, _container(machine)], f"Docker could not {action} {machine}")
+
+    async def packets(self, machine: str, script: str) -> str:
+        """Enter the container's network namespace alone; a machine that is off has none."""
+        what = f"the network of {machine} can't be changed"
+        process = await _run(["docker", "inspect", "--format={{.State.Pid}}", _container(machine)], what)
+        if process.strip() == "0":
+            return ""
+        command = ["nsenter", f"--target={process.strip()}", "--net", "bash", "-euo", "pipefail", "-s"]
+        return await _run(command, what, text=script)
+
+
+@dataclass(frozen=True)
+class SshHands:
+    """On a real site: over SSH, with the stack's own key."""
+
+    stack: Stack
+    vault: Vault
+
+    async def shell(self, server: str, script: str, *, seconds: float = SHELL_SECONDS) -> str:
+        """Log in and run the script."""
+        found = remote.machine(self.stack, self.vault, server)
+        try:
+            async with asyncio.timeout(seconds):
+                async with asyncssh.connect(
+                    found.address,
+                    username="root",
+                    client_keys=[asyncssh.import_private_key(self.vault.values["ssh-key"])],
+                    known_hosts=asyncssh.import_known_hosts(f"{found.address} {found.host_key}\n"),
+                    config=None,
+                    agent_path=None,
+                ) as connection:
+                    done = await connection.run("bash -euo pipefail -s", input=script)
+        except (OSError, TimeoutError, asyncssh.Error) as error:
+            raise _unreachable(server, str(error) or f"no answer within {seconds:g} s") from error
+        if done.exit_status:
+            raise Failure(
+                f"a command on {server} failed", str(done.stderr).strip(), f"Look there: ./perenne ssh {server}"
+            )
+        return str(done.stdout)
+
+    async def container(self, action: ContainerAction, machine: str) -> None:
+        """Not on a real site: no such fault is offered there."""
+        raise Failure(f"{machine} is no container", f"{action} is for the lab alone", "Choose another drill.")
+
+    async def packets(self, machine: str, script: str) -> str:  # noqa: ARG002 (the protocol's)
+        """Not on a real site: no such fault is offered there."""
+        raise Failure(
+            f"{machine} is no container", "its packets can't be filtered from outside", "Choose another drill."
+        )
+
+
+def hands_for(stack: Stack, vault: Vault) -> Hands:
+    """The hands for a stack."""
+    return LabHands() if stack.is_lab else SshHands(stack, vault)
+
+
+def _container(machine: str) -> str:
+    return f"{lab_name()}-{machine}"
+
+
+def _unreachable(server: str, why: str) -> Failure:
+    return Failure(f"{server} can't be reached", why, f"Look at ./perenne logs {server}")
+
+
+async def _run(command: list[str], what: str, *, text: str = "", seconds: float = SHELL_SECONDS) -> str:
+    """Run a program. Ctrl-C does not reach it: what was begun is finished, and then undone.
+
+    Raises:
+        Failure: It failed, or took too long.
+    """
+    process = await asyncio.create_subprocess_exec(
+        *command, stdin=PIPE, stdout=PIPE, stderr=PIPE, start_new_session=True
+    )
+    try:
+        async with asyncio.timeout(seconds):
+            output, errors = await process.communicate(text.encode())
+    except TimeoutError:
+        raise Failure(what, f"it did not end within {seconds:g} s", "Look at ./perenne status.") from None
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+    if process.returncode:
+        why = errors.decode(errors="replace").strip() or f"status {process.returncode}"
+        raise Failure(what, why, "Look at ./perenne status.")
+    return output.decode(errors="replace")

@@ -1,0 +1,182 @@
+"""Who is what right now, and what is missing for full redundancy."""
+
+import asyncio
+import json
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from blueprint.settings import Settings
+from blueprint.terms import Role
+from cli.failure import Failure
+from cli.status import Answer, SiteStatus, status
+from cli.workspace import Stack
+from drills.hands import Hands
+
+_ETCD = (
+    "export ETCDCTL_API=3 ETCDCTL_CACERT=/etc/perenne/tls/ca.pem ETCDCTL_CERT=/etc/perenne/tls/etcd.pem "
+    "ETCDCTL_KEY=/etc/perenne/tls/etcd.pem\n"
+)
+
+
+@dataclass(frozen=True)
+class Standing:
+    """The site at one moment."""
+
+    settings: Settings
+    site: SiteStatus
+
+    @property
+    def primary(self) -> str:
+        """The database's primary.
+
+        Raises:
+            Failure: There is none.
+        """
+        return _there(self.site.primary, "the database has no primary")
+
+    @property
+    def standby(self) -> str:
+        """The synchronous standby.
+
+        Raises:
+            Failure: There is none.
+        """
+        return _there(self.site.sync_standby, "the database has no synchronous standby")
+
+    @property
+    def balancer(self) -> str:
+        """The balancer that holds the site's virtual address.
+
+        Raises:
+            Failure: None does.
+        """
+        return _there(self.site.site_address_at, "no balancer holds the virtual address")
+
+    @property
+    def other_balancer(self) -> str:
+        """A balancer that does not hold it."""
+        return next(name for name in self.settings.servers_of(Role.BALANCER) if name != self.site.site_address_at)
+
+    @property
+    def application(self) -> str:
+        """An application server that serves.
+
+        Raises:
+            Failure: None does.
+        """
+        serving = (one.name for one in self.site.servers if one.role == Role.APPLICATION and one.serves)
+        return _there(next(serving, None), "no application server serves")
+
+    def host_of(self, server: str) -> str:
+        """The host on which a server runs."""
+        return self._answer(server).host
+
+    def on(self, host: str) -> tuple[str, ...]:
+        """The servers that run on a host."""
+        return tuple(answer.name for answer in self.site.servers if answer.host == host)
+
+    def missing(self) -> list[str]:
+        """What keeps the stack from full redundancy; nothing, if it is whole."""
+        return list(_missing(self))
+
+    def _answer(self, server: str) -> Answer:
+        return next(answer for answer in self.site.servers if answer.name == server)
+
+
+async def standing(stack: Stack) -> Standing:
+    """Look at a stack.
+
+    Raises:
+        Failure: The stack's secrets can't be read, or its lab is not there.
+        StackFileError: The stack file can't be used.
+    """
+    return Standing(stack.settings, await asyncio.to_thread(status, stack))
+
+
+async def quorum_leader(settings: Settings, hands: Hands) -> str:
+    """The leader of etcd's members.
+
+    Raises:
+        Failure: No member knows one.
+    """
+    endpoints = ",".join(f"https://{server.address}:2379" for server in settings.quorum.values())
+    script = f"{_ETCD}etcdctl --endpoints={endpoints} --command-timeout=3s endpoint status --write-out=json"
+    names = {f"https://{server.address}:2379": name for name, server in settings.quorum.items()}
+    for member in settings.quorum:
+        try:
+            said = json.loads(await hands.shell(member, script))
+        except (Failure, ValueError):
+            continue
+        for one in said:
+            header = one["Status"]["header"]
+            if header["member_id"] == one["Status"]["leader"]:
+                return names[one["Endpoint"]]
+    raise Failure("etcd has no leader", "no member knows one", "Look at ./perenne status.")
+
+
+async def lead_quorum(settings: Settings, hands: Hands, member: str) -> None:
+    """Have a member lead etcd.
+
+    Raises:
+        Failure: It can't.
+    """
+    leader = await quorum_leader(settings, hands)
+    if leader == member:
+        return
+    script = f"""{_ETCD}
+member=$(etcdctl --endpoints=https://{settings.servers[leader].address}:2379 member list |
+    awk -F ', ' '$3 == "{member}" {{ print $1 }}')
+etcdctl --endpoints=https://{settings.servers[leader].address}:2379 move-leader "$member"
+"""
+    await hands.shell(leader, script)
+
+
+def _missing(found: Standing) -> Iterator[str]:
+    site = found.site
+    if site.page != "200":
+        yield f"the page does not answer ({site.page})"
+    yield from (f"{answer.name} does not serve" for answer in site.servers if not answer.serves)
+    if site.votes < len(found.settings.quorum):
+        yield f"etcd has {site.votes} of {len(found.settings.quorum)} votes"
+    if site.sync_standby is None:
+        yield "the database has no synchronous standby"
+    yield from _missing_addresses(found)
+    for role in (Role.BALANCER, Role.APPLICATION, Role.DATABASE):
+        hosts = Counter(answer.host for answer in site.servers if answer.role == role)
+        yield from (f"two {role} servers run on {host}" for host, count in hosts.items() if count > 1)
+    if site.lab:
+        yield from _missing_in_vcenter(found)
+
+
+def _missing_addresses(found: Standing) -> Iterator[str]:
+    site, settings = found.site, found.settings
+    for role, address, what in (
+        (Role.BALANCER, str(settings.site.address), "the site's address"),
+        (Role.DATABASE, str(settings.database.address), "the database's address"),
+    ):
+        holders = [answer.name for answer in site.servers if answer.role == role and address in answer.addresses]
+        if len(holders) != 1:
+            yield f"{what} is held by {' and '.join(holders) or 'nobody'}"
+    if site.primary is None or site.database_address_at != site.primary:
+        yield f"the database's address is at {site.database_address_at or 'nobody'}, the primary is {site.primary}"
+
+
+def _missing_in_vcenter(found: Standing) -> Iterator[str]:
+    """What vSphere HA has not made good yet."""
+    vcenter = found.site.lab and found.site.lab["vcenter"]
+    if not vcenter:
+        yield "vCenter does not answer"
+        return
+    for vm in vcenter["vms"]:
+        if vm["name"] in found.settings.servers:
+            if vm["power_state"] != "poweredOn" or vm["connection_state"] != "connected":
+                yield f"{vm['name']} is {vm['power_state']}, {vm['connection_state']}"
+            elif vm["container_state"] != "running":
+                yield f"{vm['name']}'s guest is {vm['container_state'] or 'not there'}"
+
+
+def _there(name: str | None, why: str) -> str:
+    if name is None:
+        raise Failure("there is nothing to break", why, "Look at ./perenne status; mend the stack first.")
+    return name

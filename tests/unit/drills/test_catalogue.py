@@ -1,0 +1,172 @@
+"""The drills' catalogue: what the stack file's site can be put through, and what is chosen from it."""
+
+import asyncio
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from cli.drill import Order, choose
+from cli.failure import Failure
+from cli.status import Answer, SiteStatus
+from cli.workspace import Stack
+from drills.faults import CATALOGUE, Fault
+from drills.faults.fault import Scene
+from drills.hands import ContainerAction
+from drills.standing import Standing
+from drills.undo import Journal
+
+DEV = Stack("dev")
+SETTINGS = DEV.settings
+
+
+def site(**changes: object) -> SiteStatus:
+    """The dev site, whole."""
+    answers = [
+        Answer(name, str(server.role), str(server.address), server.host, serves=True)
+        for name, server in SETTINGS.servers.items()
+    ]
+    by_name = {answer.name: answer for answer in answers}
+    by_name["lb01"].addresses = [str(SETTINGS.site.address)]
+    by_name["db02"].addresses = [str(SETTINGS.database.address)]
+    found = SiteStatus("200", "db02", "db01", "lb01", "db02", answers, 3, 2, None)
+    for name, value in changes.items():
+        setattr(found, name, value)
+    return found
+
+
+def standing(**changes: object) -> Standing:
+    return Standing(SETTINGS, site(**changes))
+
+
+@dataclass
+class Hands:
+    """Notes what is done, and checks that it was promised to be undone before."""
+
+    journal: Journal
+    done: list[tuple[str, str, int]] = field(default_factory=list)
+
+    def _note(self, what: str, where: str) -> str:
+        self.done.append((what, where, len(self.journal.steps)))
+        return ""
+
+    async def shell(self, server: str, script: str, *, seconds: float = 0.0) -> str:  # noqa: ARG002
+        """Note it; only etcd answers."""
+        if "endpoint status" in script:
+            leader = {"Endpoint": "https://198.18.20.32:2379", "Status": {"header": {"member_id": 1}, "leader": 1}}
+            return f"[{leader}]".replace("'", '"')
+        return self._note("shell", server)
+
+    async def container(self, action: ContainerAction, machine: str) -> None:
+        """Note it."""
+        self._note(action, machine)
+
+    async def packets(self, machine: str, script: str) -> str:  # noqa: ARG002
+        """Note it."""
+        return self._note("packets", machine)
+
+
+class VCenter:
+    """Does nothing."""
+
+    async def power_off(self, server: str) -> None:
+        """Nothing."""
+
+    async def enter_maintenance(self, host: str) -> None:
+        """Nothing."""
+
+
+def scene(tmp_path: Path) -> Scene:
+    journal = Journal("dev", "test", tmp_path / "undo.json")
+    return Scene(DEV, Hands(journal), VCenter(), journal, standing())  # type: ignore[arg-type]
+
+
+def possible() -> list[Fault]:
+    return [fault for fault in CATALOGUE.values() if not fault.unavailable(DEV)]
+
+
+@pytest.mark.parametrize("fault", possible(), ids=lambda fault: fault.name)
+def test_what_must_be_taken_back_is_promised_first(fault: Fault, tmp_path: Path) -> None:
+    """A fault that lasts has promised its end before it does anything."""
+    where = scene(tmp_path)
+
+    async def run() -> None:
+        await fault.inject(where, await fault.aim(where))
+
+    asyncio.run(run())
+    hands = where.hands
+    assert isinstance(hands, Hands)
+    if fault.lasts is not None:
+        assert where.journal.steps, "nothing takes it back"
+        assert all(promised for _what, _where, promised in hands.done)
+
+
+@pytest.mark.parametrize(
+    ("name", "machines"),
+    [
+        ("kill-postgres", ("db02",)),
+        ("lose-standby", ("db01",)),
+        ("kill-httpd", ("lb01",)),
+        ("kill-etcd", ("db02",)),
+        ("lose-witness", ("wit01",)),
+        ("lose-worst-host", ("psexi02",)),
+        ("lose-standby-host", ("psexi04",)),
+        ("cut-primary-from-quorum", ("db02", "db01", "wit01")),
+        ("stall-datastore", ("db02",)),
+    ],
+)
+def test_targets_are_found_by_role(name: str, machines: tuple[str, ...], tmp_path: Path) -> None:
+    assert asyncio.run(CATALOGUE[name].aim(scene(tmp_path))).machines == machines
+
+
+def test_whole_site_misses_nothing() -> None:
+    assert standing().missing() == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"page": "no answer"}, "the page does not answer"),
+        ({"sync_standby": None}, "no synchronous standby"),
+        ({"votes": 2}, "2 of 3 votes"),
+        ({"primary": None}, "the primary is None"),
+        ({"database_address_at": None}, "the database's address is at nobody"),
+    ],
+)
+def test_what_is_missing_is_said(changes: dict[str, object], reason: str) -> None:
+    assert any(reason in text for text in standing(**changes).missing())
+
+
+def test_two_of_a_tier_on_one_host_are_not_whole() -> None:
+    found = standing()
+    for answer in found.site.servers:
+        if answer.role == "application":
+            answer.host = "psexi03"
+    assert found.missing() == ["two application servers run on psexi03"]
+
+
+def test_seed_repeats_the_choice() -> None:
+    first = choose(DEV, Order(random_count=20, seed=7))
+    assert first == choose(DEV, Order(random_count=20, seed=7))
+    assert first != choose(DEV, Order(random_count=20, seed=8))
+
+
+@pytest.mark.parametrize(
+    ("order", "why"),
+    [
+        (Order(), "no drill was named"),
+        (Order(("no-such",)), "no drill no-such"),
+        (Order(("lose-array",)), "can't be run"),
+    ],
+)
+def test_refusals(order: Order, why: str) -> None:
+    with pytest.raises(Failure, match=why):
+        choose(DEV, order)
+
+
+def test_containers_are_never_touched_on_a_real_site() -> None:
+    """What a real stack offers is done over SSH or through vCenter."""
+    real = Stack("prod")
+    offered = {fault.name for fault in CATALOGUE.values() if not fault.unavailable(real)}
+    assert "kill-postgres" in offered
+    assert not {name for name in offered if name.startswith(("lose-", "freeze-", "cut-", "stall-"))}
