@@ -256,8 +256,9 @@ def test_postgresql_lets_nobody_in_without_tls_and_a_password(settings: Settings
 def test_replication_is_for_database_servers_and_backups_only(settings: Settings) -> None:
     rules = [rule.split() for rule in patroni(settings, "db01")["postgresql"]["pg_hba"] if "replication" in rule]
     takers = [*settings.servers_of(Role.DATABASE).values(), settings.servers["wit01"]]
-    assert [rule[3] for rule in rules] == [f"{server.address}/32" for server in takers]
-    assert [rule[2] for rule in rules] == ["replicator", "replicator", "backup"]
+    # Patroni asks its own server over the loopback interface.
+    assert [rule[3] for rule in rules] == ["127.0.0.1/32", *(f"{server.address}/32" for server in takers)]
+    assert [rule[2] for rule in rules] == ["replicator", "replicator", "replicator", "backup"]
 
 
 class _Loader(yaml.SafeLoader):
