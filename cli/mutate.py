@@ -5,6 +5,7 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 
 from cli.console import out
+from mutation.considered import UNSEEN
 from mutation.score import Score, score
 from mutation.variants import variants
 from policies.judging import configuration
@@ -28,7 +29,11 @@ def mutate(sample: int | None, seed: int, *, as_json: bool) -> int:
     settings = configuration.load(configuration.DEFAULT, frozenset(rule.id for rule in RULES))
     found = score(variants(), RULES, settings, datetime.now(tz=UTC).date(), (sample, seed) if sample else None)
     if as_json:
-        print(json.dumps({**asdict(found), "total": found.total, "share": found.share}, indent=2))
+        print(
+            json.dumps(
+                {**asdict(found), "total": found.total, "share": found.share, "not_judged": dict(UNSEEN)}, indent=2
+            )
+        )
     else:
         _show(found)
     return 0 if found.share >= WANTED and not found.false_refusals else 1
@@ -43,6 +48,9 @@ def _show(found: Score) -> None:
         out.print(f"{title}: {len(lines)}", style="bold" if lines else "dim")
         for line in lines:
             out.print(f"  {line}", markup=False, highlight=False)
+    out.print("Known to get past: changes that no rule judges", style="dim")
+    for place, why in UNSEEN.items():
+        out.print(f"  {place}: {why}", style="dim", markup=False, highlight=False)
     stacks = len(variants())
     out.print(
         f"{found.refused} of {found.total} changes to {stacks} sound stacks, each a single point of failure, are"

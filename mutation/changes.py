@@ -11,6 +11,9 @@ from policies.judging.stack import Stack
 Edit = Callable[[Resource], Resource | None]
 """What becomes of a resource; None: it goes."""
 
+Change = Callable[[Resource], Resource]
+"""The same of one that stays."""
+
 
 def edited(stack: Stack, urn: str, edit: Edit) -> Stack:
     """The stack with one resource changed, or without it; references to one that is gone go, too."""
@@ -32,7 +35,7 @@ def gone(_resource: Resource) -> None:
     """The resource isn't there."""
 
 
-def setting(key: str, value: Any) -> Edit:  # noqa: ANN401 (a property may be anything)
+def setting(key: str, value: Any) -> Change:  # noqa: ANN401 (a property may be anything)
     """A property has another value."""
     return lambda one: replace(one, properties={**one.properties, key: value})
 
@@ -48,10 +51,20 @@ def unset(key: str) -> Edit:
     return edit
 
 
-def referring(key: str, targets: Iterable[str]) -> Edit:
+def referring(key: str, targets: Iterable[str]) -> Change:
     """A property refers to other resources (by URN)."""
     found = tuple(targets)
     return lambda one: replace(one, property_dependencies={**one.property_dependencies, key: found})
+
+
+def both(first: Change, second: Change) -> Edit:
+    """One edit after the other."""
+    return lambda one: second(first(one))
+
+
+def not_after(urn: str) -> Edit:
+    """A resource doesn't wait for another one."""
+    return lambda one: replace(one, dependencies=tuple(each for each in one.dependencies if each != urn))
 
 
 def unprotected(one: Resource) -> Resource:

@@ -33,6 +33,9 @@ FILES = (
     Substitution(
         "BAL-01", "keepalived.conf", "another virtual address", r"(virtual_ipaddress \{\s*\S+\.)\d+/", r"\g<1>7/"
     ),
+    Substitution("BAL-01", "keepalived.conf", "another peer", r"(unicast_peer \{\s*)\S+", r"\g<1>192.0.2.9"),
+    Substitution("BAL-01", "keepalived.conf", "no VRRP instance", r"(?m)^vrrp_instance (?:.*\n)*?^\}\n", ""),
+    Substitution("BAL-03", "check-httpd", "asks nobody", r"\A(?:.*\n)*\Z", "#!/bin/sh\nexit 0\n"),
     Substitution("BAL-03", "keepalived.conf", "watches nothing", r"track_script \{[^}]*\}", ""),
     Substitution("BAL-02", "apache2.conf", "one member fewer", r"(?m)^\s*BalancerMember .*\n", ""),
     Substitution("BAL-02", "apache2.conf", "an unchecked member", r"hcmethod=\S+ ", ""),
@@ -40,13 +43,16 @@ FILES = (
     Substitution(
         "APP-01", "apache2.conf", "a route that nobody has", r"(BalancerMember \S+) route=\S+", r"\1 route=nobody"
     ),
+    Substitution("BAL-02", "apache2.conf", "a check that asks nothing", r"hcmethod=\S+", "hcmethod=NONE"),
     Substitution("APP-01", "apache2.conf", "no sticky sessions", r"stickysession=\S+ ", ""),
-    Substitution("SEC-03", "apache2.conf", "no TLS", r"(?m)^\s*SSLEngine on\n", ""),
+    Substitution("SEC-03", "apache2.conf", "no TLS", r"(?m)^\s*SSLEngine [Oo]n\n", ""),
     Substitution("APP-01", "configuration.yml", "local sessions", r"replicated-cache", "local-cache"),
     Substitution("APP-01", "configuration.yml", "looks for one node fewer", r"(initial_hosts: \")[^,\"]*,", r"\1"),
     Substitution("DB-02", "configuration.yml", "one database server", r"(jdbc:postgresql://)[^,/]*,", r"\1"),
     Substitution("DB-02", "configuration.yml", "takes a standby", r"targetServerType=primary&", ""),
     Substitution("DB-04", "configuration.yml", "no socketTimeout", r"&socketTimeout=\d+", ""),
+    Substitution("DB-02", "configuration.yml", "takes any server", r"targetServerType=primary", "targetServerType=any"),
+    Substitution("DB-04", "configuration.yml", "waits for ever", r"&socketTimeout=\d+", "&socketTimeout=0"),
     Substitution("DB-04", "configuration.yml", "no connectTimeout", r"&connectTimeout=\d+", ""),
     Substitution("DB-01", "dynamic.json", "asynchronous", r'"synchronous_mode": true', '"synchronous_mode": false'),
     Substitution(
@@ -56,6 +62,12 @@ FILES = (
         r'synchronous_commit: "on"',
         'synchronous_commit: "off"',
     ),
+    Substitution("DB-01", "dynamic.json", "no mode", r'"synchronous_mode": true,', ""),
+    Substitution(
+        "DB-01", "10-patroni.yml", "the primary alone", r'synchronous_commit: "on"', "synchronous_commit: local"
+    ),
+    Substitution("DB-05", "10-patroni.yml", "knows one vote", r'(hosts: \["[^"]+")(?:, "[^"]+")+', r"\1"),
+    Substitution("DB-05", "10-patroni.yml", "knows a vote fewer", r'(hosts: \["[^"]+"), "[^"]+"', r"\1"),
     Substitution("DB-01", "10-patroni.yml", "never a standby", r"\Z", "\ntags: {nosync: true}\n"),
     Substitution("DB-01", "10-patroni.yml", "never takes over", r"\Z", "\ntags: {nofailover: true}\n"),
     Substitution("DB-03", "10-patroni.yml", "watchdog off", r"mode: automatic", 'mode: "off"'),
@@ -63,6 +75,8 @@ FILES = (
     Substitution("SEC-03", "10-patroni.yml", "no TLS for clients", r"hostssl all all", "host all all"),
     Substitution("SEC-03", "10-patroni.yml", "REST without TLS", r"(restapi:\n(?:  .*\n)*?)  certfile: .*\n", r"\1"),
     Substitution("SEC-03", "etcd", "no TLS", r"LISTEN_CLIENT_URLS=https:", "LISTEN_CLIENT_URLS=http:"),
+    Substitution("SEC-03", "etcd", "no TLS between votes", r"LISTEN_PEER_URLS=https:", "LISTEN_PEER_URLS=http:"),
+    Substitution("PLA-05", "etcd", "a vote that knows one fewer", r"(?m)^(ETCD_INITIAL_CLUSTER=.*),[^,\n]+$", r"\1"),
     Substitution("NET-03", "hosts", "a server fewer", r"(?m)^\S+\s+.*\bdb01\b.*\n", ""),
     Substitution("NET-03", "chrony.conf", "one time source", r"(?m)\Aserver .*\n|^server .*\n(?=server )", ""),
 )
@@ -105,7 +119,9 @@ def of_missing_files(stack: Stack) -> Iterator[Mutant]:
     """Files that aren't put on the server at all."""
     for command in stack.of_type(COMMAND):
         for path in _files(command):
-            rule = {"keepalived.conf": "BAL-01", "perenne-backup.timer": "BAK-01"}.get(path.rpartition("/")[2])
+            rule = {"keepalived.conf": "BAL-01", "perenne-backup.timer": "BAK-01", "hosts": "NET-03"}.get(
+                path.rpartition("/")[2]
+            )
             if rule and (rule != "BAL-01" or _is_balancer(command)):
                 yield changed(rule, stack, command, f"without {path}", file_gone(path))
 
@@ -122,6 +138,9 @@ def of_scripts(stack: Stack) -> Iterator[Mutant]:
             for place in range(count):
                 change = _everywhere(pattern, replacement) if every else _at(place, pattern, replacement)
                 yield changed(rule, stack, command, what, script_edit(change))
+        for rule, what, pattern, replacement in SCRIPTS:
+            later = re.sub(pattern, replacement, script)
+            yield changed(rule, stack, command, f"{what}, from the next change on", setting("update", later))
         same = re.sub(r"(?m)^(\S+) (\S+) \S+$", r"\1 \2 \2", command.properties["stdin"])
         yield changed("STO-05", stack, command, "one secret for both directions", setting("stdin", same))
         near = _everywhere(r"(for portal in ((?:\d+\.){3})\d+ )\S+;", r"\g<1>\g<2>99;")

@@ -43,6 +43,7 @@ HOST: tuple[tuple[str, str, Any], ...] = (("CLU-08", "clusterManaged", True), ("
 DATASTORE: tuple[tuple[str, str, Any], ...] = (
     ("STO-07", "disks", ["mpx.vmhba0:C0:T1:L0"]),
     ("STO-07", "disks", ["t10.ATA_____SSD"]),
+    ("STO-03", "disks", ["naa.60014050000000000000000000000fff"]),
 )
 MACHINE: tuple[tuple[str, str, Any], ...] = (
     ("CLU-04", "memory", 4.0 * 1024 * 1024),
@@ -59,6 +60,8 @@ OVERRIDE: tuple[tuple[str, str, Any], ...] = (
     ("VM-02", "haVmRestartPriority", "disabled"),
     ("VM-02", "haHostIsolationResponse", "none"),
     ("VM-02", "haDatastorePdlResponse", "disabled"),
+    ("VM-02", "haDatastorePdlResponse", "warning"),
+    ("VM-02", "haDatastoreApdResponse", "disabled"),
     ("VM-02", "haDatastoreApdResponse", "warning"),
 )
 SWITCH: tuple[tuple[str, str, Any], ...] = (

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from itertools import combinations
 
-from mutation.changes import gone, referring, setting, unset
+from mutation.changes import both, gone, not_after, referring, setting, unset
 from mutation.mutant import Mutant, changed, with_more
 from policies.judging.configuration import Thresholds
 from policies.judging.resource import UNKNOWN, Resource
@@ -105,11 +105,45 @@ def _doubly_apart(stack: Stack, *groups: Resource) -> bool:
     )
 
 
+def of_votes(stack: Stack) -> Iterator[Mutant]:
+    """Rules and groups that take one vote for another, or let a vote start on one host only."""
+    rules = stack.of_type(placement.HOST_RULE)
+    for one in rules:
+        yield changed("VM-01", stack, one, "mandatory", setting("mandatory", value=True))
+        for other in rules:
+            hosts = [stack.referred(rule, "affinityHostGroupName")[0] for rule in (one, other)]
+            if other == one or _doubly_apart(stack, *hosts):
+                continue
+            for key in ("vmGroupName", "affinityHostGroupName"):
+                edit = both(setting(key, other.properties[key]), referring(key, other.property_dependencies[key]))
+                yield changed("PLA-05", stack, one, f"{key} of {other.label}", edit)
+    groups = stack.of_type("ComputeClusterVmGroup")
+    for group in groups:
+        for other in groups:
+            if other != group:
+                machines = other.property_dependencies["virtualMachineIds"]
+                yield changed(
+                    "PLA-05", stack, group, f"the server of {other.label}", referring("virtualMachineIds", machines)
+                )
+
+
+def of_priorities(stack: Stack) -> Iterator[Mutant]:
+    """A database's restart priority that is given to a balancer."""
+    (balancer, *_) = [machine for tier in _tiers(stack, Kind.BALANCER) for machine in tier.machines]
+    for override in stack.of_type("HaVmOverride"):
+        machines = stack.referred(override, "virtualMachineId")
+        if any(Kind.DATABASE in tiers.kinds_of(stack, machine) for machine in machines):
+            edit = referring("virtualMachineId", [balancer.urn])
+            yield changed("PLA-04", stack, override, f"on {balancer.label} instead", edit)
+
+
 def of_drs(stack: Stack) -> Iterator[Mutant]:
     """Rules that nothing enforces."""
     for cluster in stack.of_type("ComputeCluster"):
         if cluster.properties.get("drsEnabled") and stack.of_type(placement.ANTI_AFFINITY):
             yield changed("PLA-03", stack, cluster, "no DRS", setting("drsEnabled", value=False))
+            yield changed("PLA-03", stack, cluster, "manual DRS", setting("drsAutomationLevel", "manual"))
+            yield changed("PLA-03", stack, cluster, "DRS of no automation level", unset("drsAutomationLevel"))
         elif not cluster.properties.get("drsEnabled"):
             machines = stack.of_type("VirtualMachine")[:2]
             rule = Resource(
@@ -157,6 +191,15 @@ def of_adapters(stack: Stack) -> Iterator[Mutant]:
     """A storage path that a host has no adapter for."""
     for adapter in stack.of_type("Vnic"):
         yield changed("STO-02", stack, adapter, "gone", gone)
+        address = {**adapter.properties["ipv4"], "ip": "192.0.2.1"}
+        yield changed("STO-02", stack, adapter, "another address", setting("ipv4", address))
+        for host in stack.of_type("Host"):
+            if host.urn not in adapter.property_dependencies["host"]:
+                yield changed("STO-02", stack, adapter, f"on {host.label} instead", referring("host", [host.urn]))
+        for other in stack.of_type("Vnic"):
+            if other != adapter and stack.referred(other, "host") == stack.referred(adapter, "host"):
+                group = other.property_dependencies["portgroup"]
+                yield changed("STO-02", stack, adapter, "on the other path", referring("portgroup", group))
 
 
 def of_preparation(stack: Stack) -> Iterator[Mutant]:
@@ -165,6 +208,9 @@ def of_preparation(stack: Stack) -> Iterator[Mutant]:
         script = command.properties["create"]
         if "sendtarget" in script or "filesystem rescan" in script:
             yield changed("STO-03", stack, command, "gone", gone)
+        if "filesystem rescan" in script:
+            for store in stack.of_type("VmfsDatastore"):
+                yield changed("STO-03", stack, command, f"does not wait for {store.label}", not_after(store.urn))
 
 
 def _tiers(stack: Stack, *kinds: Kind) -> list[Tier]:
@@ -181,5 +227,7 @@ MUTATIONS = (
     of_pins,
     of_snapshots,
     of_adapters,
+    of_votes,
+    of_priorities,
     of_preparation,
 )

@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass, field
 from functools import cache
 
-from policies.judging.resource import Resource
+from policies.judging.resource import UNKNOWN, Resource
 from policies.judging.stack import Stack
 
 COMMANDS = ("command:remote:Command", "command:local:Command")
@@ -74,10 +74,14 @@ def _declared_arrays(stack: Stack) -> dict[str, str]:
 def _initiators(stack: Stack) -> list[Initiator]:
     found = []
     for command in stack.of_type(*COMMANDS):
-        script = command.properties.get("create")
-        if isinstance(script, str) and "esxcli" in script and "sendtarget" in script:
-            stdin = command.properties.get("stdin")
-            found.append(_initiator(command, script, stdin if isinstance(stdin, str) else ""))
+        stdin = command.properties.get("stdin")
+        # What runs when something changes sets the host up as much as what runs at first.
+        scripts = [command.properties.get(key) for key in ("create", "update")]
+        found += [
+            _initiator(command, script, stdin if isinstance(stdin, str) else "")
+            for script in dict.fromkeys(one for one in scripts if isinstance(one, str))
+            if "esxcli" in script and "sendtarget" in script and UNKNOWN not in scripts
+        ]
     return found
 
 

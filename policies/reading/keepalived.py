@@ -8,6 +8,7 @@ from policies.reading.guests import GuestFiles
 PATH = r"keepalived.*\.conf$"
 
 _BLOCK = re.compile(r"vrrp_instance\s+(\S+)\s*\{")
+_SCRIPT = re.compile(r"vrrp_script\s+(\S+)\s*\{")
 _ADDRESS = re.compile(r"((?:\d{1,3}\.){3}\d{1,3}|[0-9a-f:]+:[0-9a-f:]*)(?:/\d+)?", re.IGNORECASE)
 
 
@@ -25,6 +26,10 @@ class Instance:
     watches: bool
     """Whether it gives the address up when what it watches fails (track_script, track_process)."""
     preempts: bool
+    scripts: tuple[str, ...] = ()
+    """Paths of the scripts that it watches."""
+    peers: frozenset[str] | None = None
+    """Whom it talks to, where that is said (unicast_peer); None: everybody on the network."""
 
 
 def instances(files: GuestFiles) -> list[Instance]:
@@ -34,6 +39,7 @@ def instances(files: GuestFiles) -> list[Instance]:
 
 def _instances(path: str, text: str) -> list[Instance]:
     found = []
+    scripts = {match.group(1): _path(_body(text, match.end())) for match in _SCRIPT.finditer(text)}
     for match in _BLOCK.finditer(text):
         body = _body(text, match.end())
         router = _number(body, "virtual_router_id")
@@ -47,9 +53,17 @@ def _instances(path: str, text: str) -> list[Instance]:
                 frozenset(_ADDRESS.findall(_block(body, "virtual_ipaddress"))),
                 bool(re.search(r"track_(script|process)\s*\{\s*\S", body)),
                 "nopreempt" not in body,
+                tuple(scripts[name] for name in _block(body, "track_script").split() if name in scripts),
+                frozenset(_ADDRESS.findall(_block(body, "unicast_peer"))) if "unicast_peer" in body else None,
             )
         )
     return found
+
+
+def _path(script: str) -> str:
+    """The program of a vrrp_script, without its arguments."""
+    match = re.search(r"^\s*script\s+[\"']?([^\s\"']+)", script, re.MULTILINE)
+    return match.group(1) if match else ""
 
 
 def _without_comments(text: str) -> str:

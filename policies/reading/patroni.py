@@ -37,6 +37,15 @@ class Patroni:
         mode = (self.local.get("watchdog") or {}).get("mode", "")
         return "off" if mode is False else str(mode)
 
+    @property
+    def quorum(self) -> frozenset[str]:
+        """The names or addresses under which it looks for etcd, names also without their domain."""
+        settings = self.local.get("etcd3") or self.local.get("etcd") or {}
+        listed = settings.get("hosts") or settings.get("host") or ()
+        hosts = listed.split(",") if isinstance(listed, str) else listed
+        found = {str(host).strip().rpartition(":")[0] or str(host).strip() for host in hosts}
+        return frozenset(found | {host.partition(".")[0] for host in found if not host[:1].isdigit()})
+
     def parameter(self, name: str) -> str | None:
         """A parameter of PostgreSQL, the cluster's before the member's."""
         for source in (self.cluster, self.local):

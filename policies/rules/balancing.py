@@ -1,5 +1,6 @@
 """Rules about balancers and the virtual address."""
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 
 from policies.judging.resource import Resource
@@ -7,6 +8,9 @@ from policies.judging.rule import Context, Finding, Severity, rule
 from policies.reading import guests, httpd, keepalived, tiers
 from policies.reading.keepalived import Instance
 from policies.reading.tiers import Kind, Tier
+
+_DOES_SOMETHING = re.compile(r"^(?!\s*(?:#|$|set\s|exit\b|true\b|:|return\b))", re.MULTILINE)
+"""A line of a script that isn't empty, a comment, or nothing but the end."""
 
 
 def _balancers(context: Context) -> list[Tier]:
@@ -62,6 +66,14 @@ def _disagreements(name: str, members: Sequence[tuple[Resource, Instance]], cont
         yield Finding(
             where, f"two balancers have the same priority in VRRP instance {name}", "Give each its own priority."
         )
+    for one, mine in members:
+        for other, _theirs in members:
+            if other is not one and mine.peers is not None and not guests.is_among(other, mine.peers):
+                yield Finding(
+                    guests.files_of(context.stack, one).source(mine.path),
+                    f"{one.label} does not talk to {other.label} in VRRP instance {name}: both may hold the address",
+                    "Name it in unicast_peer.",
+                )
     if sum(one.state == "MASTER" and one.preempts for _machine, one in members) > 1:
         yield Finding(where, f"two balancers start as MASTER of VRRP instance {name}", "Set state BACKUP on all.")
 
@@ -126,6 +138,12 @@ def watches_the_proxy(tier: Tier, context: Context) -> Iterator[Finding]:
     """An instance that tracks nothing."""
     for machine, instances in _instances(tier, context).values():
         for instance in instances:
+            files = guests.files_of(context.stack, machine)
+            where = files.source(instance.path)
             if not instance.watches:
-                where = guests.files_of(context.stack, machine).source(instance.path)
                 yield Finding(where, f"VRRP instance {instance.name} of {machine.label} watches nothing")
+            for path in instance.scripts:
+                if path in files.contents and not _DOES_SOMETHING.search(files.contents[path]):
+                    yield Finding(
+                        files.source(path), f"{path} of {machine.label} asks nobody", "Have it ask the proxy."
+                    )

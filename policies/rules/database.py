@@ -125,6 +125,31 @@ def fenced(tier: Tier, context: Context) -> Iterator[Finding]:
 
 
 @rule(
+    id="DB-05",
+    title="Patroni knows every vote of the quorum",
+    severity=Severity.HIGH,
+    outage="When the one vote that Patroni knows is away, it can't renew its lease: the primary steps down, though the"
+    " quorum stands.",
+    remedy="Name every member under etcd3.hosts.",
+    why="Patroni asks etcd whether it still is the primary. It goes on to the next address that it knows when one does"
+    " not answer; with a single one, that server takes the database with it, whatever the quorum was built for.",
+    source="Patroni, “YAML Configuration Settings”: etcdv3",
+    reads=("files of VMs: Patroni's YAML, etcd",),
+    subjects=_databases,
+    drill="kill-etcd",
+)
+def knows_every_vote(tier: Tier, context: Context) -> Iterator[Finding]:
+    """A vote that Patroni would not ask."""
+    votes = [machine for quorum in tiers.of_kind(context, Kind.QUORUM) for machine in quorum.machines]
+    for machine, files, member in _members(tier, context):
+        if not member.quorum:
+            continue
+        for vote in votes:
+            if not guests.is_among(vote, member.quorum):
+                yield Finding(files.source(member.path), f"Patroni on {machine.label} does not know {vote.label}")
+
+
+@rule(
     id="DB-04",
     title="Clients give up on a database that has gone silent",
     severity=Severity.HIGH,

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 from policies.judging.resource import Resource
 from policies.judging.rule import Context, Finding, Severity, resources, rule
+from policies.judging.stack import Stack
 from policies.reading import tiers, topology
 from policies.reading.tiers import Kind
 
@@ -28,6 +29,7 @@ _PASSTHROUGH = ("pciDeviceIds", "usbControllers", "sharedPciDeviceIds")
         "VirtualMachine.disks",
         "VirtualMachine.hardwareVersion",
         "VirtualMachine.latencySensitivity",
+        "ComputeClusterVmHostRule.mandatory",
     ),
     subjects=resources("VirtualMachine"),
     drill="lose-worst-host",
@@ -52,6 +54,7 @@ def free_to_move(machine: Resource, context: Context) -> Iterator[Finding]:
             f"its hardware version {version.group()} is newer than {newest}, which every host knows",
             f"Set hardwareVersion: {newest}.",
         )
+    yield from _bound(machine, context)
     for disk in machine.get("disks", []):
         if isinstance(disk, dict) and disk.get("diskSharing") == "sharingMultiWriter":
             yield Finding(
@@ -59,6 +62,28 @@ def free_to_move(machine: Resource, context: Context) -> Iterator[Finding]:
                 "a disk is shared by several writers: it can't be snapshot or moved with storage",
                 "Remove diskSharing.",
             )
+
+
+def _bound(machine: Resource, context: Context) -> Iterator[Finding]:
+    if machine.urn in context.stack.once(_bound_to_a_host):
+        yield Finding(
+            machine, "a mandatory rule binds it to one host", "Set mandatory: false in the ComputeClusterVmHostRule."
+        )
+
+
+def _bound_to_a_host(stack: Stack) -> frozenset[str]:
+    """The VMs that an enabled rule lets run on one host only: not even vSphere HA starts them elsewhere."""
+    found: set[str] = set()
+    for one in stack.of_type("ComputeClusterVmHostRule"):
+        hosts = {
+            host.urn
+            for group in stack.referred(one, "affinityHostGroupName")
+            for host in stack.referred(group, "hostSystemIds")
+        }
+        if one.get("mandatory", default=False) and one.get("enabled", default=True) and len(hosts) == 1:
+            groups = stack.referred(one, "vmGroupName")
+            found.update(machine.urn for group in groups for machine in stack.referred(group, "virtualMachineIds"))
+    return frozenset(found)
 
 
 @rule(

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 from policies.judging.resource import Resource
 from policies.judging.rule import Context, Finding, Severity, resources, rule
+from policies.judging.stack import Stack
 from policies.reading import guests, topology
 
 _NETWORKING = "VMware, vSphere Networking"
@@ -156,6 +157,28 @@ def time_and_names(machine: Resource, context: Context) -> Iterator[Finding]:
             f"/etc/hosts of {machine.label} does not name every server",
             "Write all servers into the hosts file of each.",
         )
+    has_files = guests.has_files(context.stack, machine)
+    if has_files and not _is_told_names(machine, files) and context.stack.once(_has_hosts_files):
+        yield Finding(
+            machine,
+            f"{machine.label} has no hosts file, unlike other servers, and no two name servers",
+            "Write all servers into the hosts file of each.",
+        )
+
+
+def _has_hosts_files(stack: Stack) -> bool:
+    """Whether the program writes hosts files at all."""
+    return any("/etc/hosts" in guests.files_of(stack, one).contents for one in stack.of_type("VirtualMachine"))
+
+
+def _is_told_names(machine: Resource, files: guests.GuestFiles) -> bool:
+    """Whether the program, as far as it shows, says how the server finds others by name."""
+    if "/etc/hosts" in files.contents or not files.complete:
+        return True
+    metadata = guests.guestinfo(machine, "metadata") or ""
+    customized = machine.get("clone.customize.dnsServerLists", ()) if "clone" in machine.properties else ()
+    resolvers = {name for path, text in files.contents.items() if "resolv" in path for name in _RESOLVERS.findall(text)}
+    return len(resolvers) > 1 or len(customized) > 1 or "nameservers" in metadata
 
 
 def _knows_all(machine: Resource, context: Context) -> bool:

@@ -93,7 +93,12 @@ def _all_alone(machines: Sequence[Resource], together: Sequence[tuple[Resource, 
     why="DRS enforces affinity rules. An edition without it accepts or refuses them, and acts on none when a VM is"
     " powered on. A rule that nothing enforces is worse than none: it looks like an answer.",
     source=f"{_RESOURCES}, “Using DRS Affinity Rules”",
-    reads=("ComputeClusterVmAntiAffinityRule", "ComputeClusterVmHostRule", "ComputeCluster.drsEnabled"),
+    reads=(
+        "ComputeClusterVmAntiAffinityRule",
+        "ComputeClusterVmHostRule",
+        "ComputeCluster.drsEnabled",
+        "ComputeCluster.drsAutomationLevel",
+    ),
     subjects=resources(placement.ANTI_AFFINITY, placement.HOST_RULE, "ComputeClusterVmAffinityRule"),
 )
 def enforced(subject: Resource, context: Context) -> Iterator[Finding]:
@@ -101,6 +106,12 @@ def enforced(subject: Resource, context: Context) -> Iterator[Finding]:
     for cluster in context.stack.referred(subject, "computeClusterId"):
         if not cluster.get("drsEnabled", default=False):
             yield Finding(subject, f"cluster {cluster.label} has no DRS to enforce it")
+        elif cluster.get("drsAutomationLevel", "manual") == "manual":
+            yield Finding(
+                subject,
+                f"DRS of cluster {cluster.label} only recommends: somebody has to apply the rule",
+                "Set drsAutomationLevel: fullyAutomated.",
+            )
 
 
 @rule(
@@ -174,6 +185,12 @@ def quorum(tier: Tier, context: Context) -> Iterator[Finding]:
         yield Finding(first, f"the quorum has {votes} votes, an even number")
     if len(tier.machines) != votes:
         yield Finding(first, f"the quorum names {votes} votes, and {len(tier.machines)} servers run one")
+    if etcd.disagree(context.stack, tier):
+        yield Finding(
+            first,
+            "the votes name different members: those that differ don't join",
+            "Write the same ETCD_INITIAL_CLUSTER for all of them.",
+        )
     for one, other in _together(tier.machines, context):
         yield Finding(
             one,
