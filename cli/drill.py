@@ -97,7 +97,7 @@ def choose(stack: Stack, order: Order) -> list[Fault]:
     Raises:
         Failure: A name is unknown, or one that was named can't be run on the stack.
     """
-    available = [fault for fault in CATALOGUE.values() if not fault.unavailable(stack)]
+    available = [fault for fault in CATALOGUE.values() if not fault.unavailable(stack) and not fault.must_break]
     if order.random_count:
         seed = order.seed if order.seed is not None else random.SystemRandom().randrange(2**32)
         say(f"Seed {seed}: --random {order.random_count} --seed {seed} runs the same drills again.")
@@ -133,7 +133,8 @@ async def _run_all(stack: Stack, vault: Vault, chosen: Sequence[Fault], order: O
             where = folder / f"{len(results) + 1:03}-{fault.name}"
             say(f"Drill {fault.name}, run {run} of {order.runs} ({number} of {len(chosen)}): {fault.title}", "bold")
             try:
-                result = await drills.run(fault, run, where)
+                before = sum(result.fault == fault.name for result in results)
+                result = await drills.run(fault, before + 1, where)
             except Failure as failure:
                 if not results:
                     raise

@@ -23,6 +23,16 @@ def of_recording(recording: Recording) -> tuple[Invariant, ...]:
     )
 
 
+def with_control(found: Sequence[Invariant], must_break: str) -> tuple[Invariant, ...]:
+    """The same, but the one of that name must be broken: else the checker finds nothing where there is something."""
+    return tuple(
+        Invariant(f"the checker finds out whether {each.name}", not each.held, each.detail)
+        if each.name == must_break
+        else each
+        for each in found
+    )
+
+
 def no_acknowledged_write_is_lost(recording: Recording) -> Invariant:
     """Every ledger id that was acknowledged is there afterwards, once."""
     ledger = recording.ledger

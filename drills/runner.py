@@ -54,8 +54,14 @@ class Drills:
         Raises:
             Failure: The stack is not whole, so that nothing would be measured; or the fault can't be brought about.
         """
-        found = await self._whole()
         journal = Journal(self.stack.name, fault.name)
+        try:
+            return await self._run(fault, run, folder, journal)
+        finally:
+            await self._undo(journal)
+
+    async def _run(self, fault: Fault, run: int, folder: Path, journal: Journal) -> Result:
+        found = await self._whole()
         scene = Scene(self.stack, self.hands, self.vcenter, journal, found)
         if fault.arrange:
             await fault.arrange(scene)
@@ -70,7 +76,7 @@ class Drills:
         after = await standing(self.stack)
         changes = await asyncio.to_thread(self.changes)
         held = (
-            *invariants.of_recording(recording),
+            *invariants.with_control(invariants.of_recording(recording), fault.must_break),
             invariants.whole_again(after, whole=course.whole is not None, changes=changes),
             *self._promised(fault, recording, course.injected),
         )

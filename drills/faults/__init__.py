@@ -1,10 +1,12 @@
 """Every fault, by name."""
 
-from drills.faults import guest, host, network, operation, process, storage
+from drills.faults import control, disk, guest, host, network, operation, process, storage
 from drills.faults.fault import Fault
 
 CATALOGUE: dict[str, Fault] = {
-    fault.name: fault for module in (process, guest, host, storage, network, operation) for fault in module.faults()
+    fault.name: fault
+    for module in (process, guest, disk, host, storage, network, operation, control)
+    for fault in module.faults()
 }
 
 __all__ = ["CATALOGUE", "Fault"]

@@ -87,6 +87,8 @@ class Fault:
     """It must not make the database fail over."""
     idempotent_succeed: bool = False
     """No request that could have been sent again may fail."""
+    must_break: str = ""
+    """The invariant that must be found broken: a control of the checker, not of the stack."""
     simulated: Simulated = Simulated.NONE
     proves: tuple[str, ...] = ()
     """Ids of the policy rules without which it would have ended otherwise."""

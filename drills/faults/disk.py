@@ -1,0 +1,137 @@
+"""Full disks. The lab's guests write to the machine's own, so PostgreSQL's log gets a small one of its own first."""
+
+from collections.abc import Callable, Coroutine
+
+from cli.workspace import Stack
+from drills.faults import arranging
+from drills.faults.fault import Fault, Hit, Scene, lab_only
+from drills.undo import How, Step
+from drills.waiting import until_whole
+
+FULL_SECONDS = 30.0
+SPARE_MIB = 48
+"""What is free on the small disk before it is filled: three segments of PostgreSQL's log."""
+
+_WAL = "wal=$(echo /var/lib/postgresql/*/*/pg_wal)\n"
+_CONFINE = f"""{_WAL}
+systemctl stop patroni
+small=/run/perenne-drill-wal
+mkdir -p "$small"
+size=$(( $(du --summarize --block-size=1M "$wal" | cut -f1) + {SPARE_MIB} ))
+mount -t tmpfs -o "size=${{size}}m,mode=0700" tmpfs "$small"
+chown postgres:postgres "$small"
+cp --archive "$wal/." "$small/"
+mount --move "$small" "$wal" 2>/dev/null || {{ mount --bind "$small" "$wal"; umount "$small"; }}
+systemctl start patroni
+"""
+_RELEASE = f"""{_WAL}
+mountpoint --quiet "$wal" || exit 0
+systemctl stop patroni
+big=$(dirname "$wal")/perenne-drill-wal
+rm -rf "$big"
+cp --archive "$wal" "$big"
+while mountpoint --quiet "$wal"; do umount "$wal"; done
+rm -rf "$wal"
+mv "$big" "$wal"
+systemctl start patroni
+"""
+_FILL = f"""{_WAL}
+mountpoint --quiet "$wal"
+fallocate --length "$(df --block-size=1 --output=avail "$wal" | tail -1)" "$wal/perenne-drill-fill"
+"""
+# The log of so few writes would take half an hour to need another segment.
+_NEED_ROOM = """
+for _ in $(seq 20); do
+    runuser --user postgres -- psql --quiet --no-psqlrc --command='SELECT pg_switch_wal()' >/dev/null 2>&1 || break
+    runuser --user postgres -- psql --quiet --no-psqlrc --command='CHECKPOINT' >/dev/null 2>&1 || break
+done
+"""
+
+
+def faults() -> tuple[Fault, ...]:
+    """The primary's disk, the standby's."""
+    return (
+        Fault(
+            name="fill-disk-primary",
+            title=f"The disk with the primary's log is full for {FULL_SECONDS:g} s",
+            aim=_aim(lambda scene: scene.standing.primary, "the primary"),
+            inject=_fill,
+            lasts=FULL_SECONDS,
+            arrange=_small_disk_for_primary,
+            unavailable=lab_only,
+            proves=("DB-01",),
+        ),
+        Fault(
+            name="fill-disk-standby",
+            title=f"The disk with the standby's log is full for {FULL_SECONDS:g} s",
+            aim=_aim(lambda scene: scene.standing.standby, "the synchronous standby"),
+            inject=_fill,
+            lasts=FULL_SECONDS,
+            arrange=_small_disk_for_standby,
+            unavailable=lab_only,
+            primary_stays=True,
+            proves=("DB-01",),
+        ),
+        Fault(
+            name="step-clock",
+            title="The primary's clock is wrong by a minute",
+            aim=_aim(lambda scene: scene.standing.primary, "the primary"),
+            inject=_fill,
+            unavailable=_no_clock,
+            proves=("NET-03",),
+        ),
+    )
+
+
+def _no_clock(stack: Stack) -> str:
+    if stack.is_lab:
+        return "the lab's guests are containers and share the machine's clock"
+    return "nobody has tried yet what it does to a real site"
+
+
+async def _small_disk_for_standby(scene: Scene) -> None:
+    await _confine(scene, scene.standing.standby)
+
+
+async def _small_disk_for_primary(scene: Scene) -> None:
+    """The standby gets the small disk, which takes a restart, and then becomes the primary."""
+    standby = scene.standing.standby
+    await _confine(scene, standby)
+    await until_whole(scene.stack)
+    await arranging.switch_over(scene, standby)
+
+
+async def _confine(scene: Scene, server: str) -> None:
+    scene.promise(
+        Step(
+            how=How.SHELL,
+            where=server,
+            does=f"put PostgreSQL's log on {server} back on its disk",
+            by_hand=f"On {server}: stop patroni, copy pg_wal, unmount it, put the copy in its place, start patroni.",
+            script=_RELEASE,
+        )
+    )
+    await scene.hands.shell(server, _CONFINE)
+    await until_whole(scene.stack)
+
+
+async def _fill(scene: Scene, hit: Hit) -> None:
+    server = hit.machine
+    scene.promise(
+        Step(
+            how=How.SHELL,
+            where=server,
+            does=f"make room on {server}",
+            by_hand=f"On {server}: remove perenne-drill-fill in PostgreSQL's pg_wal.",
+            script=f'{_WAL}rm -f "$wal/perenne-drill-fill"\n',
+        )
+    )
+    await scene.hands.shell(server, _FILL)
+    await scene.hands.shell(scene.standing.primary, _NEED_ROOM)
+
+
+def _aim(server: Callable[[Scene], str], role: str) -> Callable[[Scene], Coroutine[None, None, Hit]]:
+    async def aim(scene: Scene) -> Hit:
+        return Hit(f"{server(scene)}, {role}", (server(scene),))
+
+    return aim
