@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import json
 import runpy
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -89,12 +89,25 @@ def resources_of(config: Mapping[str, Any], stack: str, folder: Path) -> Stack:
     texts = {key: value if isinstance(value, str) else json.dumps(value) for key, value in config.items()}
     settings = loading.settings_from_config(texts, stack)
     values = {f"perenne:{secret.name}": throw_away(secret.kind, secret.name) for secret in secrets_of(settings)}
+    with contextlib.chdir(folder):
+        return recorded(PROGRAM / "__main__.py", "perenne", stack, texts | values, list(values))
+
+
+def recorded(program: Path, project: str, stack: str, config: Mapping[str, str], secret: Sequence[str]) -> Stack:
+    """Run any program, and return what it registers.
+
+    Args:
+        program: Its file, or the folder of its `__main__.py`.
+        project: Its project's name.
+        stack: The stack's name.
+        config: Its configuration, keys with their namespace.
+        secret: Which of the keys are secret.
+    """
     recorder = Recorder()
     asyncio.set_event_loop(asyncio.new_event_loop())
-    mocks.set_mocks(recorder.mocks, project="perenne", stack=stack, preview=True, monitor=recorder)
-    set_all_config(texts | values, list(values))
-    with contextlib.chdir(folder):
-        pulumi.runtime.test(lambda: runpy.run_path(str(PROGRAM / "__main__.py")))()  # type: ignore[no-untyped-call]
+    mocks.set_mocks(recorder.mocks, project=project, stack=stack, preview=True, monitor=recorder)
+    set_all_config(dict(config), list(secret))
+    pulumi.runtime.test(lambda: runpy.run_path(str(program)))()  # type: ignore[no-untyped-call]
     return Stack(recorder.found.values())
 
 

@@ -1,0 +1,42 @@
+"""The plain program in examples/: sound as it is, and with each fault refused by the rule that its README names."""
+
+import re
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+from mutation.program import recorded
+from policies.judging import configuration
+from policies.judging.judgement import Judgement, judge
+from policies.rules import RULES
+
+EXAMPLE = Path(__file__).parents[3] / "examples" / "plain-vsphere"
+SETTINGS = configuration.load(EXAMPLE / "policies.yaml", frozenset(rule.id for rule in RULES))
+FAULTS = dict(re.findall(r"^\| ([a-z-]+) \| \[([A-Z]+-\d+)\]", (EXAMPLE / "README.md").read_text(), re.MULTILINE))
+
+
+def judged(fault: str) -> Judgement:
+    config = {"vcenter": "vcenter.example.com", "password": "p", "esxi-password": "e", "fault": fault}
+    values = {f"plain-vsphere:{key}": value for key, value in config.items()}
+    secret = ["plain-vsphere:password", "plain-vsphere:esxi-password"]
+    stack = recorded(EXAMPLE, "plain-vsphere", "trial", values, secret)
+    return judge(stack, RULES, SETTINGS, "trial", date(2026, 11, 23))
+
+
+def test_it_passes_as_it_is() -> None:
+    judgement = judged("none")
+    assert [str(one) for one in judgement.violations] == []
+    assert [str(one) for one in judgement.failed] == []
+
+
+@pytest.mark.parametrize(("fault", "rule"), FAULTS.items())
+def test_each_fault_is_refused_by_its_rule(fault: str, rule: str) -> None:
+    judgement = judged(fault)
+    assert judgement.refused
+    assert rule in {one.rule.id for one in judgement.violations}
+
+
+def test_the_readme_names_every_fault() -> None:
+    text = "".join(file.read_text() for file in EXAMPLE.glob("*.py"))
+    assert set(re.findall(r'fault [!=]= "([a-z-]+)"', text)) == FAULTS.keys()
