@@ -21,8 +21,8 @@ from pulumi_policy.proxy import unknown_checking_proxy
 
 from blueprint import loading
 from blueprint.secrets import Kind, secrets_of
-from policies.judging.pack import plain
 from policies.judging.resource import Resource
+from policies.judging.shown import plain
 from policies.judging.stack import Stack
 
 PROGRAM = Path(__file__).parents[1]

@@ -27,7 +27,7 @@ def _resource(state: Mapping[str, Any]) -> Resource:
         urn=state["urn"],
         type=state["type"],
         name=state["urn"].rpartition("::")[2],
-        properties=_value(state.get("outputs") or {}),
+        properties=_value(state.get("inputs") or {}) | _value(state.get("outputs") or {}),
         id=state.get("id"),
         protect=bool(state.get("protect")),
         ignore_changes=tuple(state.get("ignoreChanges") or ()),

@@ -6,7 +6,7 @@ first judges, and reports what is mandatory; the second reports the rest.
 
 import os
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -14,22 +14,20 @@ from typing import Any
 from pulumi_policy import (
     EnforcementLevel,
     Policy,
-    PolicyResource,
     ReportViolation,
     StackValidationArgs,
     StackValidationPolicy,
 )
-from pulumi_policy.proxy import UnknownValueError
 
 from policies.judging import configuration
 from policies.judging.configuration import Configuration, Level
 from policies.judging.judgement import Judgement, Violation, judge
 from policies.judging.report import VARIABLE, Report
-from policies.judging.resource import UNKNOWN, Resource
+from policies.judging.resource import Resource
 from policies.judging.rule import Rule
+from policies.judging.shown import Shown
 from policies.judging.stack import Stack
 
-_NOT_SAID = "<computed>"
 NAME = "no-single-point-of-failure"
 
 
@@ -54,12 +52,14 @@ class Pack:
         self._settings = settings
         self._report = report
         self._say = say
+        self._shown = Shown()
         self._advice: list[Violation] = []
 
     @property
     def policies(self) -> list[Policy]:
-        """The two policies, in the order in which the SDK must ask them."""
+        """The policies, in the order in which the SDK must ask them."""
         return [
+            self._shown.policy,
             self._policy(Level.MANDATORY, self._refuse, "must be mended or waived before this stack is deployed"),
             self._policy(Level.ADVISORY, self._advise, "should be mended"),
         ]
@@ -75,7 +75,7 @@ class Pack:
         )
 
     def _refuse(self, args: StackValidationArgs, report: ReportViolation) -> None:
-        found = Stack(map(_resource, args.resources))
+        found = Stack(map(self._shown.resource, args.resources))
         environment = stack_name(found.resources)
         judgement = judge(found, self._rules, self._settings, environment, datetime.now(tz=UTC).date())
         if self._report:
@@ -129,47 +129,3 @@ def _say(line: str) -> None:
     """The engine shows what a pack writes to its standard error."""
     sys.stderr.write(f"{line}\n")
     sys.stderr.flush()
-
-
-def _resource(shown: PolicyResource) -> Resource:
-    return Resource(
-        urn=shown.urn,
-        type=shown.resource_type,
-        name=shown.name,
-        properties=_properties(shown),
-        protect=bool(shown.opts.protect),
-        ignore_changes=tuple(shown.opts.ignore_changes or ()),
-        parent=shown.parent.urn if shown.parent else None,
-        provider=shown.provider.urn if shown.provider else None,
-        dependencies=tuple(one.urn for one in shown.dependencies),
-        property_dependencies={
-            key: tuple(one.urn for one in found) for key, found in shown.property_dependencies.items()
-        },
-    )
-
-
-def _properties(shown: PolicyResource) -> dict[str, Any]:
-    """The properties; at a preview, providers leave out what they can't know yet, but what it depends on is shown."""
-    found: dict[str, Any] = plain(shown.props)
-    hidden = [key for key, referred in shown.property_dependencies.items() if referred and key not in found]
-    return found | dict.fromkeys(hidden, UNKNOWN)
-
-
-def plain(value: object) -> Any:  # noqa: ANN401 (a property may be anything)
-    """Take the SDK's guards off: they raise at every unknown value, a rule wants to know which.
-
-    What the vSphere provider calls `<computed>` is left out: it stands where a program says nothing.
-    """
-    if isinstance(value, Mapping):
-        found = {key: _item(value, key) for key in value}
-        return {key: one for key, one in found.items() if one != _NOT_SAID}
-    if isinstance(value, Sequence) and not isinstance(value, str):
-        return [_item(value, index) for index in range(len(value))]
-    return value
-
-
-def _item(container: Any, key: object) -> Any:  # noqa: ANN401 (a property may be anything)
-    try:
-        return plain(container[key])
-    except UnknownValueError:
-        return UNKNOWN

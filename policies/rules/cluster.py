@@ -80,7 +80,7 @@ def admission_control(cluster: Resource, context: Context) -> Iterator[Finding]:
     if policy == "disabled":
         yield Finding(cluster, "admission control is off")
     elif policy == "failoverHosts":
-        kept = len(cluster.properties.get(f"{prefix}FailoverHostSystemIds") or ())
+        kept = len(cluster.get(f"{prefix}FailoverHostSystemIds", []))
         if kept < failures:
             yield Finding(
                 cluster,

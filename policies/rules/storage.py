@@ -289,7 +289,7 @@ def shared_storage(subject: Resource, context: Context) -> Iterator[Finding]:
     stack = context.stack
     key = "datastoreId" if subject.type.endswith(":VirtualMachine") else "storageBackings"
     for store in stack.referred(subject, key):
-        if store.type.endswith(":NasDatastore") and len(store.properties.get("hostSystemIds") or ()) == 1:
+        if store.type.endswith(":NasDatastore") and len(store.get("hostSystemIds", [])) == 1:
             yield Finding(subject, f"datastore {store.label} is mounted by one host only")
         elif store.type.endswith(":VmfsDatastore") and _is_local(store):
             yield Finding(subject, f"datastore {store.label} is on a host's own disk")

@@ -39,12 +39,14 @@ class Asked:
         tmp_path: Path,
         properties: Mapping[str, object],
         rules: Sequence[Rule[Any]] = (cluster.high_availability,),
+        said: Mapping[str, object] | None = None,
         **configuration: Any,  # noqa: ANN401 (as in the file)
     ) -> None:
         self.file = tmp_path / "report.json"
         self.said: list[str] = []
         pack = Pack(rules, Configuration.model_validate(configuration), self.file, self.said.append)
         server = _PolicyAnalyzerServicer(NAME, "0.0.1", pack.policies, EnforcementLevel.MANDATORY)
+        self._tell(server, said or {})
         shown = struct_pb2.Struct()
         shown.update(dict(properties))
         resource = proto.AnalyzerResource(urn=URN, type=CLUSTER, name="esxi", properties=shown)
@@ -52,6 +54,15 @@ class Asked:
         found = server.AnalyzeStack(request, None)  # type: ignore[no-untyped-call]  # as the SDK has it
         self.diagnostics = json_format.MessageToDict(found).get("diagnostics", [])
         self.report = report.Report.model_validate_json(self.file.read_text())
+
+    @staticmethod
+    def _tell(server: _PolicyAnalyzerServicer, said: Mapping[str, object]) -> None:
+        """The engine shows what the program says of the cluster, before it shows the whole stack."""
+        properties = struct_pb2.Struct()
+        properties.update(dict(said))
+        request = proto.AnalyzeRequest(urn=URN, type=CLUSTER, name="esxi", properties=properties)
+        found = server.Analyze(request, None)  # type: ignore[no-untyped-call]  # as the SDK has it
+        assert list(found.diagnostics) == []
 
 
 @pytest.mark.parametrize(
@@ -91,6 +102,15 @@ def test_what_is_unknown_is_told_in_one_line(tmp_path: Path) -> None:
     assert asked.said == ["policies: decided at the update, when more is known: CLU-01"]
 
 
+def test_what_a_provider_leaves_out_is_what_the_program_says(tmp_path: Path) -> None:
+    asked = Asked(tmp_path, {"name": "ha"}, said={"haEnabled": True})
+    assert (asked.diagnostics, asked.report.undecided) == ([], [])
+    asked = Asked(tmp_path, {"name": "ha"}, said={"haEnabled": False})
+    assert len(asked.diagnostics) == 1
+    asked = Asked(tmp_path, {"name": "ha", "haEnabled": False}, said={"haEnabled": True})
+    assert len(asked.diagnostics) == 1
+
+
 def test_a_rule_that_raises_refuses_the_stack_and_hides_no_other(tmp_path: Path) -> None:
     def broken(_cluster: Resource, _context: Context) -> Iterator[Finding]:
         raise KeyError("a secret")
@@ -125,7 +145,7 @@ def test_the_deployed_stack_reads_like_the_previewed_one() -> None:
         "urn": URN,
         "type": CLUSTER,
         "id": "domain-c1",
-        "inputs": {},
+        "inputs": {"haEnabled": False, "drsEnabled": True},
         "outputs": {"haEnabled": True, "clear": secret | {"plaintext": '"a"'}, "sealed": secret | {"ciphertext": "x"}},
         "protect": True,
         "ignoreChanges": ["tags"],
@@ -134,7 +154,7 @@ def test_the_deployed_stack_reads_like_the_previewed_one() -> None:
     }
     leaving = {**state, "urn": f"{URN}-old", "delete": True}
     (found,) = stack_of({"deployment": {"resources": [state, leaving]}}).resources
-    assert found.properties == {"haEnabled": True, "clear": "a", "sealed": UNKNOWN}
+    assert found.properties == {"drsEnabled": True, "haEnabled": True, "clear": "a", "sealed": UNKNOWN}
     assert (found.id, found.protect, found.ignore_changes, found.name) == ("domain-c1", True, ("tags",), "esxi")
     assert found.provider == "urn:pulumi:dev::perenne::pulumi:providers:vsphere::vcenter"
 
