@@ -25,9 +25,9 @@ Diff = Annotated[bool, typer.Option("--diff", help="Show each change in full, as
 
 
 def _stack(name: str, option: str = ""):  # type: ignore[no-untyped-def]  # noqa: ANN202
-    from cli.workspace import Stack
+    from cli.workspace import TWIN, Stack
 
-    return Stack(option or name)
+    return Stack(TWIN or option or name)  # in a twin's folder there is one stack
 
 
 @app.command()
@@ -74,6 +74,26 @@ def check(
     if simulated and state:
         raise typer.BadParameter("what is deployed is on no simulated vCenter: give --simulated or --state")
     raise typer.Exit(run(_stack(stack, option), simulate=simulated, state=state, as_json=json, sarif_file=sarif))
+
+
+@app.command(context_settings=_PASSED_ON)
+def twin(
+    context: typer.Context,
+    stack: Annotated[str, typer.Argument(metavar="STACK", help="A real stack.")],
+    *,
+    change: Annotated[
+        Path | None,
+        typer.Option("--change", metavar="FILE", help="Then change it to this stack file, while users are counted."),
+    ] = None,
+    keep: Annotated[bool, typer.Option("--keep", help="Leave the twin up.")] = False,
+) -> None:
+    """Rehearse a real stack in a lab of its own: deploy, check, change; or give a twin that is up a COMMAND."""
+    from cli.twin import Order, become
+    from cli.twin import twin as run
+
+    if context.args:
+        become(_stack(stack), context.args)
+    raise typer.Exit(run(_stack(stack), Order(change, keep=keep)))
 
 
 @app.command()

@@ -27,7 +27,7 @@ def down(stack: Stack, *, caches: bool, confirm: Callable[[str], bool], destroy:
     """
     with only_command():
         if _is_lab(stack):
-            _lab_down(stack, caches=caches)
+            lab_down(stack, Display(log_file("down")), caches=caches)
             return 0
         return _real_down(stack, confirm, destroy=destroy)
 
@@ -40,8 +40,8 @@ def _is_lab(stack: Stack) -> bool:
         return stack.generation_file.exists()
 
 
-def _lab_down(stack: Stack, *, caches: bool) -> None:
-    display = Display(log_file("down"))
+def lab_down(stack: Stack, display: Display, *, caches: bool = False) -> None:
+    """Remove a stack with the lab that it lives in; `caches` goes as far as `down` says."""
     engine.interrupt(stack)
     processes.end(processes.orphans())
     existed = False

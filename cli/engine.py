@@ -16,7 +16,7 @@ from cli.console import Progress
 from cli.events import Deployment, name_of
 from cli.failure import Failure, Interrupted
 from cli.toolchain import Pulumi
-from cli.workspace import PRIVATE, REPOSITORY, STATE, Stack
+from cli.workspace import PRIVATE, PROGRAM, REPOSITORY, STATE, Stack
 from policies.judging.report import VARIABLE as REPORT
 
 PROJECT = "perenne"
@@ -66,7 +66,7 @@ class Engine:
     stack: Stack
     pulumi: Pulumi
     extra: Mapping[str, str] = field(default_factory=dict)
-    folder: Path = REPOSITORY
+    folder: Path = PROGRAM
 
     @property
     def environment(self) -> dict[str, str]:

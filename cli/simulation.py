@@ -23,7 +23,7 @@ from cli import keys
 from cli.engine import Engine
 from cli.failure import Failure
 from cli.toolchain import Pulumi
-from cli.workspace import REPOSITORY, Stack
+from cli.workspace import Stack, link_program
 from lab import certificates
 from lab.files import PRIVATE, write
 
@@ -31,8 +31,6 @@ _ADDRESS = "127.0.0.1"
 _START_SECONDS = 30.0
 _PAUSE_SECONDS = 0.05
 _END_SECONDS = 5.0
-_OWN = {".git", ".perenne", ".venv"}
-"""What the scratch folder does not share with the working copy, or has in another form."""
 
 
 @contextmanager
@@ -98,13 +96,7 @@ def _throw_away(stack: Stack) -> dict[str, str]:
 
 def _project(folder: Path, stack: Stack, server: str, values: dict[str, str]) -> Path:
     """The program with another stack file: links to the working copy, and a private folder of its own."""
-    folder.mkdir()
-    own = {*_OWN, *(file.name for file in REPOSITORY.glob("Pulumi.*.yaml"))}
-    for entry in REPOSITORY.iterdir():
-        if entry.name not in own:
-            (folder / entry.name).symlink_to(entry)
-    (folder / ".venv").symlink_to(REPOSITORY / ".venv")
-    (folder / ".perenne").mkdir(mode=0o700)
+    link_program(folder)
     write(folder / stack.file.name, yaml.safe_dump({"config": _config(stack, server, values)}).encode(), PRIVATE)
     return folder
 

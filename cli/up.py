@@ -4,7 +4,7 @@ import json
 import socket
 import ssl
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Any
@@ -60,8 +60,31 @@ def up(stack: Stack, *, yes: bool, timings: bool, options: tuple[str, ...] = ())
 
 def _lab_up(stack: Stack, display: Display) -> None:
     began = time.monotonic()
+    _announce(stack, lab_of(stack))
+    lab = start_lab(stack, display)
+    deployment = deploy(lab.pulumi, display)
+    with display.step("page through the virtual address") as progress:
+        seconds = await_page(lab.pulumi.stack, certificate_of(lab.secrets["tls-authority"]), progress)
+    _conclude(lab.pulumi.stack, lab.outcome, deployment, seconds, time.monotonic() - began)
+
+
+@dataclass(frozen=True)
+class Started:
+    """A lab that is up, and what a deployment in it needs."""
+
+    pulumi: Engine
+    secrets: dict[str, str] = field(repr=False)
+    outcome: Outcome
+
+
+def start_lab(stack: Stack, display: Display) -> Started:
+    """Have everything that a deployment of `stack` in its lab needs: programs, images, secrets, and the lab itself.
+
+    Raises:
+        Failure, LabError: Something on this machine is in the way.
+        Interrupted: By the user.
+    """
     lab = lab_of(stack)
-    _announce(stack, lab)
     ready = _make_ready(stack, lab, display)
     pulumi = Engine(stack, ready.pulumi, lab.prepare().environment)
     with display.step("take up earlier state") as progress:
@@ -75,11 +98,7 @@ def _lab_up(stack: Stack, display: Display) -> None:
         outcome = lab.up(lab_secrets(stack, initialised.vault.values), ready.images, progress)
         _adopt(stack, outcome, progress)
         pulumi.ensure_stack()
-    deployment = deploy(pulumi, display)
-    authority = certificate_of(initialised.vault.values["tls-authority"])
-    with display.step("page through the virtual address") as progress:
-        seconds = await_page(stack, authority, progress)
-    _conclude(stack, outcome, deployment, seconds, time.monotonic() - began)
+    return Started(pulumi, initialised.vault.values, outcome)
 
 
 @dataclass(frozen=True)

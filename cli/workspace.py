@@ -15,8 +15,12 @@ if TYPE_CHECKING:
     from blueprint.settings import Settings
 
 REPOSITORY = Path(__file__).resolve().parents[1]
-PRIVATE = REPOSITORY / ".perenne"
-"""Everything of this working copy's that git doesn't keep."""
+TWIN = os.environ.get("PERENNE_TWIN", "")
+"""The stack whose twin in the lab this process works on, as `./perenne twin` has it; empty for any other."""
+PROGRAM = REPOSITORY / ".perenne" / "twin" / TWIN if TWIN else REPOSITORY
+"""Where the program is run and its stack files are: this working copy, or a twin's folder with links to it."""
+PRIVATE = PROGRAM / ".perenne"
+"""Everything of this working copy's, or of the twin's, that git doesn't keep."""
 LOGS = PRIVATE / "logs"
 BIN = PRIVATE / "bin"
 STATE = PRIVATE / "state"
@@ -33,12 +37,12 @@ def cache() -> Path:
 
 def lab_name() -> str:
     """The lab's name on this machine."""
-    return os.environ.get("PERENNE_LAB") or "perenne"
+    return os.environ.get("PERENNE_LAB") or (f"twin-{TWIN}" if TWIN else "perenne")
 
 
 def have_private() -> None:
     """Make the private folder, which nobody else may look into."""
-    PRIVATE.mkdir(mode=0o700, exist_ok=True)
+    PRIVATE.mkdir(mode=0o700, parents=True, exist_ok=True)
     LOGS.mkdir(exist_ok=True)
 
 
@@ -48,6 +52,27 @@ def log_file(name: str) -> Path:
     file = LOGS / f"{name}.log"
     file.write_text("")
     return file
+
+
+_OWN = {".git", ".perenne"}
+"""What a folder with links does not share with the working copy."""
+
+
+def link_program(folder: Path) -> None:
+    """Make or renew a folder from which the program can be run with other stack files.
+
+    It has links to everything of the working copy but the stack files, and a private folder of its own.
+    """
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    (folder / ".perenne").mkdir(mode=0o700, exist_ok=True)
+    wanted = {entry.name: entry for entry in REPOSITORY.iterdir()}
+    for name in (*_OWN, *(file.name for file in REPOSITORY.glob("Pulumi.*.yaml"))):
+        wanted.pop(name, None)
+    for link in folder.iterdir():
+        if link.is_symlink():
+            link.unlink()
+    for name, entry in wanted.items():
+        (folder / name).symlink_to(entry)
 
 
 @dataclass(frozen=True)
@@ -63,7 +88,7 @@ class Stack:
     @property
     def file(self) -> Path:
         """Its stack file."""
-        return REPOSITORY / f"Pulumi.{self.name}.yaml"
+        return PROGRAM / f"Pulumi.{self.name}.yaml"
 
     @property
     def passphrase_file(self) -> Path:
@@ -114,7 +139,7 @@ class Stack:
         Raises:
             StackFileError: The stack file can't be read.
         """
-        return bool(self.config.get("perenne:environment") == "dev")
+        return bool(TWIN) or self.config.get("perenne:environment") == "dev"
 
 
 @contextmanager

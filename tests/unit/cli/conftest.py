@@ -24,7 +24,7 @@ def clone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     text = stack_file.read_text()
     stack_file.write_text(stackfile.without(text, _made_in(text), salt=True))
     private = folder / ".perenne"
-    monkeypatch.setattr(workspace, "REPOSITORY", folder)
+    monkeypatch.setattr(workspace, "PROGRAM", folder)
     monkeypatch.setattr(workspace, "PRIVATE", private)
     monkeypatch.setattr(workspace, "LOGS", private / "logs")
     monkeypatch.setattr(engine, "REPOSITORY", folder)

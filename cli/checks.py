@@ -1,0 +1,110 @@
+"""What must be true of a site that is whole: asked from outside, of the site itself."""
+
+import asyncio
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from cli import remote, status
+from cli.status import SiteStatus
+from cli.vault import Vault
+from cli.workspace import Stack
+
+_HOST_SECONDS = 30.0
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing that was looked at."""
+
+    what: str
+    found: str
+    held: bool
+
+
+def check_site(stack: Stack, changes: Callable[[], str]) -> list[Check]:
+    """Ask users' page, every server and every host; nothing is changed.
+
+    Args:
+        stack: The site.
+        changes: What a preview would change; empty if nothing.
+
+    Raises:
+        Failure: The stack's secrets can't be read.
+    """
+    found = status.status(stack)
+    left = changes()
+    return [
+        *_service(stack, found),
+        *asyncio.run(_storage(stack, Vault.open(stack))),
+        Check("a second preview changes nothing", left or "no change", held=not left),
+    ]
+
+
+def _service(stack: Stack, found: SiteStatus) -> Iterator[Check]:
+    settings = stack.settings
+    yield Check("the page answers through the virtual address", found.page, held=found.page == "200")
+    serving = [answer.name for answer in found.servers if answer.serves]
+    silent = [answer.name for answer in found.servers if not answer.serves]
+    told = f"{', '.join(silent)} does not" if silent else ", ".join(serving)
+    yield Check("every server serves", told, held=not silent)
+    pair = f"{found.primary or 'nobody'}, {found.sync_standby or 'nobody'}"
+    yield Check("there are a primary and a synchronous standby", pair, held=bool(found.primary and found.sync_standby))
+    votes = len(settings.quorum)
+    yield Check("every vote of the quorum counts", f"{found.votes} of {votes}", held=found.votes == votes)
+    holders = {"site": found.site_address_at, "database": found.database_address_at}
+    for name, holder in holders.items():
+        yield Check(f"one server holds the {name}'s address", holder or "nobody", held=bool(holder))
+    home = found.database_address_at == found.primary
+    yield Check("the database's address is at the primary", found.database_address_at or "nobody", held=home)
+
+
+async def _storage(stack: Stack, vault: Vault) -> list[Check]:
+    """Ask every host which LUNs it reaches on how many paths, and which datastores it sees."""
+    settings = stack.settings
+    hosts = list(settings.hosts)
+    answers = await asyncio.gather(*(_ask_host(stack, vault, host) for host in hosts))
+    paths = len(settings.networks.storage)
+    expected = {f"{lun.naa} {paths}" for lun in settings.luns.values()}
+    volumes = set(settings.luns)
+    checks = []
+    for host, answer in zip(hosts, answers, strict=True):
+        lines = set(answer.splitlines())
+        short = expected - lines
+        what = f"{host} has {paths} active paths to every LUN of {', '.join(settings.storage)}"
+        reached = f"{len(expected)} LUNs" if not short else f"not to {', '.join(one.split()[0] for one in short)}"
+        checks.append(Check(what, reached if answer else "no answer", held=not short))
+        unseen = volumes - {line.removeprefix("volume ") for line in lines}
+        sees = f"{len(volumes)} datastores" if not unseen else f"not {', '.join(sorted(unseen))}"
+        checks.append(Check(f"{host} sees every datastore", sees, held=not unseen))
+    return checks
+
+
+def _question(stack: Stack) -> str:
+    """A script for an ESXi host (busybox sh): `NAA PATHS` per LUN, `volume NAME` per mounted VMFS volume."""
+    luns = " ".join(lun.naa for lun in stack.settings.luns.values())
+    count = "$(esxcli storage core path list --device=$naa | grep -c 'State: active')"
+    return (
+        f"for naa in {luns}; do echo $naa {count}; done; "
+        "esxcli storage filesystem list | awk '/VMFS/ { print \"volume\", $2 }'"
+    )
+
+
+async def _ask_host(stack: Stack, vault: Vault, host: str) -> str:
+    import asyncssh  # noqa: PLC0415 (it takes its time)
+
+    found = remote.machine(stack, vault, host)
+    try:
+        async with (
+            asyncio.timeout(_HOST_SECONDS),
+            asyncssh.connect(
+                found.address,
+                username="root",
+                client_keys=[asyncssh.import_private_key(vault.values["ssh-key"])],
+                known_hosts=asyncssh.import_known_hosts(f"{found.address} {found.host_key}\n"),
+                config=None,
+                agent_path=None,
+            ) as connection,
+        ):
+            return str((await connection.run(_question(stack))).stdout)
+    except (OSError, TimeoutError, asyncssh.Error):
+        return ""
