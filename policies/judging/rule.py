@@ -4,13 +4,14 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from enum import StrEnum
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from policies.judging.configuration import HostSize, Thresholds, Waiver
 from policies.judging.resource import Resource
 from policies.judging.stack import Stack
 
 Subject = TypeVar("Subject")
+Fact = TypeVar("Fact")
 
 
 class Pillar(StrEnum):
@@ -66,6 +67,14 @@ class Context:
     """Sizes of hosts by name pattern, where the configuration gives them."""
     waivers: Sequence[Waiver] = ()
     today: date = date.max
+    _facts: dict[Callable[["Context"], Any], Any] = field(default_factory=dict, repr=False, compare=False)
+
+    def once(self, read: Callable[["Context"], Fact]) -> Fact:
+        """What `read` finds in this context, read once for all rules."""
+        if read not in self._facts:
+            self._facts[read] = read(self)
+        fact: Fact = self._facts[read]
+        return fact
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ import re
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 import pulumi
 
@@ -80,7 +81,7 @@ def addresses_of(machine: Resource) -> set[str]:
     """The fixed IPv4 addresses and the names by which a VM can be reached."""
     found = {name for name in (machine.properties.get("name"),) if isinstance(name, str)}
     for text in (guestinfo(machine, "metadata"), guestinfo(machine, "userdata")):
-        found |= set(_ADDRESS.findall(text or ""))
+        found |= _addresses_in(text or "")
     clone = machine.properties.get("clone")
     customize = clone.get("customize") if isinstance(clone, dict) else None
     for interface in (customize or {}).get("networkInterfaces") or () if isinstance(customize, dict) else ():
@@ -103,6 +104,11 @@ def is_among(machine: Resource, names: Collection[str]) -> bool:
     return False
 
 
+@lru_cache(maxsize=8192)
+def _addresses_in(text: str) -> frozenset[str]:
+    return frozenset(_ADDRESS.findall(text))
+
+
 def guestinfo(machine: Resource, key: str) -> str | None:
     """A document that cloud-init reads from a VM's settings; None if there is none or it isn't known yet.
 
@@ -114,12 +120,17 @@ def guestinfo(machine: Resource, key: str) -> str | None:
         return None
     encoding = settings.get(f"guestinfo.{key}.encoding", "")
     try:
-        if encoding in ("base64", "b64"):
-            return base64.b64decode(text, validate=True).decode()
-        if encoding in ("gzip+base64", "gz+b64"):
-            return gzip.decompress(base64.b64decode(text, validate=True)).decode()
+        return _decoded(text, encoding)
     except (binascii.Error, OSError) as error:
         raise ValueError(f"guestinfo.{key} of {machine.label} is not {encoding}") from error
+
+
+@lru_cache(maxsize=8192)
+def _decoded(text: str, encoding: str) -> str:
+    if encoding in ("base64", "b64"):
+        return base64.b64decode(text, validate=True).decode()
+    if encoding in ("gzip+base64", "gz+b64"):
+        return gzip.decompress(base64.b64decode(text, validate=True)).decode()
     return text
 
 

@@ -62,6 +62,10 @@ class Tier:
 
 def tiers(context: Context) -> Sequence[Tier]:
     """The tiers of a site: configured ones, those that the VMs' software tells, then those that names tell."""
+    return context.once(_all_tiers)
+
+
+def _all_tiers(context: Context) -> Sequence[Tier]:
     machines = [one for one in context.stack.of_type("VirtualMachine") if not is_template(context.stack, one)]
     found = [
         Tier(name, _kind_of(context.stack, members), members)

@@ -1,7 +1,7 @@
 """The physical side of a site: clusters, hosts, their switches and VMkernel adapters, datastores."""
 
 from collections.abc import Sequence
-from ipaddress import IPv4Interface, IPv6Interface, ip_interface
+from ipaddress import IPv4Interface, IPv4Network, IPv6Interface, IPv6Network, ip_interface
 
 from policies.judging.resource import UNKNOWN, Resource, UndecidedError
 from policies.judging.stack import Stack
@@ -104,6 +104,15 @@ def address_of(adapter: Resource) -> IPv4Interface | IPv6Interface | None:
     """
     address, mask = adapter.get("ipv4.ip"), adapter.get("ipv4.netmask")
     return ip_interface(f"{address}/{mask}") if address and mask else None
+
+
+def networks(stack: Stack) -> frozenset[IPv4Network | IPv6Network]:
+    """The networks in which hosts have VMkernel adapters.
+
+    Raises:
+        UndecidedError: An adapter's address isn't known yet.
+    """
+    return frozenset(address.network for one in stack.of_type("Vnic") if (address := address_of(one)))
 
 
 def adapters_of(stack: Stack, host: Resource) -> Sequence[Resource]:

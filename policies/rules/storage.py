@@ -51,7 +51,7 @@ def two_portals(initiator: Initiator, context: Context) -> Iterator[Finding]:
 
 def _networks(portals: Sequence[str], context: Context) -> set[str]:
     """The subnets of the portals: those of the VMkernel adapters that reach them, or else /24 ones."""
-    known = [address.network for one in context.stack.of_type("Vnic") if (address := topology.address_of(one))]
+    known = context.stack.once(topology.networks)
     found = set()
     for portal in portals:
         network = next((str(one) for one in known if ip_address(portal) in one), None)

@@ -1,0 +1,1 @@
+"""What things cost; run by hand, the figures go into docs/measurements.md."""
