@@ -9,7 +9,9 @@ from cli.status import SiteStatus
 from cli.vault import Vault
 from cli.workspace import Stack
 
+_ANSWER_SECONDS = 10.0
 _HOST_SECONDS = 30.0
+"""Longer than a person would wait: what is asked here is whether, not how soon."""
 
 
 @dataclass(frozen=True)
@@ -21,23 +23,22 @@ class Check:
     held: bool
 
 
-def check_site(stack: Stack, changes: Callable[[], str]) -> list[Check]:
+def check_site(stack: Stack) -> list[Check]:
     """Ask users' page, every server and every host; nothing is changed.
-
-    Args:
-        stack: The site.
-        changes: What a preview would change; empty if nothing.
 
     Raises:
         Failure: The stack's secrets can't be read.
     """
-    found = status.status(stack)
-    left = changes()
     return [
-        *_service(stack, found),
+        *_service(stack, status.status(stack, _ANSWER_SECONDS)),
         *asyncio.run(_storage(stack, Vault.open(stack))),
-        Check("a second preview changes nothing", left or "no change", held=not left),
     ]
+
+
+def check_preview(changes: Callable[[], str]) -> Check:
+    """Ask for a preview, which tells what it would change; nothing, after a deployment."""
+    left = changes()
+    return Check("a second preview changes nothing", left or "no change", held=not left)
 
 
 def _service(stack: Stack, found: SiteStatus) -> Iterator[Check]:

@@ -164,8 +164,7 @@ class Engine:
             steps = json.loads(done.stdout)["steps"]
         except (ValueError, KeyError):
             return f"it failed: {done.stderr.strip()[-_TAIL_CHARACTERS:] or f'status {done.returncode}'}"
-        changed = [f"{step['op']} {name_of(step['urn'])}" for step in steps if step["op"] not in {"same", "read"}]
-        return ", ".join(changed)
+        return ", ".join(_told(step) for step in steps if step["op"] not in {"same", "read"})
 
     def attended(self, *arguments: str) -> int:
         """Run Pulumi on the user's terminal, which asks what it has to; returns its exit code."""
@@ -264,6 +263,12 @@ class Engine:
         if self._backend is None:
             return []
         return sorted((self._backend / "locks" / "organization" / PROJECT / self.stack.name).glob("*.json"))
+
+
+def _told(step: Mapping[str, Any]) -> str:
+    """A step of a preview in a few words, with the properties that make it necessary; values may be secret."""
+    reasons = ", ".join(step.get("diffReasons") or [])
+    return f"{step['op']} {name_of(step['urn'])}" + (f" ({reasons})" if reasons else "")
 
 
 def pending(state: Mapping[str, Any]) -> list[tuple[str, str]]:

@@ -66,8 +66,8 @@ class SiteStatus:
     lab: dict[str, Any] | None
 
 
-def status(stack: Stack) -> SiteStatus:
-    """Ask everything that can be asked.
+def status(stack: Stack, seconds: float = ANSWER_SECONDS) -> SiteStatus:
+    """Ask everything that can be asked; each answer may take so many seconds.
 
     Raises:
         Failure: The stack's secrets can't be read, or its lab is not there.
@@ -78,25 +78,25 @@ def status(stack: Stack) -> SiteStatus:
         raise Failure("the lab is not up", "there is none on this machine", f"Run ./perenne up {stack.name}.")
     vault = Vault.open(stack)
     with _trust(vault) as trust:
-        return asyncio.run(_ask_all(stack, vault, trust, lab))
+        return asyncio.run(_ask_all(stack, vault, trust, lab, seconds))
 
 
-async def _ask_all(stack: Stack, vault: Vault, trust: ssl.SSLContext, lab: LabStatus | None) -> SiteStatus:
+async def _ask_all(
+    stack: Stack, vault: Vault, trust: ssl.SSLContext, lab: LabStatus | None, seconds: float
+) -> SiteStatus:
     settings = stack.settings
     places = _places(lab)
     answers = {
         name: Answer(name, str(server.role), str(server.address), places.get(name, server.host))
         for name, server in settings.servers.items()
     }
-    async with httpx.AsyncClient(
-        verify=trust, timeout=ANSWER_SECONDS, trust_env=False, follow_redirects=True
-    ) as client:
+    async with httpx.AsyncClient(verify=trust, timeout=seconds, trust_env=False, follow_redirects=True) as client:
         page, cluster, *_ = await asyncio.gather(
             _page(client, settings),
             _cluster(client, settings),
             *(_ask(client, settings, answers[name]) for name in settings.servers),
             *(_vote(client, answers[name]) for name in settings.quorum),
-            *(_held_addresses(stack, vault, answer) for answer in answers.values() if answer.role in _HOLDERS),
+            *(_held_addresses(stack, vault, answer, seconds) for answer in answers.values() if answer.role in _HOLDERS),
         )
     for member in cluster:
         if answer := answers.get(member["name"]):
@@ -184,7 +184,7 @@ async def _vote(client: httpx.AsyncClient, answer: Answer) -> None:
         answer.serves = answer.vote
 
 
-async def _held_addresses(stack: Stack, vault: Vault, answer: Answer) -> None:
+async def _held_addresses(stack: Stack, vault: Vault, answer: Answer, seconds: float) -> None:
     """Ask a server over SSH which addresses it has."""
     import asyncssh  # noqa: PLC0415 (it takes its time)
 
@@ -192,7 +192,7 @@ async def _held_addresses(stack: Stack, vault: Vault, answer: Answer) -> None:
     known_hosts = asyncssh.import_known_hosts(f"{found.address} {found.host_key}\n")
     key = asyncssh.import_private_key(vault.values["ssh-key"])
     try:
-        async with asyncio.timeout(ANSWER_SECONDS):
+        async with asyncio.timeout(seconds):
             login = asyncssh.connect(
                 found.address, username="root", client_keys=[key], known_hosts=known_hosts, config=None, agent_path=None
             )

@@ -26,7 +26,7 @@ from blueprint.loading import NAMESPACE
 from blueprint.secrets import is_secret_name
 from blueprint.twin import Config, Difference, Renumbering, equipment, twin_of
 from cli import stackfile
-from cli.checks import Check, check_site
+from cli.checks import Check, check_preview, check_site
 from cli.console import Display, Progress, out, say
 from cli.down import lab_down
 from cli.failure import Failure
@@ -232,6 +232,8 @@ def _deploy(started: Started, display: Display) -> None:
 def _check(started: Started, display: Display, what: str) -> bool:
     with display.step("checks") as progress:
         checks = _settled(started, progress)
+        progress("what a second preview would change")
+        checks.append(check_preview(started.pulumi.changes))
     shown = Table("", "what must hold", "found", title=f"Checks of {what}", box=box.SIMPLE_HEAD, title_justify="left")
     for check in checks:
         mark = Text("yes", "green") if check.held else Text("no", "red")
@@ -247,7 +249,7 @@ SETTLE_SECONDS = 60.0
 def _settled(started: Started, progress: Progress) -> list[Check]:
     deadline = time.monotonic() + SETTLE_SECONDS
     while True:
-        checks = check_site(started.pulumi.stack, started.pulumi.changes)
+        checks = check_site(started.pulumi.stack)
         missing = [check.what for check in checks if not check.held]
         if not missing or time.monotonic() > deadline:
             return checks
