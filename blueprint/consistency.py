@@ -18,6 +18,7 @@ _RESERVED_ROLES = {"postgres", "superuser", "replicator", "replication", "rewind
 
 def mistakes_of(settings: "Settings") -> Iterator[Mistake]:
     """Find everything in `settings` that no site can be, or that no site should be."""
+    yield from _datacenter_mistakes(settings)
     yield from _address_mistakes(settings)
     yield from _network_mistakes(settings)
     yield from _reference_mistakes(settings)
@@ -26,6 +27,21 @@ def mistakes_of(settings: "Settings") -> Iterator[Mistake]:
     yield from _tier_mistakes(settings)
     yield from _database_mistakes(settings)
     yield from _service_mistakes(settings)
+
+
+_INVENTORY_FOLDERS = ("vm", "host", "datastore", "network")
+"""The folders below every datacenter (vSphere API, `Datacenter`)."""
+
+
+def _datacenter_mistakes(settings: "Settings") -> Iterator[Mistake]:
+    """The vSphere provider cuts a path such as `/vmlabs/vm/lb01` at the first `/vm`, the datacenter's own name."""
+    name = settings.vcenter.datacenter
+    for folder in _INVENTORY_FOLDERS:
+        if name.startswith(folder):
+            problem = (
+                f"begins with {folder}, where the vSphere provider takes it for the folder: it would see a change in"
+            )
+            yield Mistake("vcenter.datacenter", name, f"{problem} every server at every run", "choose another name")
 
 
 def _addresses(settings: "Settings") -> Iterator[tuple[str, IPv4Address, str, "Network | None"]]:

@@ -42,7 +42,7 @@ class VCenter(Model):
     user: str = Field(min_length=3)
     """Who Perenne logs in as; the password is the secret `vcenter-password`."""
     datacenter: str = Field(min_length=1)
-    """The datacenter that Perenne makes."""
+    """The datacenter that Perenne makes; its name must not begin with vm, host, datastore or network."""
     edition: Edition
     """Decides how servers of a tier are kept apart: by anti-affinity rules (DRS) or by pinning."""
 

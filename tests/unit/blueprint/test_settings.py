@@ -69,6 +69,8 @@ MISTAKES = [
     ("storage.san01.portals.b", None, "storage.san01.portals", "at least 2 items"),
     ("storage.san01.iqn", "san01", "storage.san01.iqn", "wrong form"),
     ("storage.san01.luns.datastore02.naa", "naa.3000000100000001", "luns.datastore02.naa", "already the id"),
+    ("vcenter.datacenter", "vmlabs", "vcenter.datacenter", "begins with vm"),
+    ("vcenter.datacenter", "hosting", "vcenter.datacenter", "begins with host"),
     ("vcenter.edition", "standard", "vcenter.edition", "'enterprise-plus'"),
     ("database.loop_wait", 30, "database.ttl", "loop_wait + 2 * retry_timeout"),
     ("database.vrrp.router_id", 51, "database.vrrp.router_id", "site.vrrp.router_id"),
