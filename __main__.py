@@ -51,15 +51,21 @@ servers = {
     for server in settings.servers
 }
 
-balancer = Balancer(
-    "balancer",
-    BalancerArgs(settings, cluster, {name: servers[name] for name in settings.servers_of(Role.BALANCER)}, checksums),
-    opts,
-)
 jboss = JbossPair(
     "jboss",
     JbossPairArgs(
         settings, cluster, {name: servers[name] for name in settings.servers_of(Role.APPLICATION)}, checksums
+    ),
+    opts,
+)
+balancer = Balancer(
+    "balancer",
+    BalancerArgs(
+        settings,
+        cluster,
+        {name: servers[name] for name in settings.servers_of(Role.BALANCER)},
+        checksums,
+        jboss.ready,
     ),
     opts,
 )

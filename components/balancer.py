@@ -1,6 +1,6 @@
 """The two Apache balancers behind the site's virtual address."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import pulumi
@@ -19,13 +19,15 @@ class BalancerArgs:
     cluster: EsxiCluster
     servers: Mapping[str, VirtualMachine]
     checksums: Mapping[str, str]
+    applications: Sequence[pulumi.Resource]
+    """What must be done before a node gets requests."""
 
 
 class Balancer(pulumi.ComponentResource):
     """Two Apache httpd balancers behind one virtual address (VRRP, RFC 9568).
 
     A node that fails its health check `health_check.failures` times, `health_check.interval_seconds` apart, gets no
-    more requests.
+    more requests. Balancers hear of a new node once it serves; of one that goes, before it is deleted.
     """
 
     ready: list[pulumi.Resource]
@@ -34,5 +36,7 @@ class Balancer(pulumi.ComponentResource):
         super().__init__("perenne:index:Balancer", name, {}, opts)
         servers = list(args.servers.values())
         keep_apart(f"{name}-apart", servers, args.settings, args.cluster, pulumi.ResourceOptions(parent=self))
-        self.ready = [server.install(GuestRole.BALANCER, args.checksums) for server in servers]
+        self.ready = [
+            server.install(GuestRole.BALANCER, args.checksums, depends_on=args.applications) for server in servers
+        ]
         self.register_outputs({"virtual_address": str(args.settings.site.address), "members": list(args.servers)})

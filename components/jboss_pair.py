@@ -23,7 +23,10 @@ class JbossPairArgs:
 
 
 class JbossPair(pulumi.ComponentResource):
-    """Two WildFly servers (or more) that run every service; a session lives on all of them."""
+    """Two WildFly servers (or more) that run every service; a session lives on all of them.
+
+    They are set up one after the other: what a changed setting restarts is never both of them at once.
+    """
 
     ready: list[pulumi.Resource]
 
@@ -37,5 +40,6 @@ class JbossPair(pulumi.ComponentResource):
             copies = [
                 server.copy(service.artifact, f"/var/lib/perenne/artifacts/{key}.war") for key, service in local.items()
             ]
-            self.ready.append(server.install(GuestRole.APPLICATION, args.checksums, depends_on=copies))
+            before = [*copies, *self.ready[-1:]]
+            self.ready.append(server.install(GuestRole.APPLICATION, args.checksums, depends_on=before))
         self.register_outputs({"members": list(args.servers)})

@@ -1,0 +1,97 @@
+"""A site that grows or shrinks: what changes with it, what must not, and in which order."""
+
+import copy
+from collections.abc import Callable
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from blueprint import loading
+from mutation.program import resources_of
+from mutation.variants import applications, hosts
+from policies.judging.resource import Resource
+from policies.judging.stack import Stack
+
+PROJECT = Path(__file__).parents[3]
+NOT_COMPARED = {"connection", "extraConfig", "source"}
+"""SSH keys, which are made anew for every recorded run, and files, whose content no test changes."""
+
+Config = dict[str, Any]
+Program = Callable[..., Stack]
+
+
+@pytest.fixture(scope="module")
+def program(tmp_path_factory: pytest.TempPathFactory) -> Program:
+    """Records the program of a committed stack after changes to its file."""
+    folder = tmp_path_factory.mktemp("program")
+    artifact = folder / "apps" / "pnp-manager" / "target" / "pnp-manager.war"
+    artifact.parent.mkdir(parents=True)
+    artifact.write_bytes(b"war")
+
+    def record(stack: str, *changes: Callable[[Config], None]) -> Stack:
+        config = copy.deepcopy(loading.config_of(PROJECT / f"Pulumi.{stack}.yaml"))
+        config["perenne:host_keys"] = dict.fromkeys(config["perenne:hosts"], "ssh-ed25519 AAAA")
+        for change in changes:
+            change(config)
+        return resources_of(config, stack, folder)
+
+    return record
+
+
+def differing(before: Stack, after: Stack) -> dict[str, set[str]]:
+    """By name, the inputs in which resources of both differ; components' outputs are not among them."""
+
+    def inputs(resource: Resource) -> dict[str, Any]:
+        return {key: value for key, value in resource.properties.items() if key not in NOT_COMPARED}
+
+    changed = {}
+    for urn in before.by_urn.keys() & after.by_urn.keys():
+        old, new = inputs(before.by_urn[urn]), inputs(after.by_urn[urn])
+        keys = {key for key in old | new if str(old.get(key)) != str(new.get(key))}
+        if keys and not urn.split("::")[2].split("$")[-1].startswith("perenne:"):
+            changed[before.by_urn[urn].name] = keys
+    return changed
+
+
+def names(stack: Stack) -> set[str]:
+    return {resource.name for resource in stack.resources if resource.type != "pulumi:pulumi:Stack"}
+
+
+@pytest.mark.parametrize("stack", ["dev", "prod"])
+def test_a_further_application_server_is_made_and_made_known_and_nothing_else(program: Program, stack: str) -> None:
+    """Every server learns the name (hosts file); no machine, datastore or host is touched, nothing replaced."""
+    before, after = program(stack), program(stack, applications(3))
+    assert names(before) <= names(after)
+    assert {name.split("-")[0] for name in names(after) - names(before)} == {"app03"}
+    changed = differing(before, after)
+    assert set().union(*changed.values()) <= {"stdin", "virtualMachineIds"}, changed
+    assert {"lb01-balancer", "app01-application"} <= changed.keys()
+
+
+@pytest.mark.parametrize("stack", ["dev", "prod"])
+def test_a_further_host_changes_the_reserved_share_and_nothing_of_servers(program: Program, stack: str) -> None:
+    before, after = program(stack), program(stack, hosts(4))
+    assert names(before) <= names(after)
+    assert all("psexi05" in name for name in names(after) - names(before))
+    changed = differing(before, after)
+    reserved = {"haAdmissionControlResourcePercentageCpu", "haAdmissionControlResourcePercentageMemory"}
+    assert changed.pop("esxi-cluster") == reserved
+    assert set().union(*changed.values()) <= {"stdin"}, changed
+
+
+@pytest.mark.parametrize("number", [2, 4, 6])
+def test_application_servers_are_changed_one_after_the_other_and_balancers_last(program: Program, number: int) -> None:
+    """Otherwise a changed setting restarts all at once, or a balancer sends requests to one that isn't there."""
+    stack = program("dev", hosts(number + 1), applications(number))
+
+    def needed(name: str) -> set[str]:
+        (command,) = [one for one in stack.of_type("command:remote:Command") if one.name == name]
+        return {stack.by_urn[urn].name for urn in command.dependencies if urn in stack.by_urn}
+
+    tier = [f"app{position:02}-application" for position in range(1, number + 1)]
+    for earlier, later in pairwise(tier):
+        assert earlier in needed(later)
+    for balancer in ("lb01-balancer", "lb02-balancer"):
+        assert set(tier) <= needed(balancer)
