@@ -10,12 +10,11 @@ from typing import Any
 
 import pulumi
 import pytest
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from pulumi.runtime import mocks
 
 from blueprint import loading
-from blueprint.secrets import Kind, secrets_of
+from blueprint.secrets import secrets_of
+from mutation.program import throw_away
 
 PROJECT = Path(__file__).parents[3]
 
@@ -40,15 +39,6 @@ class Recorder(pulumi.runtime.Mocks):
         return {name: made.inputs for (typ, name), made in self.resources.items() if typ.endswith(suffix)}
 
 
-def _secret(kind: Kind, name: str) -> str:
-    if kind is Kind.SSH_KEY:
-        key = Ed25519PrivateKey.generate()
-        return key.private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption()).decode()
-    if kind in (Kind.CERTIFICATE, Kind.CERTIFICATE_AUTHORITY):
-        return f"-----BEGIN PRIVATE KEY-----\nkey of {name}\n-----BEGIN CERTIFICATE-----\ncertificate of {name}\n"
-    return f"secret-{name}"
-
-
 @pytest.fixture
 def run_program(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[str], Recorder]:
     """Run `__main__.py` for a stack and return what it registered."""
@@ -62,7 +52,7 @@ def run_program(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[st
         artifact = tmp_path / "apps" / "pnp-manager" / "target" / "pnp-manager.war"
         artifact.parent.mkdir(parents=True, exist_ok=True)
         artifact.write_bytes(b"war")
-        values = {f"perenne:{secret.name}": _secret(secret.kind, secret.name) for secret in secrets_of(described)}
+        values = {f"perenne:{secret.name}": throw_away(secret.kind, secret.name) for secret in secrets_of(described)}
         monkeypatch.chdir(tmp_path)
         recorder = Recorder()
         asyncio.set_event_loop(asyncio.new_event_loop())
