@@ -145,6 +145,21 @@ def status(
     raise typer.Exit(0 if found.page == "200" else 1)
 
 
+@app.command()
+def switchover(
+    stack: StackArgument = "dev",
+    option: StackOption = "",
+    *,
+    to: Annotated[
+        str | None, typer.Option("--to", metavar="NAME", help="Which standby; else the synchronous one.")
+    ] = None,
+) -> None:
+    """Make the synchronous standby the primary; writes wait for about a second."""
+    from cli.switchover import switchover as run
+
+    raise typer.Exit(run(_stack(stack, option), to))
+
+
 @app.command(context_settings=_PASSED_ON)
 def ssh(
     context: typer.Context,

@@ -28,7 +28,7 @@ from lab.status import Status as LabStatus
 ANSWER_SECONDS = 2.0
 """How long each question may take; all are asked at the same time."""
 
-_PATRONI_PORT = 8008
+PATRONI_PORT = 8008
 _ETCD_PORT = 2379
 _WILDFLY_PORT = 8443
 
@@ -77,12 +77,12 @@ def status(stack: Stack, seconds: float = ANSWER_SECONDS) -> SiteStatus:
     if lab and lab.condition == "absent":
         raise Failure("the lab is not up", "there is none on this machine", f"Run ./perenne up {stack.name}.")
     vault = Vault.open(stack)
-    with _trust(vault) as trust:
-        return asyncio.run(_ask_all(stack, vault, trust, lab, seconds))
+    with trust(vault) as context:
+        return asyncio.run(_ask_all(stack, vault, context, lab, seconds))
 
 
 async def _ask_all(
-    stack: Stack, vault: Vault, trust: ssl.SSLContext, lab: LabStatus | None, seconds: float
+    stack: Stack, vault: Vault, context: ssl.SSLContext, lab: LabStatus | None, seconds: float
 ) -> SiteStatus:
     settings = stack.settings
     places = _places(lab)
@@ -90,7 +90,7 @@ async def _ask_all(
         name: Answer(name, str(server.role), str(server.address), places.get(name, server.host))
         for name, server in settings.servers.items()
     }
-    async with httpx.AsyncClient(verify=trust, timeout=seconds, trust_env=False, follow_redirects=True) as client:
+    async with httpx.AsyncClient(verify=context, timeout=seconds, trust_env=False, follow_redirects=True) as client:
         page, cluster, *_ = await asyncio.gather(
             _page(client, settings),
             _cluster(client, settings),
@@ -133,7 +133,7 @@ async def _cluster(client: httpx.AsyncClient, settings: Settings) -> list[dict[s
     """Patroni's members, from whichever database server answers first with all of them."""
     for server in settings.servers_of(Role.DATABASE).values():
         try:
-            answer = await client.get(f"https://{server.address}:{_PATRONI_PORT}/cluster")
+            answer = await client.get(f"https://{server.address}:{PATRONI_PORT}/cluster")
             members: list[dict[str, Any]] = answer.raise_for_status().json()["members"]
         except (httpx.HTTPError, ValueError, KeyError):
             continue
@@ -147,7 +147,7 @@ async def _ask(client: httpx.AsyncClient, settings: Settings, answer: Answer) ->
     paths = {
         Role.BALANCER: "/perenne/health",
         Role.APPLICATION: f":{_WILDFLY_PORT}{service.health_path}",
-        Role.DATABASE: f":{_PATRONI_PORT}/health",
+        Role.DATABASE: f":{PATRONI_PORT}/health",
     }
     path = paths.get(Role(answer.role))
     if path is None:
@@ -223,7 +223,7 @@ def _why(error: httpx.HTTPError) -> str:
 
 
 @contextmanager
-def _trust(vault: Vault) -> Iterator[ssl.SSLContext]:
+def trust(vault: Vault) -> Iterator[ssl.SSLContext]:
     """Trust the site's authority, and prove ourselves to etcd with the certificate of a server."""
     context = ssl.create_default_context(cadata=certificate_of(vault.values["tls-authority"]))
     quorum = next(iter(vault.stack.settings.quorum))
