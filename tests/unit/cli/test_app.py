@@ -18,7 +18,21 @@ from cli.workspace import Stack
 from lab.errors import LabError
 
 REPOSITORY = Path(__file__).resolve().parents[3]
-COMMANDS = ("up", "preview", "mutate", "forecast", "switchover", "status", "ssh", "logs", "init", "doctor", "env", "test", "down")
+COMMANDS = (
+    "up",
+    "preview",
+    "mutate",
+    "forecast",
+    "switchover",
+    "status",
+    "ssh",
+    "logs",
+    "init",
+    "doctor",
+    "env",
+    "test",
+    "down",
+)
 
 
 def test_every_command_of_the_readme_is_there() -> None:
