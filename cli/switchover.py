@@ -50,8 +50,8 @@ def switchover(stack: Stack, to: str | None) -> int:
     with trust(vault) as context:
         moved = asyncio.run(_switch_over(stack.settings, vault, context, primary, candidate))
     say(
-        f"{candidate} is the primary. No server called itself so for {moved.without_primary:.1f} s; clients wait a little"
-        f" longer (./perenne drill switchover measures it). A synchronous standby was there again after"
+        f"{candidate} is the primary. No server called itself so for {moved.without_primary:.1f} s; clients wait a"
+        f" little longer (./perenne drill switchover measures it). A synchronous standby was there again after"
         f" {moved.redundant_after:.1f} s.",
         "green",
     )
