@@ -8,9 +8,10 @@ from rich.console import Console, Group, RenderableType
 from rich.padding import Padding
 from rich.text import Text
 
+from cli import workspace
 from cli.console import out, say
 from cli.failure import Failure
-from cli.workspace import PRIVATE, Stack, have_private
+from cli.workspace import Stack, have_private
 from policies.judging.configuration import Level
 from policies.judging.report import Report, Reported
 from policies.judging.rule import Severity
@@ -38,7 +39,7 @@ _REMEDY = (
 def file_of(stack: Stack) -> Path:
     """Where the pack is to write its judgement of a run; there is none yet."""
     have_private()
-    file = PRIVATE / f"{stack.name}.policies.json"
+    file = workspace.PRIVATE / f"{stack.name}.policies.json"
     file.unlink(missing_ok=True)
     return file
 
