@@ -63,7 +63,10 @@ async def _inject(scene: Scene, hit: Hit) -> None:
     await scene.hands.shell(standby, f"{_RECEIVERS}kill -STOP $(receivers)\n")
     await asyncio.sleep(UNREPLICATED_SECONDS)
     await scene.vcenter.power_off(primary)
-    await scene.hands.shell(standby, f"{_RECEIVERS}for one in $(receivers); do kill -CONT $one; done\n")
+    # It ends instead of going on: what the primary had sent waits in its socket, and it would still take that in.
+    await scene.hands.shell(
+        standby, f"{_RECEIVERS}for one in $(receivers); do kill -TERM $one; kill -CONT $one; done\n"
+    )
 
 
 def _synchronous(server: str) -> Step:
