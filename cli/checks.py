@@ -93,19 +93,9 @@ def _question(stack: Stack) -> str:
 async def _ask_host(stack: Stack, vault: Vault, host: str) -> str:
     import asyncssh  # noqa: PLC0415 (it takes its time)
 
-    found = remote.machine(stack, vault, host)
+    login = remote.login(stack, vault, host)
     try:
-        async with (
-            asyncio.timeout(_HOST_SECONDS),
-            asyncssh.connect(
-                found.address,
-                username="root",
-                client_keys=[asyncssh.import_private_key(vault.values["ssh-key"])],
-                known_hosts=asyncssh.import_known_hosts(f"{found.address} {found.host_key}\n"),
-                config=None,
-                agent_path=None,
-            ) as connection,
-        ):
+        async with asyncio.timeout(_HOST_SECONDS), login as connection:
             return str((await connection.run(_question(stack))).stdout)
     except (OSError, TimeoutError, asyncssh.Error):
         return ""

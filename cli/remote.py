@@ -5,14 +5,18 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractAsyncContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from cli import keys, packages
 from cli.failure import Failure
 from cli.vault import Vault
 from cli.workspace import Stack, lab_name
+
+if TYPE_CHECKING:
+    from asyncssh import SSHClientConnection
 
 _SSH = packages.Package("openssh-client", "ssh", "logs in on servers")
 
@@ -45,6 +49,25 @@ def machine(stack: Stack, vault: Vault, name: str) -> Machine:
         why = f"{stack.file.name} does not say by which SSH key it is known (perenne:host_keys)"
         raise Failure(f"{short} can't be trusted", why, f"Run ./perenne init {stack.name}.")
     return Machine(short, str(settings.hosts[short].address), settings.host_keys[short])
+
+
+def login(stack: Stack, vault: Vault, name: str) -> "AbstractAsyncContextManager[SSHClientConnection]":
+    """Log in on a machine as root with asyncssh: a context whose value is the connection.
+
+    Raises:
+        Failure: There is no such machine, or it isn't known how it proves itself.
+    """
+    import asyncssh  # noqa: PLC0415 (it takes its time)
+
+    found = machine(stack, vault, name)
+    return asyncssh.connect(
+        found.address,
+        username="root",
+        client_keys=[asyncssh.import_private_key(vault.values["ssh-key"])],
+        known_hosts=asyncssh.import_known_hosts(f"{found.address} {found.host_key}\n"),
+        config=None,
+        agent_path=None,
+    )
 
 
 def ssh(stack: Stack, name: str, command: Sequence[str]) -> int:

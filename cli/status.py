@@ -188,14 +188,9 @@ async def _held_addresses(stack: Stack, vault: Vault, answer: Answer, seconds: f
     """Ask a server over SSH which addresses it has."""
     import asyncssh  # noqa: PLC0415 (it takes its time)
 
-    found = remote.machine(stack, vault, answer.name)
-    known_hosts = asyncssh.import_known_hosts(f"{found.address} {found.host_key}\n")
-    key = asyncssh.import_private_key(vault.values["ssh-key"])
+    login = remote.login(stack, vault, answer.name)
     try:
         async with asyncio.timeout(seconds):
-            login = asyncssh.connect(
-                found.address, username="root", client_keys=[key], known_hosts=known_hosts, config=None, agent_path=None
-            )
             async with login as connection:
                 done = await connection.run("ip -4 -oneline address show scope global", check=True)
     except (OSError, TimeoutError, asyncssh.Error):

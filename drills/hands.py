@@ -78,18 +78,10 @@ class SshHands:
 
     async def shell(self, server: str, script: str, *, seconds: float = SHELL_SECONDS) -> str:
         """Log in and run the script."""
-        found = remote.machine(self.stack, self.vault, server)
+        login = remote.login(self.stack, self.vault, server)
         try:
-            async with asyncio.timeout(seconds):
-                async with asyncssh.connect(
-                    found.address,
-                    username="root",
-                    client_keys=[asyncssh.import_private_key(self.vault.values["ssh-key"])],
-                    known_hosts=asyncssh.import_known_hosts(f"{found.address} {found.host_key}\n"),
-                    config=None,
-                    agent_path=None,
-                ) as connection:
-                    done = await connection.run("bash -euo pipefail -s", input=script)
+            async with asyncio.timeout(seconds), login as connection:
+                done = await connection.run("bash -euo pipefail -s", input=script)
         except (OSError, TimeoutError, asyncssh.Error) as error:
             raise _unreachable(server, str(error) or f"no answer within {seconds:g} s") from error
         if done.exit_status:
