@@ -7,12 +7,11 @@ where they stand. Each is the most that its step may take, so that the sum is a 
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import StrEnum
 
 from blueprint import guests
 from blueprint.guests import GuestRole
 from blueprint.settings import Settings
-from blueprint.terms import Role
+from blueprint.terms import Measure, Role
 
 _MISSED_ADVERTISEMENTS = 3
 """A backup declares the master down after three intervals and its skew (RFC 9568, 6.1)."""
@@ -21,21 +20,13 @@ _HIGHEST_PRIORITY = 256
 _ELECTION_ROUNDS = 2
 """etcd's members wait between one and two election timeouts (Raft, 5.2)."""
 
+_ESTIMATED = "an estimate; drills are to measure it"
 _PROMOTION = 0.6
 """Seconds in which a standby that has everything becomes primary; its checkpoint is put off."""
 _RESTART = 0.3
 """Seconds from the start of httpd or keepalived to service."""
 _ANSWER = 0.2
 """Seconds that an answer itself may take on a site that has just been hit."""
-
-
-class Measure(StrEnum):
-    """What users notice."""
-
-    OUTAGE = "outage"
-    """The longest time without a good answer to a page."""
-    PAUSED_WRITES = "paused writes"
-    """The longest time between two acknowledged writes."""
 
 
 @dataclass(frozen=True)
@@ -116,8 +107,8 @@ class _Times:
         path = "/etc/systemd/system/apache2.service.d/perenne.conf"
         return (
             Term("systemd starts it again", _milliseconds(self._balancer, path, r"RestartSec=(\d+)ms"), path),
-            Term("httpd starts", _RESTART, "measured in the lab"),
-            Term("answer", _ANSWER, "measured in the lab"),
+            Term("httpd starts", _RESTART, _ESTIMATED),
+            Term("answer", _ANSWER, _ESTIMATED),
         )
 
     @property
@@ -132,7 +123,7 @@ class _Times:
         return (
             Term("advertisements missed", _MISSED_ADVERTISEMENTS * interval, "site.vrrp.advertisement_seconds"),
             Term("skew", (_HIGHEST_PRIORITY - priority) / _HIGHEST_PRIORITY * interval, path),
-            Term("neighbours learn the address, answer", _ANSWER, "measured in the lab"),
+            Term("neighbours learn the address, answer", _ANSWER, _ESTIMATED),
         )
 
     @property
@@ -146,13 +137,13 @@ class _Times:
         path = "/etc/apache2/apache2.conf"
         return (
             Term("connection attempt", _milliseconds(self._balancer, path, r"connectiontimeout=(\d+)ms"), path),
-            Term("request repeated at another node", _ANSWER, "measured in the lab"),
+            Term("request repeated at another node", _ANSWER, _ESTIMATED),
         )
 
     @property
     def nothing_moves(self) -> tuple[Term, ...]:
         """What has died is started again before anybody misses it."""
-        return (Term("a write takes longer than usual", _ANSWER, "measured in the lab"),)
+        return (Term("a write takes longer than usual", _ANSWER, _ESTIMATED),)
 
     @property
     def patroni_notices(self) -> tuple[Term, ...]:
@@ -170,7 +161,7 @@ class _Times:
     @property
     def promotion(self) -> tuple[Term, ...]:
         """The standby sees the lease free, takes it and becomes primary."""
-        return (Term("promotion", _PROMOTION, "measured in the lab"),)
+        return (Term("promotion", _PROMOTION, _ESTIMATED),)
 
     @property
     def clients_follow(self) -> tuple[Term, ...]:
@@ -178,7 +169,7 @@ class _Times:
         path = "/etc/perenne/wildfly/configuration.yml"
         return (
             Term("host asked again", _number(self._application, path, r"hostRecheckSeconds=(\d+)"), path),
-            Term("answer", _ANSWER, "measured in the lab"),
+            Term("answer", _ANSWER, _ESTIMATED),
         )
 
     @property
@@ -195,16 +186,16 @@ class _Times:
         return (
             Term("standby silent", _number(self._database, path, r"wal_sender_timeout: (\d+)s"), path),
             Term("Patroni's loop", 2.0 * self._settings.database.loop_wait, "database.loop_wait"),
-            Term("answer", _ANSWER, "measured in the lab"),
+            Term("answer", _ANSWER, _ESTIMATED),
         )
 
     @property
     def switchover(self) -> tuple[Term, ...]:
         """Patroni stops the old primary in good order, and the standby, which has everything, goes on."""
         return (
-            Term("the old primary stops", 0.3, "measured in the lab"),
+            Term("the old primary stops", 0.3, _ESTIMATED),
             *self.promotion,
-            Term("answer", _ANSWER, "measured in the lab"),
+            Term("answer", _ANSWER, _ESTIMATED),
         )
 
 

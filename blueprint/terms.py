@@ -31,3 +31,12 @@ class Isolation(StrEnum):
 
     SHUTDOWN = "shutdown"
     POWER_OFF = "powerOff"
+
+
+class Measure(StrEnum):
+    """Which figure a target is about."""
+
+    OUTAGE = "outage"
+    """The longest time without a good answer to a page."""
+    PAUSED_WRITES = "paused writes"
+    """The longest time between two acknowledged writes."""

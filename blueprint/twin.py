@@ -160,8 +160,10 @@ def _merged(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, An
     merged = dict(first)
     for key, value in second.items():
         earlier = merged.get(key)
-        both = isinstance(earlier, Mapping) and isinstance(value, Mapping)
-        merged[key] = _merged(earlier, value) if both else value  # type: ignore[arg-type]
+        if isinstance(earlier, Mapping) and isinstance(value, Mapping):
+            merged[key] = _merged(earlier, value)
+        else:
+            merged[key] = value
     return merged
 
 

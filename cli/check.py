@@ -1,7 +1,6 @@
 """`./perenne check`: what the policies say of a stack, before it is deployed or as it is."""
 
 import json
-import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -89,9 +88,8 @@ def _deployed(stack: Stack, display: Display) -> Report:
     if not found.resources:
         why = "Pulumi's state of it has no resources"
         raise Failure(f"stack {stack.name} is not deployed", why, f"./perenne check {stack.name} judges what would be.")
-    file = Path(os.environ.get("PERENNE_POLICIES") or configuration.DEFAULT)
     try:
-        settings = configuration.load(file, frozenset(rule.id for rule in RULES))
+        settings = configuration.load_chosen(frozenset(rule.id for rule in RULES))
     except ConfigurationError as error:
         raise Failure(
             "the policies can't be configured", str(error), "Correct the file, then run this again."

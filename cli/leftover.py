@@ -4,9 +4,7 @@ import asyncio
 
 from cli.console import say
 from cli.failure import Failure
-from cli.workspace import PRIVATE, Stack
-
-JOURNAL = PRIVATE / "drill" / "undo.json"
+from cli.workspace import JOURNAL, Stack
 
 
 def undo_leftover() -> None:
@@ -17,7 +15,7 @@ def undo_leftover() -> None:
     """
     if not JOURNAL.exists():
         return  # the usual case, before any library of the drills is loaded
-    from drills.undo import at_work  # noqa: PLC0415
+    from drills.undo import at_work  # noqa: PLC0415 (only where there is something to undo)
 
     with at_work() as free:
         if free:
@@ -32,11 +30,12 @@ def take_back() -> None:
     Raises:
         Failure: It can't be done.
     """
-    from cli.vault import Vault  # noqa: PLC0415 (only where there is something to undo)
-    from drills.hands import hands_for  # noqa: PLC0415
-    from drills.performing import Performer  # noqa: PLC0415
-    from drills.undo import Journal  # noqa: PLC0415
-    from drills.vcenter import VCenter  # noqa: PLC0415
+    # Only where there is something to undo: every `up` and `status` passes by here.
+    from cli.vault import Vault  # noqa: PLC0415 (see above)
+    from drills.hands import hands_for  # noqa: PLC0415 (see above)
+    from drills.performing import Performer  # noqa: PLC0415 (see above)
+    from drills.undo import Journal  # noqa: PLC0415 (see above)
+    from drills.vcenter import VCenter  # noqa: PLC0415 (see above)
 
     journal = Journal.left(JOURNAL)
     if journal is None:

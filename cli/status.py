@@ -29,6 +29,8 @@ ANSWER_SECONDS = 2.0
 """How long each question may take; all are asked at the same time."""
 
 PATRONI_PORT = 8008
+SYNCHRONOUS = ("sync_standby", "quorum_standby")
+"""What Patroni calls a standby that has every acknowledged write."""
 _ETCD_PORT = 2379
 _WILDFLY_PORT = 8443
 
@@ -93,7 +95,7 @@ async def _ask_all(
     async with httpx.AsyncClient(verify=context, timeout=seconds, trust_env=False, follow_redirects=True) as client:
         page, cluster, *_ = await asyncio.gather(
             _page(client, settings),
-            _cluster(client, settings),
+            members_of(client, settings),
             *(_ask(client, settings, answers[name]) for name in settings.servers),
             *(_vote(client, answers[name]) for name in settings.quorum),
             *(_held_addresses(stack, vault, answer, seconds) for answer in answers.values() if answer.role in _HOLDERS),
@@ -106,7 +108,7 @@ async def _ask_all(
     return SiteStatus(
         page=page,
         primary=by_role.get("leader"),
-        sync_standby=by_role.get("sync_standby") or by_role.get("quorum_standby"),
+        sync_standby=next((by_role[role] for role in SYNCHRONOUS if role in by_role), None),
         site_address_at=_holder(answers, str(settings.site.address)),
         database_address_at=_holder(answers, str(settings.database.address)),
         servers=list(answers.values()),
@@ -129,7 +131,7 @@ async def _page(client: httpx.AsyncClient, settings: Settings) -> str:
     return str(answer.status_code)
 
 
-async def _cluster(client: httpx.AsyncClient, settings: Settings) -> list[dict[str, Any]]:
+async def members_of(client: httpx.AsyncClient, settings: Settings) -> list[dict[str, Any]]:
     """Patroni's members, from whichever database server answers first with all of them."""
     for server in settings.servers_of(Role.DATABASE).values():
         try:

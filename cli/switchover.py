@@ -11,7 +11,7 @@ from blueprint.settings import Settings
 from blueprint.terms import Role
 from cli.console import say
 from cli.failure import Failure
-from cli.status import PATRONI_PORT, SiteStatus, status, trust
+from cli.status import PATRONI_PORT, SYNCHRONOUS, SiteStatus, members_of, status, trust
 from cli.vault import Vault
 from cli.workspace import Stack
 
@@ -97,7 +97,7 @@ async def _switch_over(
             raise Failure("it isn't known whether the switchover succeeded", why, "See ./perenne status.") from None
         finally:
             watch.cancel()
-        await _until_redundant(client, settings, candidate)
+        await _until_redundant(client, settings)
         return Moved(without, time.monotonic() - began)
 
 
@@ -129,15 +129,10 @@ async def _is_primary(client: httpx.AsyncClient, address: str) -> bool:
         return False
 
 
-async def _until_redundant(client: httpx.AsyncClient, settings: Settings, primary: str) -> None:
-    address = settings.servers[primary].address
+async def _until_redundant(client: httpx.AsyncClient, settings: Settings) -> None:
     end = time.monotonic() + _REDUNDANT_SECONDS
     while time.monotonic() < end:
-        try:
-            members = (await client.get(f"https://{address}:{PATRONI_PORT}/cluster")).json()["members"]
-        except (httpx.HTTPError, ValueError, KeyError):
-            members = []
-        if any(member["role"] in ("sync_standby", "quorum_standby") for member in members):
+        if any(member["role"] in SYNCHRONOUS for member in await members_of(client, settings)):
             return
         await asyncio.sleep(_BEAT_SECONDS * 10)
     remedy = "./perenne status; ./perenne logs of the old primary tells what keeps it from following"

@@ -24,6 +24,8 @@ PRIVATE = PROGRAM / ".perenne"
 LOGS = PRIVATE / "logs"
 BIN = PRIVATE / "bin"
 STATE = PRIVATE / "state"
+JOURNAL = PRIVATE / "drill" / "undo.json"
+"""What a drill has broken and must take back (drills.undo)."""
 """Pulumi's state of stacks for which no other backend is chosen."""
 LAB = PRIVATE / "lab"
 

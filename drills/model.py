@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
+from blueprint.terms import Measure
+
 
 class Kind(StrEnum):
     """What a request was for."""
@@ -205,13 +207,6 @@ class Recording:
     sessions: SessionsCheck
     generator: Generator
     machine: Machine
-
-
-class Measure(StrEnum):
-    """Which figure a target is about."""
-
-    OUTAGE = "outage"
-    PAUSED_WRITES = "paused writes"
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,10 +16,9 @@ from typing import Protocol
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from cli.failure import Failure
-from cli.workspace import PRIVATE
+from cli.workspace import JOURNAL
 
-FOLDER = PRIVATE / "drill"
-JOURNAL = FOLDER / "undo.json"
+FOLDER = JOURNAL.parent
 
 TRIES = 3
 TRY_SECONDS = 60.0

@@ -1,6 +1,6 @@
 """A stack with one change that brings in a single point of failure."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from mutation.changes import Edit, edited
@@ -17,10 +17,6 @@ class Mutant:
     """The resource and the change."""
     stack: Callable[[], Stack]
     """Makes the changed stack."""
-
-
-Mutations = Callable[[Stack], Iterator[Mutant]]
-"""Every change of one kind that a stack allows."""
 
 
 def changed(rule: str, stack: Stack, resource: Resource, what: str, edit: Edit) -> Mutant:

@@ -9,7 +9,8 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from itertools import groupby
 
-from drills.model import Invariant, Measure, Observation, Result, Target
+from blueprint.terms import Measure
+from drills.model import Invariant, Observation, Result, Target
 from drills.workload.figures import Figures, figures, quantile
 
 ENOUGH_RUNS = 20

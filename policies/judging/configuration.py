@@ -1,6 +1,7 @@
 """The pack's configuration: levels per rule and environment, thresholds, tiers, waivers."""
 
 import json
+import os
 from collections.abc import Mapping
 from datetime import date
 from enum import StrEnum
@@ -128,6 +129,15 @@ class Configuration(Model):
 
     def _environment(self, stack: str) -> Environment:
         return next((found for name, found in self.environments.items() if fnmatchcase(stack, name)), Environment())
+
+
+def load_chosen(rules: frozenset[str]) -> Configuration:
+    """Read the configuration that this process's environment chooses.
+
+    Raises:
+        ConfigurationError: It can't be read, or names something that isn't there.
+    """
+    return load(Path(os.environ.get("PERENNE_POLICIES") or DEFAULT), rules)
 
 
 def load(file: Path, rules: frozenset[str]) -> Configuration:

@@ -100,8 +100,7 @@ def pack(rules: Sequence[Rule[Any]]) -> Pack:
     Raises:
         ConfigurationError: The configuration can't be used.
     """
-    file = Path(os.environ.get("PERENNE_POLICIES") or configuration.DEFAULT)
-    settings = configuration.load(file, frozenset(rule.id for rule in rules))
+    settings = configuration.load_chosen(frozenset(rule.id for rule in rules))
     report = os.environ.get(VARIABLE)
     return Pack(rules, settings, Path(report) if report else None, _say)
 

@@ -8,7 +8,6 @@ from policies.reading.documents import document
 from policies.reading.guests import GuestFiles
 
 PATH = r"patroni.*\.(ya?ml)$"
-DYNAMIC = r"patroni.*dynamic\.json$"
 
 
 @dataclass(frozen=True)

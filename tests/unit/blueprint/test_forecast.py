@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 
 from blueprint import loading
-from blueprint.forecast import Forecast, Measure, forecast
+from blueprint.forecast import Forecast, forecast
 from blueprint.settings import Settings
+from blueprint.terms import Measure
 
 PROJECT = Path(__file__).parents[3]
 

@@ -11,8 +11,9 @@ from xml.etree import ElementTree as ET
 import pytest
 from rich.console import Console
 
+from blueprint.terms import Measure
 from drills import report
-from drills.model import Invariant, Measure, Result, SimulatedDelay, Target
+from drills.model import Invariant, Result, SimulatedDelay, Target
 from drills.report.document import schema
 from drills.report.summary import Runs, Summary, Verdict
 from tests.unit.drills.recordings import FAULT, recording
