@@ -5,6 +5,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -45,8 +46,9 @@ class Score:
         return 100 * self.refused / self.total if self.total else 0.0
 
 
+@cache
 def stack_of(variant: Variant) -> Stack:
-    """A variant's resources; its services' artifacts are stood in for."""
+    """A variant's resources, recorded once; its services' artifacts are stood in for."""
     with tempfile.TemporaryDirectory() as folder:
         for service in variant.config["perenne:services"].values():
             artifact = Path(folder, service["artifact"])

@@ -15,7 +15,7 @@ REPOSITORY = Path(__file__).parents[1]
 Config = dict[str, Any]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Variant:
     """A stack file's configuration that describes a sound site."""
 
