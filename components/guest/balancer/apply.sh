@@ -10,8 +10,12 @@ if changed /etc/apache2/ /etc/perenne/tls/; then
     apachectl configtest >&2 || fail "httpd refuses its configuration"
 fi
 systemctl enable --quiet apache2
-if ! systemctl is-active --quiet apache2 || changed /etc/systemd/system/apache2.service.d/; then
+# httpd sets these two aside once, when it starts ("Apache MPM Common Directives"): a reload goes on with the old ones.
+limits=$(grep --extended-regexp '^(Server|Thread)Limit ' /etc/apache2/apache2.conf)
+if ! systemctl is-active --quiet apache2 || changed /etc/systemd/system/apache2.service.d/ ||
+    [[ $limits != "$(cat /var/lib/perenne/httpd-limits 2>/dev/null)" ]]; then
     systemctl restart apache2
+    echo "$limits" >/var/lib/perenne/httpd-limits
 elif changed /etc/apache2/ /etc/perenne/tls/; then
     systemctl reload apache2 # graceful: requests in progress are finished
 fi
