@@ -10,17 +10,28 @@ install_files
 api() { curl --silent --fail --max-time 2 --cacert /etc/perenne/tls/ca.pem "https://$1:8008/$2"; }
 ctl() { patronictl --config-file /etc/patroni/perenne "$@" </dev/null >&2; }
 
+# Containers have their machine's kernel, and no watchdog of their own.
+if ! systemd-detect-virt --quiet --container; then
+    modprobe softdog || fail "the kernel has no module softdog, which is Patroni's watchdog (Debian's kernels have it)"
+    udevadm control --reload
+    udevadm trigger --action=add --sysname-match=watchdog --settle
+fi
+
 systemctl disable --quiet --now postgresql
 systemctl enable --quiet patroni
 if ! systemctl is-active --quiet patroni; then
     systemctl start patroni
 else
-    if changed /etc/patroni/perenne/ /etc/perenne/tls/; then
+    if changed /etc/systemd/system/patroni.service.d/ /usr/local/lib/perenne/start-patroni; then
+        # Stopped in an orderly way, Patroni stops PostgreSQL too. Killed, it is back within a second, and the lease outlasts that.
+        systemctl kill --kill-whom=main --signal=KILL patroni
+        wait_for 60 "Patroni is back (journalctl -u patroni)" api 127.0.0.1 health
+    elif changed /etc/patroni/perenne/ /etc/perenne/tls/; then
         systemctl reload patroni
-        # Roles keep their old passwords until the primary is told the new ones.
-        if changed /etc/patroni/perenne/20-secrets.yml && api 127.0.0.1 primary >/dev/null; then
-            runuser --user postgres -- psql --quiet --set=ON_ERROR_STOP=1 --file=/etc/patroni/passwords.sql </dev/null
-        fi
+    fi
+    # Roles keep their old passwords until the primary is told the new ones.
+    if changed /etc/patroni/perenne/20-secrets.yml && api 127.0.0.1 primary >/dev/null; then
+        runuser --user postgres -- psql --quiet --set=ON_ERROR_STOP=1 --file=/etc/patroni/passwords.sql </dev/null
     fi
     if changed /etc/perenne/tls/; then
         runuser --user postgres -- psql --quiet --command='SELECT pg_reload_conf()' </dev/null >/dev/null

@@ -1,5 +1,6 @@
 """What servers get: complete, secret where it must be, and in agreement across servers."""
 
+import ast
 import json
 import re
 import subprocess
@@ -259,6 +260,31 @@ def test_replication_is_for_database_servers_and_backups_only(settings: Settings
     # Patroni asks its own server over the loopback interface.
     assert [rule[3] for rule in rules] == ["127.0.0.1/32", *(f"{server.address}/32" for server in takers)]
     assert [rule[2] for rule in rules] == ["replicator", "replicator", "replicator", "backup"]
+
+
+def test_patroni_is_started_by_a_program_that_its_child_processes_can_read_too(settings: Settings) -> None:
+    files = guests.files(settings, "db01", GuestRole.DATABASE, checksums(settings))
+    unit = files["/etc/systemd/system/patroni.service.d/perenne.conf"].content
+    (started,) = re.findall(r"^ExecStart=(/\S+)", unit, re.MULTILINE)
+    assert files[started].mode == 0o755
+    # multiprocessing's "spawn" imports the program in every child: one without the guard starts Patroni within Patroni.
+    tree = ast.parse(files[started].content)
+    calls = [node for statement in tree.body for node in ast.walk(statement) if isinstance(node, ast.Call)]
+    guarded = [node for node in tree.body if isinstance(node, ast.If) and "__name__" in ast.unparse(node.test)]
+    assert len(guarded) == 1
+    assert all(call in list(ast.walk(guarded[0])) for call in calls)
+
+
+def test_the_watchdog_acts_before_the_lease_can_go_to_another(settings: Settings) -> None:
+    member = patroni(settings, "db01")
+    dynamic = member["bootstrap"]["dcs"]
+    watchdog = member["watchdog"]
+    assert watchdog["mode"] == "automatic"
+    # Patroni, "Watchdog support": what is left of the lease must be enough for a round of its loop.
+    assert dynamic["loop_wait"] + 2 * dynamic["retry_timeout"] <= dynamic["ttl"] - watchdog["safety_margin"]
+    files = guests.files(settings, "db01", GuestRole.DATABASE, checksums(settings))
+    assert "softdog" in files["/etc/modules-load.d/perenne-watchdog.conf"].content.splitlines()
+    assert 'OWNER="postgres"' in files["/etc/udev/rules.d/60-perenne-watchdog.rules"].content
 
 
 class _Loader(yaml.SafeLoader):
