@@ -66,6 +66,9 @@ UNSEEN: Mapping[str, str] = {
     "/etc/patroni/perenne/20-secrets.yml": "a replication password that differs keeps the standby from following",
     "/etc/systemd/system/*.service": "without Restart= a process that crashed stays down, and the other node is alone",
     "/etc/systemd/system/*.service.d/*": "the same",
+    "/etc/modules-load.d/perenne-watchdog.conf": "without it only Patroni itself stops a primary that hangs",
+    "/etc/udev/rules.d/60-perenne-watchdog.rules": "the same",
+    "/usr/local/lib/perenne/start-patroni": "a Patroni before 3.1 as it comes overwrites the key of another leader",
     "/usr/local/lib/perenne/backup": "a program that ends well without a backup",
     "/usr/local/lib/perenne/receive-wal": "without the log, a restore goes back to the last base backup",
     "/usr/local/lib/perenne/check-primary": "the database's address stays with a standby: deployments and backups use"

@@ -1,6 +1,10 @@
 """Storage: a portal, an array, all paths of a datastore."""
 
+from collections import Counter
+
+from blueprint.terms import Role
 from cli.workspace import Stack
+from drills.faults import arranging
 from drills.faults.fault import Fault, Hit, Scene, lab_only
 from drills.faults.network import dropping, healed
 from drills.undo import How, Step
@@ -47,6 +51,7 @@ def faults() -> tuple[Fault, ...]:
             aim=_datastore,
             inject=_stall,
             lasts=STALL_SECONDS,
+            arrange=_primary_with_few_votes,
             unavailable=lab_only,
             proves=("STO-06", "CLU-07"),
             notes=("Played by stopping what syncs to disk (etcd, PostgreSQL) on the servers of that datastore.",),
@@ -90,6 +95,15 @@ async def _datastore(scene: Scene) -> Hit:
         if server.datastore == datastore and name in scene.settings.quorum
     )
     return Hit(f"{datastore} with {', '.join(servers)}", servers)
+
+
+async def _primary_with_few_votes(scene: Scene) -> None:
+    """Bring the primary to a datastore without which the quorum goes on: only then can another take over meanwhile."""
+    settings = scene.settings
+    votes = Counter(server.datastore for server in settings.quorum.values())
+    best = min(settings.servers_of(Role.DATABASE), key=lambda name: votes[settings.servers[name].datastore])
+    if best != scene.standing.primary:
+        await arranging.switch_over(scene, best)
 
 
 async def _stall(scene: Scene, hit: Hit) -> None:
