@@ -257,6 +257,8 @@ def _database_files(render: Callable[[str], str]) -> dict[str, File]:
         "/etc/systemd/system/patroni.service.d/perenne.conf": File(_text("database/patroni.conf")),
         "/etc/modules-load.d/perenne-watchdog.conf": File(_text("database/modules.conf")),
         "/etc/udev/rules.d/60-perenne-watchdog.rules": File(_text("database/watchdog.rules")),
+        "/usr/local/share/perenne/patroni.txt": File(_text("database/patroni.txt")),
+        "/usr/local/bin/patronictl": File(_text("database/patronictl"), 0o755),
         "/usr/local/lib/perenne/start-patroni": File(_text("database/start-patroni"), 0o755),
         "/etc/keepalived/keepalived.conf": File(render("database/keepalived.conf.j2")),
         "/etc/systemd/system/keepalived.service.d/perenne.conf": File(_text("common/restart.conf")),

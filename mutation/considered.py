@@ -68,7 +68,9 @@ UNSEEN: Mapping[str, str] = {
     "/etc/systemd/system/*.service.d/*": "the same",
     "/etc/modules-load.d/perenne-watchdog.conf": "without it only Patroni itself stops a primary that hangs",
     "/etc/udev/rules.d/60-perenne-watchdog.rules": "the same",
-    "/usr/local/lib/perenne/start-patroni": "a Patroni before 3.1 as it comes overwrites the key of another leader",
+    "/usr/local/bin/patronictl": "what administrators type; nothing of the site runs it",
+    "/usr/local/lib/perenne/start-patroni": "without it PostgreSQL isn't run by Patroni: no election, no standby",
+    "/usr/local/share/perenne/patroni.txt": "a Patroni before 3.1 overwrites the key of another leader",
     "/usr/local/lib/perenne/backup": "a program that ends well without a backup",
     "/usr/local/lib/perenne/receive-wal": "without the log, a restore goes back to the last base backup",
     "/usr/local/lib/perenne/check-primary": "the database's address stays with a standby: deployments and backups use"

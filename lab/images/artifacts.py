@@ -1,7 +1,9 @@
-"""What guests take from Maven's repository, each checked against the checksum that is pinned here."""
+"""What guests take from Maven's repository and from PyPI, each checked against the checksum that is pinned."""
 
 import os
+import re
 import shutil
+import sys
 import tarfile
 import tempfile
 from dataclasses import dataclass
@@ -36,6 +38,8 @@ WILDFLY = Artifact(
 POSTGRESQL_JDBC = Artifact(
     "org.postgresql:postgresql:42.7.12:jar", "31fbf6f06b2217fb51d5100cee51b22625cc81640da0679b47914e54c1e6377c"
 )
+PATRONI = Path(__file__).parents[2] / "components" / "guest" / "database" / "patroni.txt"
+"""The requirement, with its hash, of which servers install Patroni, too."""
 WILDFLY_UID = 900
 """User and group of the guest image that own WildFly (guest/prepare.sh makes them)."""
 
@@ -74,6 +78,25 @@ def ensure_artifact(artifact: Artifact, cache: Path, progress: Progress) -> Path
             )
         fetched.replace(file)
     return file
+
+
+def install_patroni(folder: Path, progress: Progress) -> None:
+    """Install Patroni below a folder by its name and release, as components/guest/database/apply.sh looks for it.
+
+    Raises:
+        ImageError: pip could not fetch it, or it has another hash.
+    """
+    (name,) = re.findall(r"^(patroni)==([0-9.]+) ", PATRONI.read_text(), re.MULTILINE)
+    with timed(progress, f"{'-'.join(name)} by pip"):
+        run(
+            [
+                *(sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-compile"),
+                *("--no-deps", "--only-binary=:all:", "--require-hashes", "--requirement", PATRONI),
+                *("--target", folder / "-".join(name)),
+            ],
+            tried=f"pip install of {'=='.join(name)}",
+            remedy="See whether pip reaches its index (pip config list names mirrors and proxies).",
+        )
 
 
 def give_to(uid: int, source: Path, target: Path) -> None:

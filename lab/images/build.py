@@ -10,7 +10,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lab.images import docker
-from lab.images.artifacts import POSTGRESQL_JDBC, WILDFLY, WILDFLY_UID, ensure_artifact, give_to
+from lab.images.artifacts import (
+    PATRONI,
+    POSTGRESQL_JDBC,
+    WILDFLY,
+    WILDFLY_UID,
+    ensure_artifact,
+    give_to,
+    install_patroni,
+)
 from lab.images.content import digest, sha256
 from lab.images.progress import Progress, timed
 from lab.images.roots import ensure_root
@@ -67,8 +75,10 @@ def _guest(cache: Path, progress: Progress) -> str:
     def add_software(context: Path) -> None:
         give_to(WILDFLY_UID, ensure_artifact(WILDFLY, cache, progress), context / "wildfly.tar")
         shutil.copy(ensure_artifact(POSTGRESQL_JDBC, cache, progress), context / "postgresql-jdbc.jar")
+        install_patroni(context / "opt", progress)
 
-    return _image("guest", progress, root, WILDFLY.sha256, POSTGRESQL_JDBC.sha256, complete=add_software)
+    inputs = (WILDFLY.sha256, POSTGRESQL_JDBC.sha256, sha256(PATRONI))
+    return _image("guest", progress, root, *inputs, complete=add_software)
 
 
 def _vcenter(binary: Path, progress: Progress) -> str:

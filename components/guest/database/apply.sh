@@ -7,8 +7,20 @@ need curl keepalived patroni postgresql-15 python3-etcd
 need_user keepalived_script /nonexistent
 install_files
 
+# Debian's package is there for its unit and for the libraries that it depends on.
+patroni=$(sed --quiet 's/^patroni==\([0-9.]*\) .*/patroni-\1/p' /usr/local/share/perenne/patroni.txt)
+if [[ ! -d /opt/$patroni ]]; then
+    need python3-pip
+    rm -rf "/opt/$patroni.part"
+    python3 -m pip install --quiet --no-deps --require-hashes --only-binary=:all: --target "/opt/$patroni.part" \
+        --requirement /usr/local/share/perenne/patroni.txt </dev/null >&2 ||
+        fail "pip can't install Patroni: give this server a way to PyPI (/etc/pip.conf), or put /opt/$patroni into the template"
+    mv "/opt/$patroni.part" "/opt/$patroni"
+fi
+ln --symbolic --no-dereference --force "$patroni" /opt/patroni
+
 api() { curl --silent --fail --max-time 2 --cacert /etc/perenne/tls/ca.pem "https://$1:8008/$2"; }
-ctl() { patronictl --config-file /etc/patroni/perenne "$@" </dev/null >&2; }
+ctl() { /usr/local/bin/patronictl --config-file /etc/patroni/perenne "$@" </dev/null >&2; }
 
 # Containers have their machine's kernel, and no watchdog of their own.
 if ! systemd-detect-virt --quiet --container; then
@@ -22,7 +34,7 @@ systemctl enable --quiet patroni
 if ! systemctl is-active --quiet patroni; then
     systemctl start patroni
 else
-    if changed /etc/systemd/system/patroni.service.d/ /usr/local/lib/perenne/start-patroni; then
+    if changed /etc/systemd/system/patroni.service.d/ /usr/local/lib/perenne/start-patroni /usr/local/share/perenne/patroni.txt; then
         # Stopped in an orderly way, Patroni stops PostgreSQL too. Killed, it is back within a second, and the lease outlasts that.
         systemctl kill --kill-whom=main --signal=KILL patroni
         wait_for 60 "Patroni is back (journalctl -u patroni)" api 127.0.0.1 health
