@@ -38,6 +38,7 @@ _NOT_SHOWN = {
     "SEC-02": "No outage by itself.",
     "SEC-03": "No outage by itself.",
     "SEC-04": "No outage by itself.",
+    "OPS-02": "A server that never comes up is no outage of a running site.",
     "OPS-01": "No outage by itself.",
 }
 """Why the lab can't show what a rule guards against."""

@@ -4,9 +4,12 @@ import re
 
 from policies.judging.stack import Stack
 from policies.reading import guests
-from policies.reading.tiers import Tier
+from policies.reading.guests import GuestFiles
+from policies.reading.tiers import INITIAL_CLUSTER, Tier
 
-_MEMBERS = re.compile(r"^\s*(?:ETCD_INITIAL_CLUSTER=|initial-cluster:)\s*[\"']?([^\s\"']+)", re.MULTILINE)
+_LISTEN = re.compile(
+    r"^[^#\n]*?(?:ETCD_|--)?LISTEN[_-](?:CLIENT|PEER)[_-]URLS[\"']?\s*[=:\s]\s*([^\n]+)", re.MULTILINE | re.IGNORECASE
+)
 
 
 def votes(stack: Stack, tier: Tier) -> int | None:
@@ -21,8 +24,19 @@ def disagree(stack: Stack, tier: Tier) -> bool:
 
 def _members(stack: Stack, tier: Tier) -> list[frozenset[str]]:
     return [
-        frozenset(members.split(","))
+        frozenset(one for one in members.split(",") if one)
         for machine in tier.machines
         for text in guests.files_of(stack, machine).contents.values()
-        for members in _MEMBERS.findall(text)
+        for members in INITIAL_CLUSTER.findall(text)
+    ]
+
+
+def listening(files: GuestFiles) -> list[tuple[str, str]]:
+    """Where a VM's etcd takes requests: path of the file, and URL."""
+    return [
+        (path, url)
+        for path, text in files.contents.items()
+        if "etcd" in path
+        for urls in _LISTEN.findall(text)
+        for url in re.findall(r"\b(?:https?|unix)://[^\s,\"']+", urls.partition(" --")[0])
     ]

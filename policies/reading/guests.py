@@ -1,27 +1,29 @@
 """Files that a program puts on VMs, by whatever way: cloud-init, commands over SSH, copies."""
 
-import base64
-import binascii
-import gzip
 import json
 import re
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
-from functools import lru_cache
+from pathlib import Path
 
 import pulumi
 
 from policies.judging.resource import UNKNOWN, Resource, UndecidedError
 from policies.judging.stack import Stack
-from policies.reading.documents import document
+from policies.reading import cloudinit, scripts
+from policies.reading.documents import UnreadableError, section
 
 COMMAND = "command:remote:Command"
 COPIES = ("command:remote:CopyToRemote", "command:remote:CopyFile")
+MACHINE = "vsphere:index/virtualMachine:VirtualMachine"
 
-_HEREDOC = re.compile(r"(?:cat\s*>|tee)\s*(/\S+)[^\n]*<<-?\s*['\"]?(\w+)['\"]?[^\n]*\n(.*?)\n\s*\2\b", re.DOTALL)
-_HEREDOC_FIRST = re.compile(r"cat\s*<<-?\s*['\"]?(\w+)['\"]?\s*>\s*(/\S+)[^\n]*\n(.*?)\n\s*\1\b", re.DOTALL)
-_ADDRESS = re.compile(r"((?:\d{1,3}\.){3}\d{1,3})/\d{1,2}\b")
+_LARGEST = 256 * 1024
+"""Bytes; a configuration file that is copied to a server is smaller."""
+_NOT_TEXT = re.compile(
+    r"\.(war|ear|jar|zip|gz|tgz|xz|zst|bz2|tar|deb|rpm|iso|ova|vmdk|img|so|bin|p12|pfx)$", re.IGNORECASE
+)
 
 
 @dataclass
@@ -35,21 +37,34 @@ class GuestFiles:
     """The resource that puts a file there, by path."""
     complete: bool = True
     """False if something that is put there is known only after the update."""
+    hidden: set[str] = field(default_factory=set)
+    """Paths of text files that are put there, and whose contents the engine doesn't show."""
+    unreadable: list[str] = field(default_factory=list)
+    """What is put there and can't be understood: sentences that hold nothing of it."""
 
     def find(self, *patterns: str) -> list[tuple[str, str]]:
         """Path and content of the files whose path matches one of these expressions.
 
         Raises:
-            UndecidedError: None does, and not everything is known yet.
+            UndecidedError: None does, and not everything is known.
         """
         found = [(path, text) for path, text in self.contents.items() if any(re.search(one, path) for one in patterns)]
-        if not found and not self.complete:
+        if not found and (not self.complete or any(re.search(one, path) for one in patterns for path in self.hidden)):
             raise UndecidedError(self.machine.label, "what is put on it")
         return found
 
     def containing(self, pattern: "re.Pattern[str]") -> list[tuple[str, str]]:
         """Path and content of the files in which this expression is found."""
         return [(path, text) for path, text in self.contents.items() if pattern.search(text)]
+
+    def require_all(self) -> None:
+        """Make sure that something which isn't found really isn't there.
+
+        Raises:
+            UndecidedError: Not everything is known.
+        """
+        if not self.complete or self.hidden:
+            raise UndecidedError(self.machine.label, "what is put on it")
 
     def source(self, path: str) -> Resource:
         """Where to change a file."""
@@ -67,36 +82,46 @@ def has_files(stack: Stack, machine: Resource) -> bool:
 
 
 def machine_of(stack: Stack, command: Resource) -> Resource | None:
-    """The VM on which a command runs or to which a file is copied."""
-    for key in ("triggers", "connection"):
-        for found in stack.referred(command, key):
-            if found.type == "vsphere:index/virtualMachine:VirtualMachine":
-                return found
-    connection = command.properties.get("connection")
-    host = connection.get("host") if isinstance(connection, dict) else None
-    return stack.once(_by_address).get(host) if isinstance(host, str) else None
+    """The VM on which a command runs or to which a file is copied.
+
+    A host that is written out says it best; else what the connection refers to, as far as that is one VM: it may also
+    name a key or a jump host; else what the triggers refer to, which may be several.
+    """
+    host = section(command.properties, "connection").get("host")
+    named = machines_at(stack, [host]) if isinstance(host, str) else []
+    referred = [
+        [found for found in stack.referred(command, key) if found.type == MACHINE] for key in ("connection", "triggers")
+    ]
+    single = [found for found in (named, *referred) if len(found) == 1]
+    return next((found[0] for found in (*single, named, *referred) if found), None)
+
+
+def machines_at(stack: Stack, names: Iterable[str]) -> list[Resource]:
+    """The VMs that these names and addresses stand for."""
+    index = stack.once(_by_address)
+    found = [machine for name in names for each in _forms(name) for machine in index.get(each, ())]
+    return list({machine.urn: machine for machine in found}.values())
+
+
+def guestinfo(machine: Resource, key: str) -> str | None:
+    """A document that cloud-init reads from a VM's settings; None if there is none or nobody can read it (OPS-02)."""
+    with suppress(UnreadableError):
+        return cloudinit.guestinfo(machine, key)
+    return None
 
 
 def addresses_of(machine: Resource) -> set[str]:
-    """The fixed IPv4 addresses and the names by which a VM can be reached."""
-    found = {name for name in (machine.properties.get("name"),) if isinstance(name, str)}
-    for text in (guestinfo(machine, "metadata"), guestinfo(machine, "userdata")):
-        found |= _addresses_in(text or "")
-    clone = machine.properties.get("clone")
-    customize = clone.get("customize") if isinstance(clone, dict) else None
-    for interface in (customize or {}).get("networkInterfaces") or () if isinstance(customize, dict) else ():
-        if isinstance(address := interface.get("ipv4Address"), str):
-            found.add(address)
-    return found
+    """The fixed addresses and the names by which a VM can be reached, in small letters."""
+    return _addresses(machine)
 
 
-def is_among(machine: Resource, names: Collection[str]) -> bool:
+def is_among(stack: Stack, machine: Resource, names: Collection[str]) -> bool:
     """Whether a VM is one of those that these names and addresses stand for.
 
     Raises:
         UndecidedError: None of them is its own, and not all of its own are known yet.
     """
-    if not addresses_of(machine).isdisjoint(names):
+    if any(found.urn == machine.urn for found in machines_at(stack, names)):
         return True
     for key in ("name", "extraConfig", "clone"):
         if machine.properties.get(key) is UNKNOWN:
@@ -104,56 +129,67 @@ def is_among(machine: Resource, names: Collection[str]) -> bool:
     return False
 
 
-@lru_cache(maxsize=8192)
-def _addresses_in(text: str) -> frozenset[str]:
-    return frozenset(_ADDRESS.findall(text))
+def resolved(files: GuestFiles, names: Iterable[str]) -> set[str]:
+    """Names, and the addresses that the VM's own hosts file gives them."""
+    wanted = set(names)
+    table = {
+        alias: line.split()[0]
+        for line in re.sub(r"#.*", "", files.contents.get("/etc/hosts", "")).splitlines()
+        for alias in line.split()[1:]
+    }
+    return wanted | {table[name] for name in wanted if name in table}
 
 
-def guestinfo(machine: Resource, key: str) -> str | None:
-    """A document that cloud-init reads from a VM's settings; None if there is none or it isn't known yet.
-
-    Raises:
-        ValueError: It isn't what its encoding says.
-    """
-    settings = machine.properties.get("extraConfig")
-    if not isinstance(settings, dict) or not isinstance(text := settings.get(f"guestinfo.{key}"), str):
-        return None
-    encoding = settings.get(f"guestinfo.{key}.encoding", "")
-    try:
-        return _decoded(text, encoding)
-    except (binascii.Error, OSError) as error:
-        raise ValueError(f"guestinfo.{key} of {machine.label} is not {encoding}") from error
+def _forms(name: str) -> tuple[str, ...]:
+    """A name in full and without its domain; an address as it is."""
+    plain = name.strip().strip("[]").lower().rstrip(".")
+    short = plain.partition(".")[0]
+    return (plain,) if short.isdecimal() or ":" in plain or short == plain else (plain, short)
 
 
-@lru_cache(maxsize=8192)
-def _decoded(text: str, encoding: str) -> str:
-    if encoding in ("base64", "b64"):
-        return base64.b64decode(text, validate=True).decode()
-    if encoding in ("gzip+base64", "gz+b64"):
-        return gzip.decompress(base64.b64decode(text, validate=True)).decode()
-    return text
+def _addresses(machine: Resource) -> set[str]:
+    found = {name for name in (machine.properties.get("name"),) if isinstance(name, str)}
+    with suppress(UnreadableError):  # rule OPS-02 says so
+        found |= {*cloudinit.names(machine), *cloudinit.addresses(machine)}
+    customize = section(section(machine.properties, "clone"), "customize")
+    interfaces = customize.get("networkInterfaces")
+    for interface in interfaces if isinstance(interfaces, list) else ():
+        found |= {
+            one for key in ("ipv4Address", "ipv6Address") if isinstance(one := section_value(interface, key), str)
+        }
+    for options, key in (("linuxOptions", "hostName"), ("windowsOptions", "computerName")):
+        if isinstance(name := section(customize, options).get(key), str):
+            found.add(name)
+    if isinstance(address := machine.properties.get("defaultIpAddress"), str) and address:
+        found.add(address)  # of a VM that runs
+    return {form for name in found if name for form in _forms(name)}
+
+
+def section_value(found: object, key: str) -> object:
+    """A value of a mapping; None where there is none."""
+    return found.get(key) if isinstance(found, dict) else None
+
+
+def _by_address(stack: Stack) -> dict[str, list[Resource]]:
+    found: dict[str, list[Resource]] = defaultdict(list)
+    for machine in stack.of_type("VirtualMachine"):
+        for address in _addresses(machine):
+            found[address].append(machine)
+    return found
 
 
 def _all_files(stack: Stack) -> dict[str, GuestFiles]:
     found = {machine.urn: GuestFiles(machine) for machine in stack.of_type("VirtualMachine")}
     for machine in stack.of_type("VirtualMachine"):
-        _add(found[machine.urn], machine, _written_by_cloud_init(machine))
-        if machine.properties.get("extraConfig") is UNKNOWN:
-            found[machine.urn].complete = False
-    readers: tuple[tuple[str, Callable[[Resource], Iterable[tuple[str, str]] | None]], ...] = (
-        (COMMAND, _of_command),
-        *((kind, _of_copy) for kind in COPIES),
+        _add_cloud_init(found[machine.urn], machine)
+    readers: tuple[tuple[str, Callable[[Resource, GuestFiles], None]], ...] = (
+        (COMMAND, _add_command),
+        *((kind, _add_copy) for kind in COPIES),
     )
     for kind, read in readers:
         for resource in stack.of_type(kind):
-            target = machine_of(stack, resource)
-            if target is None:
-                continue
-            files = read(resource)
-            if files is None:
-                found[target.urn].complete = False
-            else:
-                _add(found[target.urn], resource, files)
+            if target := machine_of(stack, resource):
+                read(resource, found[target.urn])
     return found
 
 
@@ -163,12 +199,32 @@ def _add(guest: GuestFiles, source: Resource, files: Iterable[tuple[str, str]]) 
         guest.sources[path] = source
 
 
-def _of_command(command: Resource) -> list[tuple[str, str]] | None:
-    """Files in a command's standard input (a JSON document of them) and in its here-documents; None: not known yet."""
+def _add_cloud_init(guest: GuestFiles, machine: Resource) -> None:
+    settings = machine.properties.get("extraConfig")
+    if settings is UNKNOWN or section_value(settings, "guestinfo.userdata") is UNKNOWN:
+        guest.complete = False
+    for key in cloudinit.DOCUMENTS:
+        try:
+            text = cloudinit.guestinfo(machine, key)
+            if text and key != "metadata":
+                _add(guest, machine, cloudinit.files(text, f"guestinfo.{key}"))
+        except UnreadableError as error:
+            guest.unreadable.append(str(error))
+
+
+def _add_command(command: Resource, guest: GuestFiles) -> None:
+    """Files in a command's standard input (a JSON document of them), in its here-documents, and what it pipes on."""
     stdin, script = command.properties.get("stdin"), command.properties.get("create")
     if stdin is UNKNOWN or script is UNKNOWN:
-        return None
-    return [*_bundled(stdin), *_here_documents(script)]
+        guest.complete = False
+    bundled = dict(_bundled(stdin))
+    _add(guest, command, bundled.items())
+    if isinstance(script, str):
+        environment = {
+            key: one for key, one in section(command.properties, "environment").items() if isinstance(one, str)
+        }
+        written = scripts.files(script, None if bundled or not isinstance(stdin, str) else stdin, environment)
+        _add(guest, command, written.items())
 
 
 def _bundled(stdin: object) -> Iterator[tuple[str, str]]:
@@ -184,36 +240,28 @@ def _bundled(stdin: object) -> Iterator[tuple[str, str]]:
             yield path, content
 
 
-def _here_documents(script: object) -> Iterator[tuple[str, str]]:
-    if isinstance(script, str):
-        for path, _end, content in _HEREDOC.findall(script):
-            yield path, content
-        for _end, path, content in _HEREDOC_FIRST.findall(script):
-            yield path, content
-
-
-def _of_copy(copy: Resource) -> list[tuple[str, str]] | None:
+def _add_copy(copy: Resource, guest: GuestFiles) -> None:
     path, source = copy.properties.get("remotePath"), copy.properties.get("source")
     if path is UNKNOWN or source is UNKNOWN:
-        return None
-    if isinstance(path, str) and isinstance(source, pulumi.StringAsset):
-        return [(path, source.text)]
-    return []  # a file's content isn't part of what the engine shows
-
-
-def _written_by_cloud_init(machine: Resource) -> Iterator[tuple[str, str]]:
-    text = guestinfo(machine, "userdata")
-    if text is None or not text.lstrip().startswith("#cloud-config"):
+        guest.complete = False
+    if not isinstance(path, str) or _NOT_TEXT.search(path):
         return
-    for entry in (document(text, "guestinfo.userdata") or {}).get("write_files") or ():
-        content = entry.get("content", "")
-        if entry.get("encoding", "") in ("b64", "base64"):
-            content = base64.b64decode(content).decode(errors="replace")
-        yield entry["path"], content
+    content = (
+        source.text if isinstance(source, pulumi.StringAsset) else _local(source, copy.properties.get("localPath"))
+    )
+    if content is None:
+        guest.hidden.add(path)
+    else:
+        _add(guest, copy, [(path, content)])
 
 
-def _by_address(stack: Stack) -> dict[str, Resource]:
-    found: dict[str, Resource] = defaultdict()
-    for machine in stack.of_type("VirtualMachine"):
-        found.update(dict.fromkeys(addresses_of(machine), machine))
-    return found
+def _local(source: object, path: object) -> str | None:
+    """A small text file beside the program, which the engine shows by its name only; None if it isn't there."""
+    named = source.path if isinstance(source, pulumi.FileAsset) else path
+    if not isinstance(named, str):
+        return None
+    try:
+        file = Path(named)
+        return file.read_text() if file.is_file() and file.stat().st_size <= _LARGEST else None
+    except (OSError, ValueError):
+        return None

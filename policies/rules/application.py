@@ -2,24 +2,24 @@
 
 import re
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
+from policies.judging.resource import Resource
 from policies.judging.rule import Context, Finding, Severity, rule
-from policies.reading import guests, httpd, tiers
-from policies.reading.tiers import Kind, Tier
-
-if TYPE_CHECKING:
-    from policies.judging.resource import Resource
+from policies.judging.stack import Stack
+from policies.reading import guests, proxies, tiers
+from policies.reading.balancer import Balancer
+from policies.reading.guests import GuestFiles
+from policies.reading.tiers import INITIAL_HOSTS, Kind, Tier
 
 _REPLICATED = re.compile(
-    r"replicated-cache|distributed-cache|<Cluster\b|session-persistence|spring\.session", re.IGNORECASE
+    r"replicated-cache|distributed-cache|invalidation-cache|remote-store|<Cluster\b|RedissonSessionManager"
+    r"|MemcachedBackupSessionManager|spring\.session\.store-type\s*[=:]\s*(?!none)\w",
+    re.IGNORECASE,
 )
-_INITIAL_HOSTS = re.compile(r"initial_hosts['\"]?\s*[:=>]+\s*['\"]?([^'\"\n<]+)")
 _ROUTE = re.compile(r"(?:instance-id['\"]?\s*[:=]|jvmRoute=|jboss\.node\.name=)\s*['\"]?([\w.-]+)")
-
-
-def _applications(context: Context) -> list[Tier]:
-    return tiers.of_kind(context, Kind.APPLICATION)
+_OWN_NAME = re.compile(r"urn:jboss:domain|wildfly-configuration|standalone\.sh")
+"""WildFly's route is its node name unless something else is said, and that is the host's name."""
+_COMMENT = re.compile(r"<!--.*?-->|^\s*#(?!!)[^\n]*$", re.DOTALL | re.MULTILINE)
 
 
 @rule(
@@ -34,7 +34,7 @@ def _applications(context: Context) -> list[Tier]:
     " normal times.",
     source="WildFly, High Availability Guide, “Distributed Web Applications”",
     reads=("files of VMs: WildFly, Tomcat, httpd's BalancerMember route",),
-    subjects=_applications,
+    subjects=tiers.subjects_of(Kind.APPLICATION),
     drill="lose-application",
 )
 def sessions_survive(tier: Tier, context: Context) -> Iterator[Finding]:
@@ -43,41 +43,85 @@ def sessions_survive(tier: Tier, context: Context) -> Iterator[Finding]:
     routes: dict[str, Resource] = {}
     for machine in tier.machines:
         files = guests.files_of(stack, machine)
-        if not files.containing(_REPLICATED):
+        texts = {path: _COMMENT.sub("", text) for path, text in files.contents.items()}
+        if not any(_REPLICATED.search(text) for text in texts.values()):
+            files.require_all()
             yield Finding(machine, f"sessions of {machine.label} are not replicated")
-        for path, text in files.containing(_INITIAL_HOSTS):
-            named = set(re.split(r"[\s,]+", re.sub(r"\[\d+\]", "", _INITIAL_HOSTS.findall(text)[0])))
-            for other in tier.machines:
-                if not guests.is_among(other, named):
-                    yield Finding(
-                        files.source(path),
-                        f"{machine.label} does not look for {other.label} in its cluster",
-                        "Name every node in initial_hosts.",
-                    )
-        found = {route for _path, text in files.containing(_ROUTE) for route in _ROUTE.findall(text)}
+        yield from _unsought(machine, tier, texts, stack)
+        found = _routes(machine, texts)
         if not found:
+            files.require_all()
             yield Finding(
                 machine, f"{machine.label} has no route of its own", "Set undertow's instance-id (Tomcat: jvmRoute)."
             )
         for route in found:
             if routes.setdefault(route, machine) is not machine:
                 yield Finding(machine, f"{machine.label} and {routes[route].label} have the same route")
-    yield from _unknown_routes(set(routes), context)
+    yield from _lost_users(tier, routes, stack)
 
 
-def _unknown_routes(routes: set[str], context: Context) -> Iterator[Finding]:
-    for tier in tiers.of_kind(context, Kind.BALANCER):
-        for machine in tier.machines:
-            files = guests.files_of(context.stack, machine)
-            for balancer in httpd.balancers(files):
-                where = files.source(balancer.path)
-                if not balancer.sticky:
-                    yield Finding(
-                        where,
-                        f"balancer {balancer.name} of {machine.label} keeps nobody on their server",
-                        "Set stickysession.",
-                    )
-                for member in balancer.members:
-                    if member.route not in routes:
-                        what = f"the route {member.route}, which no server has" if member.route else "no route"
-                        yield Finding(where, f"member {member.host} on {machine.label} has {what}")
+def _unsought(machine: Resource, tier: Tier, texts: dict[str, str], stack: Stack) -> Iterator[Finding]:
+    """Nodes for which a node doesn't look."""
+    files = guests.files_of(stack, machine)
+    for path, text in texts.items():
+        lists = [hosts for hosts in INITIAL_HOSTS.findall(text) if "$" not in hosts]
+        named = guests.resolved(files, (one for hosts in lists for one in re.split(r"[\s,]+", _ports(hosts)) if one))
+        for other in tier.machines if named else ():
+            if other.urn != machine.urn and not guests.is_among(stack, other, named):
+                yield Finding(
+                    files.source(path),
+                    f"{machine.label} does not look for {other.label} in its cluster",
+                    "Name every node in initial_hosts.",
+                )
+
+
+def _ports(hosts: str) -> str:
+    return re.sub(r"\[\d+\]", "", hosts)
+
+
+def _routes(machine: Resource, texts: dict[str, str]) -> set[str]:
+    """The routes of a node."""
+    found = {route for text in texts.values() for route in _ROUTE.findall(text)}
+    if not found and any(_OWN_NAME.search(text) for text in texts.values()):
+        return {name for name in guests.addresses_of(machine) if not re.fullmatch(r"[\d.]+|.*:.*", name)}
+    return found
+
+
+def _lost_users(tier: Tier, routes: dict[str, Resource], stack: Stack) -> Iterator[Finding]:
+    """Balancers of this tier that send users to one node now and to another then."""
+    urns = {urn for node in tier.machines for urn, _group in proxies.served_by(stack, node)}
+    for machine in (stack.by_urn[urn] for urn in sorted(urns)):
+        files = guests.files_of(stack, machine)
+        for balancer in proxies.balancers(stack, machine):
+            nodes = {member.host: _node(member.host, tier, files, stack) for member in balancer.members}
+            if balancer.single or not any(nodes.values()):
+                continue
+            where = files.source(balancer.path)
+            if not balancer.sticky:
+                yield Finding(
+                    where,
+                    f"balancer {balancer.name} of {machine.label} keeps nobody on their server",
+                    "Set stickysession (HAProxy: cookie; nginx: sticky or ip_hash).",
+                )
+            yield from (
+                Finding(where, f"member {host} on {machine.label} has {what}")
+                for host, what in _wrong_routes(balancer, nodes, routes)
+            )
+
+
+def _wrong_routes(
+    balancer: Balancer, nodes: dict[str, Resource | None], routes: dict[str, Resource]
+) -> Iterator[tuple[str, str]]:
+    for member in balancer.members:
+        node, owner = nodes[member.host], routes.get(member.route)
+        if not member.route:
+            yield member.host, "no route"
+        elif balancer.by_route and owner is None:
+            yield member.host, f"the route {member.route}, which no server has"
+        elif balancer.by_route and owner and node and owner.urn != node.urn:
+            yield member.host, f"the route {member.route}, which is {owner.label}'s"
+
+
+def _node(host: str, tier: Tier, files: GuestFiles, stack: Stack) -> Resource | None:
+    found = {machine.urn for machine in guests.machines_at(stack, guests.resolved(files, [host]))}
+    return next((machine for machine in tier.machines if machine.urn in found), None)

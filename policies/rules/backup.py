@@ -3,13 +3,23 @@
 import re
 from collections.abc import Iterator
 
-from policies.judging.resource import Resource, UndecidedError
+from policies.judging.resource import Resource
 from policies.judging.rule import Context, Finding, Severity, rule
 from policies.reading import guests, iscsi, tiers
 from policies.reading.tiers import Kind, Tier
 
-_BACKUP = re.compile(r"pg_basebackup|pg_receivewal|pg_dump|pgbackrest|wal-g|barman|restic|borg", re.IGNORECASE)
+_BACKUP = re.compile(
+    r"\b(pg_basebackup|pg_receivewal|pg_dump(all)?|pgbackrest|wal-[eg]|barman|pghoard|restic|borg(matic)?|kopia|bacula"
+    r"|duplicity)\b",
+    re.IGNORECASE,
+)
 _SCHEDULE = re.compile(r"\.timer$|/cron|crontab")
+_ELSEWHERE = re.compile(
+    r"\bs3:|\bsftp:|\brest:https?|\bazure:|\bgs:|\bb2:|\bssh://|repo\d*-(host|s3-bucket|azure-|gcs-|sftp-)"
+    r"|repo\d*-type\s*=\s*(s3|azure|gcs|sftp)|WAL[EG]_\w*PREFIX|\b(rsync|scp)\b[^\n]*\s[\w.-]+@?[\w.-]*:",
+    re.IGNORECASE,
+)
+"""Backups that leave the site's own datastores."""
 
 
 @rule(
@@ -21,39 +31,57 @@ _SCHEDULE = re.compile(r"\.timer$|/cron|crontab")
     remedy="Run scheduled backups on a server whose datastore is on another array than the database that they protect.",
     why="A standby protects from the loss of a server, not from a mistake: it repeats it within milliseconds. Backups"
     " on the only array that has the database go with that array. With two arrays, what one takes with it the other"
-    " must have: a database server, or a backup; with one, different datastores are the most that a site can do.",
+    " must have: a database server, or a backup; with one, different datastores are the most that a site can do."
+    "\n\nThe rule sees backup programs that a timer or cron runs on the site's servers. Backups of whole VMs that"
+    " somebody else takes (vSphere snapshots, Veeam) are not in the program: waive the rule, and say which they are.",
     source="PostgreSQL, “Continuous Archiving and Point-in-Time Recovery”",
     reads=("files of VMs: backup programs and their timers", "VirtualMachine.datastoreId", "VmfsDatastore.disks"),
-    subjects=lambda context: tiers.of_kind(context, Kind.DATABASE),
+    subjects=tiers.subjects_of(Kind.DATABASE),
 )
 def backed_up(tier: Tier, context: Context) -> Iterator[Finding]:
     """No backup, or one that shares its fate with what it copies."""
-    keepers = [
-        machine
-        for machine in context.stack.of_type("VirtualMachine")
-        if _keeps_backups(guests.files_of(context.stack, machine))
-    ]
+    everybody = [guests.files_of(context.stack, machine) for machine in context.stack.of_type("VirtualMachine")]
+    keepers = [files for files in everybody if _scheduled(files)]
     if not keepers:
-        if any(not guests.files_of(context.stack, one).complete for one in context.stack.of_type("VirtualMachine")):
-            raise UndecidedError("the stack", "what is put on its servers")
+        for files in everybody:
+            files.require_all()
         yield Finding(None, f"nothing backs up {', '.join(sorted(one.label for one in tier.machines))}")
         return
-    places = {place for machine in (*tier.machines, *keepers) if (place := _place(machine, context))}
+    if any(_ELSEWHERE.search(text) for files in keepers for text in files.contents.values()):
+        return
+    machines = [*tier.machines, *(files.machine for files in keepers)]
+    places = {_place(machine, context) for machine in machines}
     if len(places) == 1:
-        yield Finding(keepers[0], f"every database server and every backup is on {next(iter(places))[1]}")
+        yield Finding(keepers[0].machine, f"every database server and every backup is on {places.pop()}")
 
 
-def _keeps_backups(files: guests.GuestFiles) -> bool:
-    """A backup program, and something that runs it by itself."""
-    runs = bool(files.containing(_BACKUP))
-    scheduled = any(_SCHEDULE.search(path) for path in files.contents)
-    return runs and scheduled
+def _scheduled(files: guests.GuestFiles) -> bool:
+    """Whether something runs a backup program by itself, directly or in a script of the server's."""
+    programs = [path for path, _text in files.containing(_BACKUP)]
+    for path, text in files.contents.items():
+        if _SCHEDULE.search(path) and (_BACKUP.search(f"{path}\n{text}") or _runs(path, text, programs, files)):
+            return True
+    return False
 
 
-def _place(machine: Resource, context: Context) -> tuple[str, str] | None:
-    """What shares its fate with a VM: its array where there are several and it is known, else its datastore."""
-    stores = context.stack.referred(machine, "datastoreId")
+def _runs(path: str, text: str, programs: list[str], files: guests.GuestFiles) -> bool:
+    """Whether a schedule leads to one of these files: itself, or by the service that a timer starts."""
+    if path.endswith(".timer"):
+        named = re.search(r"(?m)^\s*Unit=(\S+)", text)
+        unit = named[1] if named else path.rpartition("/")[2].removesuffix(".timer") + ".service"
+        started = [(one, content) for one, content in files.contents.items() if one.rpartition("/")[2] == unit]
+        return any(one in programs or any(program in content for program in programs) for one, content in started)
+    return any(program in text for program in programs)
+
+
+def _place(machine: Resource, context: Context) -> str:
+    """What shares its fate with a VM: its array where there are several and it is known, else its datastore.
+
+    Raises:
+        UndecidedError: It can't be told yet.
+    """
+    stores = context.stack.referred(machine, "datastoreId") or context.stack.referred(machine, "datastoreClusterId")
     if not stores:
-        return None
+        return f"datastore {machine.get('datastoreId') or machine.get('datastoreClusterId') or 'of the template'}"
     array = iscsi.array_of(context.stack, stores[0]) if context.thresholds.arrays > 1 else None
-    return ("array", f"array {array}") if array else ("datastore", f"datastore {stores[0].label}")
+    return f"array {array}" if array else f"datastore {stores[0].label}"

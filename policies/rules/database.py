@@ -2,9 +2,10 @@
 
 from collections.abc import Iterator
 
-from policies.judging.resource import Resource
+from policies.judging.resource import Resource, UndecidedError
 from policies.judging.rule import Context, Finding, Severity, rule
 from policies.reading import guests, tiers
+from policies.reading.balancer import LOOPBACK
 from policies.reading.connections import Connection, connections
 from policies.reading.guests import GuestFiles
 from policies.reading.patroni import Patroni, patroni
@@ -13,8 +14,7 @@ from policies.reading.tiers import Kind, Tier
 _TIMEOUTS = {"connectTimeout": "connect_timeout", "socketTimeout": "tcp_user_timeout"}
 
 
-def _databases(context: Context) -> list[Tier]:
-    return tiers.of_kind(context, Kind.DATABASE)
+_databases = tiers.subjects_of(Kind.DATABASE)
 
 
 def _members(tier: Tier, context: Context) -> Iterator[tuple[Resource, GuestFiles, Patroni]]:
@@ -41,6 +41,7 @@ def _members(tier: Tier, context: Context) -> Iterator[tuple[Resource, GuestFile
 def synchronous_standby(tier: Tier, context: Context) -> Iterator[Finding]:
     """No synchronous mode, or nobody who may be the standby."""
     able = 0
+    scopes = set()
     for machine, files, member in _members(tier, context):
         where = files.source(member.path)
         if not member.is_synchronous:
@@ -51,9 +52,40 @@ def synchronous_standby(tier: Tier, context: Context) -> Iterator[Finding]:
                 f"{machine.label} acknowledges before the standby has the data (synchronous_commit)",
                 "Set synchronous_commit: on.",
             )
-        able += not (member.tags.get("nosync") or member.tags.get("nofailover"))
+        if member.parameter("fsync") == "off":
+            yield Finding(where, f"{machine.label} acknowledges what is not on its disk (fsync)", "Set fsync: on.")
+        scopes.add(member.scope)
+        able += member.may_follow
+    if len(scopes) > 1:
+        yield Finding(
+            tier.machines[-1],
+            f"the servers of {tier.label} are members of different clusters: none is the other's standby",
+            "Give them the same scope.",
+        )
     if len(tier.machines) > 1 and able < 2:  # noqa: PLR2004 (a primary and its standby)
-        yield Finding(tier.machines[-1], "no standby may take over (tags nosync, nofailover)", "Remove the tag.")
+        yield Finding(
+            tier.machines[-1],
+            "no standby may take over (tags nosync, nofailover, nostream, failover_priority)",
+            "Remove the tag.",
+        )
+
+
+def _connections(context: Context) -> Iterator[tuple[Resource, GuestFiles, Connection]]:
+    """What looks for a database: on every server that is neither one itself nor a vote for one."""
+    if not tiers.of_kind(context, Kind.DATABASE):
+        return
+    clients = [
+        machine
+        for machine in context.stack.of_type("VirtualMachine")
+        if not tiers.kinds_of(context.stack, machine) & {Kind.DATABASE, Kind.QUORUM}
+    ]
+    for machine in clients:
+        files = guests.files_of(context.stack, machine)
+        for connection in connections(files):
+            yield machine, files, connection
+    for machine in clients:
+        if not guests.files_of(context.stack, machine).complete:
+            raise UndecidedError(machine.label, "what is put on it")
 
 
 @rule(
@@ -68,36 +100,27 @@ def synchronous_standby(tier: Tier, context: Context) -> Iterator[Finding]:
     " finds the primary by itself. One address that follows the primary does, too.",
     source="PostgreSQL JDBC Driver, “Connection Fail-over”; PostgreSQL, 34.1.1 “Connection Strings”",
     reads=("files of VMs: connection strings",),
-    subjects=lambda context: [found for tier in _applications(context) for found in _strings(tier, context)],
+    subjects=_connections,
     drill="lose-primary",
 )
 def knows_every_database(subject: tuple[Resource, GuestFiles, Connection], context: Context) -> Iterator[Finding]:
     """One server, or whichever answers."""
     machine, files, connection = subject
-    servers = [one for tier in _databases(context) for one in tier.machines]
-    named = {name for host in connection.hosts for name in (host, host.partition(".")[0])}
-    known = [server for server in servers if guests.is_among(server, named)]
     where = files.source(connection.path)
-    if len(known) == 1 and len(servers) > 1:
-        yield Finding(where, f"a connection of {machine.label} names one database server, {known[0].label}")
-    elif len(known) > 1 and len(known) < len(servers):
-        missing = ", ".join(one.label for one in servers if one not in known)
-        yield Finding(where, f"a connection of {machine.label} does not name {missing}")
-    if len(known) > 1 and not connection.wants_primary:
-        yield Finding(
-            where, f"a connection of {machine.label} takes a standby for the primary", "Add targetServerType=primary."
-        )
-
-
-def _applications(context: Context) -> list[Tier]:
-    return tiers.of_kind(context, Kind.APPLICATION)
-
-
-def _strings(tier: Tier, context: Context) -> Iterator[tuple[Resource, GuestFiles, Connection]]:
-    for machine in tier.machines:
-        files = guests.files_of(context.stack, machine)
-        for connection in connections(files):
-            yield machine, files, connection
+    hosts = guests.resolved(files, connection.hosts)
+    for tier in tiers.of_kind(context, Kind.DATABASE):
+        known = [one for one in tier.machines if guests.is_among(context.stack, one, hosts)]
+        missing = ", ".join(one.label for one in tier.machines if one not in known)
+        if len(known) == 1 and missing:
+            yield Finding(where, f"a connection of {machine.label} names one database server, {known[0].label}")
+        elif known and missing:
+            yield Finding(where, f"a connection of {machine.label} does not name {missing}")
+        if len(known) > 1 and not connection.wants_primary:
+            yield Finding(
+                where,
+                f"a connection of {machine.label} takes a standby for the primary",
+                "Add targetServerType=primary.",
+            )
 
 
 @rule(
@@ -122,31 +145,12 @@ def fenced(tier: Tier, context: Context) -> Iterator[Finding]:
         if member.watchdog not in ("automatic", "required"):
             state = "is off" if member.watchdog == "off" else "is not configured"
             yield Finding(files.source(member.path), f"Patroni's watchdog on {machine.label} {state}")
-
-
-@rule(
-    id="DB-05",
-    title="Patroni knows every vote of the quorum",
-    severity=Severity.HIGH,
-    outage="When the one vote that Patroni knows is away, it can't renew its lease: the primary steps down, though the"
-    " quorum stands.",
-    remedy="Name every member under etcd3.hosts.",
-    why="Patroni asks etcd whether it still is the primary. It goes on to the next address that it knows when one does"
-    " not answer; with a single one, that server takes the database with it, whatever the quorum was built for.",
-    source="Patroni, “YAML Configuration Settings”: etcdv3",
-    reads=("files of VMs: Patroni's YAML, etcd",),
-    subjects=_databases,
-    drill="kill-etcd",
-)
-def knows_every_vote(tier: Tier, context: Context) -> Iterator[Finding]:
-    """A vote that Patroni would not ask."""
-    votes = [machine for quorum in tiers.of_kind(context, Kind.QUORUM) for machine in quorum.machines]
-    for machine, files, member in _members(tier, context):
-        if not member.quorum:
-            continue
-        for vote in votes:
-            if not guests.is_among(vote, member.quorum):
-                yield Finding(files.source(member.path), f"Patroni on {machine.label} does not know {vote.label}")
+        if member.slack < 0:
+            yield Finding(
+                files.source(member.path),
+                f"the lease of {machine.label} may end before its primary has given up renewing it",
+                "Set ttl to at least loop_wait + 2 * retry_timeout.",
+            )
 
 
 @rule(
@@ -160,7 +164,7 @@ def knows_every_vote(tier: Tier, context: Context) -> Iterator[Finding]:
     " open; a pool full of those is an outage that ends when somebody restarts the application.",
     source="PostgreSQL JDBC Driver, “Connection Parameters”",
     reads=("files of VMs: connection strings",),
-    subjects=lambda context: [found for tier in _applications(context) for found in _strings(tier, context)],
+    subjects=_connections,
     drill="freeze-primary-60s",
 )
 def gives_up(subject: tuple[Resource, GuestFiles, Connection], _context: Context) -> Iterator[Finding]:
@@ -169,3 +173,40 @@ def gives_up(subject: tuple[Resource, GuestFiles, Connection], _context: Context
     for jdbc, libpq in _TIMEOUTS.items():
         if connection.options.get(jdbc, "0") == "0" and connection.options.get(libpq, "0") == "0":
             yield Finding(files.source(connection.path), f"a connection of {machine.label} has no {jdbc}")
+
+
+@rule(
+    id="DB-05",
+    title="Patroni knows every vote of the quorum",
+    severity=Severity.HIGH,
+    outage="When the one vote that Patroni knows is away, it can't renew its lease: the primary steps down, though the"
+    " quorum stands.",
+    remedy="Name every member under etcd3.hosts.",
+    why="Patroni asks etcd whether it still is the primary. It goes on to the next address that it knows when one does"
+    " not answer; with a single one, that server takes the database with it, whatever the quorum was built for; and a"
+    " Patroni that starts while it is down doesn't start its PostgreSQL.",
+    source="Patroni, “YAML Configuration Settings”: etcdv3",
+    reads=("files of VMs: Patroni's YAML, etcd",),
+    subjects=_databases,
+    drill="kill-etcd",
+)
+def knows_every_vote(tier: Tier, context: Context) -> Iterator[Finding]:
+    """A vote that a member doesn't look for."""
+    for machine, files, member in _members(tier, context):
+        hosts = {_host(one) for one in member.votes or ()}
+        if not hosts or all(one.startswith(LOOPBACK) for one in hosts):
+            continue  # its own vote, which comes and goes with it
+        where = files.source(member.path)
+        named = guests.resolved(files, hosts)
+        for quorum in tiers.of_kind(context, Kind.QUORUM):
+            known = [one for one in quorum.machines if guests.is_among(context.stack, one, named)]
+            missing = ", ".join(one.label for one in quorum.machines if one not in known)
+            if known and missing:
+                yield Finding(where, f"Patroni on {machine.label} does not know the votes {missing}")
+        if len(hosts) == 1:
+            yield Finding(where, f"Patroni on {machine.label} knows one vote")
+
+
+def _host(address: str) -> str:
+    """The host in a member's address, with or without scheme and port."""
+    return address.rpartition("//")[2].rpartition(":")[0] or address

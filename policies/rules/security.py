@@ -1,23 +1,26 @@
 """Rules about what lets somebody in, or lets something be deleted, that takes the site down."""
 
-import json
+import base64
+import binascii
 import re
 from collections.abc import Iterator
 
-from policies.judging.resource import Resource
+from policies.judging.resource import Resource, UndecidedError
 from policies.judging.rule import Context, Finding, Severity, resources, rule
-from policies.reading import guests, httpd, patroni, tiers
+from policies.reading import cloudinit, etcd, guests, patroni, proxies, secrets, tiers
+from policies.reading.balancer import LOOPBACK
+from policies.reading.documents import UnreadableError, section
 from policies.reading.tiers import Kind
 
-_KEY = re.compile(r"-----BEGIN (?:[A-Z]+ )*PRIVATE KEY-----")
-_PASSWORD = re.compile(
-    r"(?:password|passwd|secret|token)[\"']?\s*[=:]\s*[\"']?(?![\"'$%{<\s]|\$\(|true\b|false\b|null\b|none\b)([^\s\"']{6,})",
-    re.IGNORECASE,
-)
-_ETCD_URL = re.compile(r"^\s*(?:ETCD_)?LISTEN[_-](?:CLIENT|PEER)[_-]URLS[=:]\s*(\S+)", re.MULTILINE | re.IGNORECASE)
-_LOCAL = ("127.0.0.1", "localhost", "[::1]")
+_COMMANDS = (guests.COMMAND, "command:local:Command")
 _STATEFUL = ("ComputeCluster", "VmfsDatastore", "NasDatastore", "VirtualMachine", "postgresql:index/database:Database")
 _WEAK_MODES = ("disable", "allow", "prefer", "require")
+_CREDULOUS = re.compile(
+    r"StrictHostKeyChecking[= ](?:no|off)\b|UserKnownHostsFile[= ]/dev/null|"
+    r"\bcurl\b[^\n|;]*\s(?:-[a-zA-Z]*k[a-zA-Z]*|--insecure)\b"
+    r"|--no-check-certificate\b|\bGOVC_INSECURE=(?:1|true)\b|\bPGSSLMODE=(?:disable|allow|prefer|require)\b",
+)
+"""How scripts are told to believe anybody."""
 
 
 @rule(
@@ -29,19 +32,30 @@ _WEAK_MODES = ("disable", "allow", "prefer", "require")
     why="Without a verified certificate the provider hands vCenter's administrator password to whoever answers."
     " Without a host key, pulumi-command does the same with every secret that it puts on a server.",
     source="pulumi-vsphere, Provider; pulumi-command, Connection (hostKey)",
-    reads=("Provider.allowUnverifiedSsl", "remote.Command.connection.hostKey", "postgresql Provider.sslmode"),
-    subjects=resources("pulumi:providers:vsphere", "pulumi:providers:postgresql", guests.COMMAND, *guests.COPIES),
+    reads=(
+        "Provider.allowUnverifiedSsl",
+        "Command.connection.hostKey and .proxy.hostKey",
+        "Command.create, .update, .delete",
+        "postgresql Provider.sslmode",
+    ),
+    subjects=resources("pulumi:providers:vsphere", "pulumi:providers:postgresql", *_COMMANDS, *guests.COPIES),
 )
 def verified(subject: Resource, _context: Context) -> Iterator[Finding]:
     """Somebody is believed."""
     if subject.type == "pulumi:providers:vsphere":
-        if str(subject.get("allowUnverifiedSsl", "false")).lower() == "true":
+        if str(subject.get("allowUnverifiedSsl", "false")).lower() in ("true", "1"):
             yield Finding(subject, "vCenter's certificate is not verified", "Set allowUnverifiedSsl: false.")
     elif subject.type == "pulumi:providers:postgresql":
         if subject.get("sslmode", "require") in _WEAK_MODES:
             yield Finding(subject, "the database's certificate is not verified", "Set sslmode: verify-full.")
-    elif not subject.get("connection.hostKey"):
-        yield Finding(subject, "the server's SSH host key is not verified", "Set connection.hostKey.")
+    else:
+        if subject.type != "command:local:Command" and not subject.get("connection.hostKey"):
+            yield Finding(subject, "the server's SSH host key is not verified", "Set connection.hostKey.")
+        if subject.get("connection.proxy") and not subject.get("connection.proxy.hostKey"):
+            yield Finding(subject, "the jump host's SSH host key is not verified", "Set connection.proxy.hostKey.")
+        for key in ("create", "update", "delete"):
+            if _CREDULOUS.search(str(subject.get(key, ""))):
+                yield Finding(subject, f"{key} believes whoever answers", "Have it verify host keys and certificates.")
 
 
 @rule(
@@ -52,54 +66,96 @@ def verified(subject: Resource, _context: Context) -> Iterator[Finding]:
     remedy="Hand secrets over on standard input (stdin), as secret outputs; let cloud-init clear guestinfo.userdata.",
     why="A VM's advanced settings can be read by every user who may see the VM, a command line by every user of the"
     " server, an output by everybody who may read the stack. Standard input is seen by the program that it is for,"
-    " and no one else.\n\nThe rule knows keys by their header and passwords by a name before them; it can't know a"
-    " secret that looks like nothing. Whether a property is marked secret in the program isn't shown to policies."
-    " What it found is never printed.",
+    " and no one else.\n\nThe rule knows keys by their header, passwords by a name before them, and in environments and"
+    " outputs also words that look drawn by chance; it can't know a secret that looks like an ordinary word. Policies"
+    " aren't shown what a program marks as secret: an output, an environment or a trigger that is marked, and so"
+    " encrypted in the state, is refused like one in clear. Files that are copied, and standard input, are not judged"
+    " for the same reason: there a secret may be, if it is marked. What the rule found is never printed.",
     source="cloud-init, VMware data source, `cleanup-guestinfo`; pulumi-command, `stdin`",
     reads=(
-        "VirtualMachine.extraConfig",
-        "Command.create",
-        "Command.update",
-        "Command.environment",
+        "VirtualMachine.extraConfig, .vapp, .annotation",
+        "Command.create, .update, .delete, .environment, .triggers",
         "the stack's outputs",
     ),
-    subjects=resources(
-        "VirtualMachine", guests.COMMAND, "command:local:Command", *guests.COPIES, "pulumi:pulumi:Stack"
-    ),
+    subjects=resources("VirtualMachine", *_COMMANDS, *guests.COPIES, "pulumi:pulumi:Stack"),
 )
-def nothing_in_clear(subject: Resource, context: Context) -> Iterator[Finding]:
+def nothing_in_clear(subject: Resource, _context: Context) -> Iterator[Finding]:
     """A key or a password in a readable place."""
     if subject.type == "pulumi:pulumi:Stack":
         for name, value in subject.properties.items():
-            if _is_secret(json.dumps(value, default=str)):
+            if secrets.in_value(name, value):
                 yield Finding(subject, f"output {name} holds a key or a password", "Remove the output.")
     elif subject.type.endswith(":VirtualMachine"):
-        yield from _guestinfo(subject, context)
+        yield from _settings(subject)
     else:
-        for key in ("create", "update", "delete", "environment"):
-            value = subject.properties.get(key)
-            if value is not None and _is_secret(value if isinstance(value, str) else json.dumps(value, default=str)):
-                yield Finding(subject, f"{key} holds a key or a password", "Hand it over on stdin.")
+        yield from _command(subject)
 
 
-def _guestinfo(machine: Resource, _context: Context) -> Iterator[Finding]:
-    cleared = "cleanup-guestinfo" in (guests.guestinfo(machine, "metadata") or "")
-    settings = machine.properties.get("extraConfig")
-    for key, value in settings.items() if isinstance(settings, dict) else ():
-        if key in ("guestinfo.userdata", "guestinfo.vendordata"):
-            text = guests.guestinfo(machine, key.removeprefix("guestinfo.")) or ""
-            if _is_secret(text) and not cleared:
-                yield Finding(
-                    machine,
-                    f"{key} holds a key or a password for as long as {machine.label} exists",
-                    "Name it in cleanup-guestinfo of guestinfo.metadata.",
-                )
-        elif isinstance(value, str) and _is_secret(value):
-            yield Finding(machine, f"extraConfig {key} holds a key or a password")
+def _command(command: Resource) -> Iterator[Finding]:
+    """What every user of the machine sees while the command runs, and everybody who may read the state."""
+    for key in ("create", "update", "delete"):
+        if isinstance(script := command.properties.get(key), str) and secrets.in_text(script):
+            yield Finding(command, f"{key} holds a key or a password", "Hand it over on stdin.")
+    for key in ("environment", "triggers"):
+        if secrets.in_value("", command.properties.get(key)):
+            yield Finding(command, f"{key} holds a key or a password", "Hand it over on stdin.")
+    for key in ("create", "update", "delete", "environment"):
+        if secrets.has_unknown(command.properties.get(key)):
+            raise UndecidedError(command.label, key)
 
 
-def _is_secret(text: str) -> bool:
-    return bool(_KEY.search(text) or _PASSWORD.search(text))
+def _settings(machine: Resource) -> Iterator[Finding]:
+    """What everybody sees who may look at a VM in vCenter."""
+    if secrets.in_text(str(machine.properties.get("annotation") or "")):
+        yield Finding(machine, "its annotation holds a key or a password", "Remove it there.")
+    for name, value in section(section(machine.properties, "vapp"), "properties").items():
+        if isinstance(value, str) and (secrets.in_text(f"{name}={value}") or secrets.in_text(_clear(value, "base64"))):
+            yield Finding(machine, f"vapp.properties {name} holds a key or a password", "Put it there by SSH.")
+    settings = section(machine.properties, "extraConfig")
+    for key, value in settings.items():
+        name = key.removeprefix("guestinfo.")
+        if not isinstance(value, str) or not _holds_secret(key, value, str(settings.get(f"{key}.encoding") or "")):
+            continue
+        if name not in ("userdata", "vendordata"):
+            yield Finding(machine, f"extraConfig {key} holds a key or a password", "Put it there by SSH.")
+        elif name not in _cleared(machine):
+            yield Finding(
+                machine,
+                f"{key} holds a key or a password for as long as {machine.label} exists",
+                "Name it in cleanup-guestinfo of guestinfo.metadata.",
+            )
+    if secrets.has_unknown(machine.properties.get("extraConfig")):
+        raise UndecidedError(machine.label, "extraConfig")
+
+
+def _cleared(machine: Resource) -> frozenset[str]:
+    try:
+        if secrets.has_unknown(section(machine.properties, "extraConfig").get("guestinfo.metadata")):
+            raise UndecidedError(machine.label, "guestinfo.metadata")
+        return cloudinit.cleared(machine)
+    except UnreadableError:
+        return frozenset()
+
+
+def _holds_secret(key: str, value: str, encoding: str) -> bool:
+    text = _clear(value, encoding)
+    if secrets.in_text(text) or ("guestinfo." not in key and secrets.in_value(key, value)):
+        return True
+    try:
+        written = list(cloudinit.files(text, key)) if key.endswith("data") else []
+    except UnreadableError:
+        return False
+    return any(secrets.in_text(content) for _path, content in written)
+
+
+def _clear(value: str, encoding: str) -> str:
+    """A setting as it is meant: some programs (Ignition, Talos) take base64 without saying so."""
+    try:
+        if encoding:
+            return cloudinit.decoded(value, encoding, "")
+        return base64.b64decode("".join(value.split()), validate=True).decode() if len(value) > 40 else value  # noqa: PLR2004
+    except (UnreadableError, binascii.Error, UnicodeDecodeError):
+        return value
 
 
 @rule(
@@ -112,25 +168,37 @@ def _is_secret(text: str) -> bool:
     " it, and so do its users. A listener on port 80 that does nothing but send browsers to HTTPS is no listener in"
     " this sense.",
     source="RFC 9325, 3.1",
-    reads=("files of VMs: httpd's virtual hosts, Patroni's restapi and pg_hba, etcd's listen URLs",),
+    reads=(
+        "files of VMs: listeners and nodes of httpd, HAProxy and nginx",
+        "files of VMs: Patroni's restapi, ssl and pg_hba; etcd's listen URLs",
+    ),
     subjects=resources("VirtualMachine"),
 )
 def tls_everywhere(machine: Resource, context: Context) -> Iterator[Finding]:
-    """A listener in clear."""
+    """A listener in clear, or a request that is passed on in clear."""
     files = guests.files_of(context.stack, machine)
-    if any("httpd" in path or "apache2" in path for path in files.contents):
-        for host in httpd.virtual_hosts(files):
-            outside = [one for one in host.addresses if not one.startswith(_LOCAL)]
-            if outside and not host.tls and not host.only_redirects:
-                yield Finding(
-                    files.source(host.path), f"httpd on {machine.label} serves {', '.join(outside)} without TLS"
-                )
-    for path, text in files.contents.items():
-        for urls in _ETCD_URL.findall(text):
-            if any(url.startswith("http://") and not url[7:].startswith(_LOCAL) for url in urls.split(",")):
-                yield Finding(files.source(path), f"etcd on {machine.label} listens without TLS", "Use https:// URLs.")
+    for program, listener in proxies.listeners(context.stack, machine):
+        if listener.outside and not listener.tls and not listener.only_redirects:
+            yield Finding(
+                files.source(listener.path),
+                f"{program} on {machine.label} serves {', '.join(listener.outside)} without TLS",
+            )
+    for balancer in proxies.balancers(context.stack, machine):
+        clear = [one.host for one in balancer.members if not one.tls and not one.host.startswith(LOOPBACK)]
+        if clear:
+            yield Finding(
+                files.source(balancer.path),
+                f"{machine.label} passes requests on to {', '.join(sorted(set(clear)))} without TLS",
+                "Give the nodes certificates, and use https:// (HAProxy: ssl verify required).",
+            )
+    for path, url in etcd.listening(files):
+        if url.startswith("http://") and not url.removeprefix("http://").startswith(LOOPBACK):
+            yield Finding(files.source(path), f"etcd on {machine.label} listens without TLS", "Use https:// URLs.")
+            break
     if any("patroni" in path for path in files.contents):
         yield from _patroni(machine, files)
+    if not files.complete:
+        raise UndecidedError(machine.label, "what is put on it")
 
 
 def _patroni(machine: Resource, files: guests.GuestFiles) -> Iterator[Finding]:
@@ -138,15 +206,21 @@ def _patroni(machine: Resource, files: guests.GuestFiles) -> Iterator[Finding]:
     if member is None:
         return
     where = files.source(member.path)
-    if not (member.local.get("restapi") or {}).get("certfile"):
+    api = section(member.local, "restapi")
+    if not api.get("certfile") and not str(api.get("listen", "")).startswith(LOOPBACK):
         yield Finding(where, f"Patroni's REST API on {machine.label} has no certificate", "Set restapi.certfile.")
-    for line in (member.local.get("postgresql") or {}).get("pg_hba") or ():
-        kind, *rest = str(line).split()
-        if kind in ("host", "hostnossl") and not any(one.startswith(("127.", "::1", "samehost")) for one in rest):
-            yield Finding(
-                where, f"PostgreSQL on {machine.label} takes connections without TLS", "Use hostssl in pg_hba."
-            )
-            break
+    if member.parameter("ssl") != "on":
+        yield Finding(where, f"PostgreSQL on {machine.label} doesn't speak TLS", "Set the parameter ssl: on.")
+    if any(_in_clear(words) for words in member.access):
+        yield Finding(where, f"PostgreSQL on {machine.label} takes connections without TLS", "Use hostssl in pg_hba.")
+
+
+def _in_clear(words: list[str]) -> bool:
+    """Whether a line of pg_hba lets other machines in without TLS."""
+    kind, *rest = words
+    if kind not in ("host", "hostnossl", "hostnogssenc") or "reject" in rest:
+        return False
+    return not any(one.startswith(("127.", "::1", "samehost", "localhost")) for one in rest[2:])
 
 
 @rule(
@@ -163,7 +237,10 @@ def _patroni(machine: Resource, files: guests.GuestFiles) -> Iterator[Finding]:
 )
 def protected(subject: Resource, context: Context) -> Iterator[Finding]:
     """Stateful, and not protected."""
-    if subject.type.endswith(":VirtualMachine") and Kind.DATABASE not in tiers.kinds_of(context.stack, subject):
+    if subject.protect:
         return
-    if not subject.protect:
+    if subject.type.endswith(":VirtualMachine") and Kind.DATABASE not in tiers.kinds_of(context.stack, subject):
+        if not guests.files_of(context.stack, subject).complete:
+            raise UndecidedError(subject.label, "what is put on it")
+    else:
         yield Finding(subject, f"{subject.label} is not protected from deletion")
