@@ -106,7 +106,8 @@ def _command(command: Resource) -> Iterator[Finding]:
 
 def _settings(machine: Resource) -> Iterator[Finding]:
     """What everybody sees who may look at a VM in vCenter."""
-    if secrets.in_text(str(machine.properties.get("annotation") or "")):
+    prose = re.sub(r"\s*:\s+", "=", str(machine.properties.get("annotation") or ""))
+    if secrets.in_text(prose):
         yield Finding(machine, "its annotation holds a key or a password", "Remove it there.")
     for name, value in section(section(machine.properties, "vapp"), "properties").items():
         if isinstance(value, str) and (secrets.in_text(f"{name}={value}") or secrets.in_text(_clear(value, "base64"))):
