@@ -4,6 +4,7 @@ import json
 import math
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 
 from policies.judging.resource import UNKNOWN
 
@@ -44,8 +45,9 @@ _DISORDER_BITS = 3.9
 """Bits per character from which on a word of 20 characters is rather drawn by chance than written by somebody."""
 
 
+@lru_cache(maxsize=4096)
 def in_text(text: str) -> bool:
-    """Whether a text holds a key, or a password after a name that says so."""
+    """Whether a text holds a key, or a password after a name that says so; servers share most of their scripts."""
     return any(pattern.search(text) for pattern in _PATTERNS) or bool(_CHPASSWD.search(text))
 
 

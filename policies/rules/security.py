@@ -4,6 +4,7 @@ import base64
 import binascii
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 
 from policies.judging.resource import Resource, UndecidedError
 from policies.judging.rule import Context, Finding, Severity, resources, rule
@@ -54,8 +55,13 @@ def verified(subject: Resource, _context: Context) -> Iterator[Finding]:
         if subject.get("connection.proxy") and not subject.get("connection.proxy.hostKey"):
             yield Finding(subject, "the jump host's SSH host key is not verified", "Set connection.proxy.hostKey.")
         for key in ("create", "update", "delete"):
-            if _CREDULOUS.search(str(subject.get(key, ""))):
+            if _believes_anybody(str(subject.get(key, ""))):
                 yield Finding(subject, f"{key} believes whoever answers", "Have it verify host keys and certificates.")
+
+
+@lru_cache(maxsize=4096)
+def _believes_anybody(script: str) -> bool:
+    return bool(_CREDULOUS.search(script))
 
 
 @rule(
