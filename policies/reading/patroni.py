@@ -10,6 +10,7 @@ from policies.reading.documents import UnreadableError, entries, mapping, sectio
 from policies.reading.guests import GuestFiles
 
 PATH = r"patroni.*\.(ya?ml)$"
+DYNAMIC = r"patroni.*dynamic\.json$"
 
 _DEFAULTS = {"ttl": 30, "loop_wait": 10, "retry_timeout": 10}
 """Seconds, as Patroni has them ("Dynamic configuration settings")."""
