@@ -94,7 +94,7 @@ def resources_of(config: Mapping[str, Any], stack: str, folder: Path) -> Stack:
 
 
 def recorded(program: Path, project: str, stack: str, config: Mapping[str, str], secret: Sequence[str]) -> Stack:
-    """Run any program, and return what it registers.
+    """Run any program, and return what it registers, in the order of names: it registers what doesn't wait at once.
 
     Args:
         program: Its file, or the folder of its `__main__.py`.
@@ -108,7 +108,7 @@ def recorded(program: Path, project: str, stack: str, config: Mapping[str, str],
     mocks.set_mocks(recorder.mocks, project=project, stack=stack, preview=True, monitor=recorder)
     set_all_config(dict(config), list(secret))
     pulumi.runtime.test(lambda: runpy.run_path(str(program)))()  # type: ignore[no-untyped-call]
-    return Stack(recorder.found.values())
+    return Stack(recorder.found[urn] for urn in sorted(recorder.found))
 
 
 def throw_away(kind: Kind, name: str) -> str:
