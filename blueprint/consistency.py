@@ -1,7 +1,7 @@
 """Rules across the fields of a stack file: what each part says must hold together as one site."""
 
 from collections.abc import Iterator
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv4Network
 from itertools import combinations
 from typing import TYPE_CHECKING
 
@@ -21,11 +21,15 @@ def mistakes_of(settings: "Settings") -> Iterator[Mistake]:
     yield from _datacenter_mistakes(settings)
     yield from _address_mistakes(settings)
     yield from _network_mistakes(settings)
+    yield from _switch_mistakes(settings)
     yield from _reference_mistakes(settings)
+    yield from _array_mistakes(settings)
     yield from _backup_mistakes(settings)
     yield from _path_mistakes(settings)
+    yield from _size_mistakes(settings)
     yield from _tier_mistakes(settings)
     yield from _database_mistakes(settings)
+    yield from _download_mistakes(settings)
     yield from _service_mistakes(settings)
 
 
@@ -62,18 +66,38 @@ def _addresses(settings: "Settings") -> Iterator[tuple[str, IPv4Address, str, "N
 
 
 def _address_mistakes(settings: "Settings") -> Iterator[Mistake]:
+    misplaced = dict(_misplaced_networks(settings))
+    yield from misplaced.values()
     taken: dict[IPv4Address, str] = {}
     for field, address, where, network in _addresses(settings):
         if network is None:
             yield Mistake(field, address, f"there is no {where}", f"use one of: {', '.join(settings.networks.storage)}")
             continue
-        if address not in network.cidr:
+        if where in misplaced:
+            pass  # of which its addresses are no mistakes
+        elif address not in network.cidr:
             yield Mistake(field, address, f"is outside {where}.cidr, {network.cidr}", "choose an address inside it")
         elif address in (network.cidr.network_address, network.cidr.broadcast_address):
             yield Mistake(field, address, f"is the network or broadcast address of {network.cidr}", "choose another")
         if address in taken:
             yield Mistake(field, address, f"is already the address of {taken[address]}", "give each its own address")
         taken.setdefault(address, field)
+
+
+def _misplaced_networks(settings: "Settings") -> Iterator[tuple[str, Mistake]]:
+    """Networks in which none of their addresses lies: one mistake, not as many as there are addresses."""
+    members: dict[str, list[tuple[str, IPv4Address]]] = {}
+    ranges: dict[str, IPv4Network] = {}
+    for field, address, where, network in _addresses(settings):
+        if network is not None:
+            members.setdefault(where, []).append((field, address))
+            ranges[where] = network.cidr
+    for where, found in members.items():
+        if not any(address in ranges[where] for _, address in found):
+            field, address = found[0]
+            more = f" and {len(found) - 1} more" if len(found) > 1 else ""
+            problem = f"has none of its addresses, {field} = {address}{more}"
+            yield where, Mistake(f"{where}.cidr", ranges[where], problem, "correct the network, or the addresses")
 
 
 def _network_mistakes(settings: "Settings") -> Iterator[Mistake]:
@@ -85,6 +109,32 @@ def _network_mistakes(settings: "Settings") -> Iterator[Mistake]:
             yield Mistake(
                 field, other.cidr, f"overlaps networks.{name}.cidr, {network.cidr}", "give each network its own range"
             )
+    (first, network), *others = settings.networks.storage.items()
+    for name, other in others:
+        if other.mtu != network.mtu:
+            problem = f"differs from networks.storage.{first}.mtu, {network.mtu}; hosts use both paths in turn"
+            yield Mistake(f"networks.storage.{name}.mtu", other.mtu, problem, "give every storage network the same")
+
+
+def _switch_mistakes(settings: "Settings") -> Iterator[Mistake]:
+    """A physical adapter is an uplink of one switch only."""
+    switches = {"guests": settings.switches.guests, "storage": settings.switches.storage}
+    taken: dict[str, str] = {}
+    for name, switch in switches.items():
+        for position, uplink in enumerate(switch.uplinks):
+            field = f"switches.{name}.uplinks.{position}"
+            if uplink in taken:
+                yield Mistake(field, uplink, f"is already {taken[uplink]}", "give every uplink its own adapter")
+            taken.setdefault(uplink, field)
+        if switch.name == _MANAGEMENT_SWITCH:
+            yield Mistake(f"switches.{name}.name", switch.name, "is ESXi's own switch", "choose another name")
+    if switches["guests"].name == switches["storage"].name:
+        problem = "is already the name of switches.guests"
+        yield Mistake("switches.storage.name", switches["storage"].name, problem, "choose another name")
+
+
+_MANAGEMENT_SWITCH = "vSwitch0"
+"""Made by ESXi's installer; it carries the host's management."""
 
 
 def _reference_mistakes(settings: "Settings") -> Iterator[Mistake]:
@@ -96,6 +146,20 @@ def _reference_mistakes(settings: "Settings") -> Iterator[Mistake]:
         if server.datastore not in luns:
             remedy = f"add the LUN to an array or use one of: {', '.join(luns)}"
             yield Mistake(f"servers.{name}.datastore", server.datastore, "no array has a LUN of that name", remedy)
+    for name in settings.host_keys.keys() - settings.hosts.keys():
+        yield Mistake(f"host_keys.{name}", name, "no such host", f"use one of: {', '.join(settings.hosts)}")
+    for name in settings.servers.keys() & settings.hosts.keys():
+        yield Mistake(f"servers.{name}", name, "a host has the same name", "rename one of them")
+
+
+def _array_mistakes(settings: "Settings") -> Iterator[Mistake]:
+    """Nothing that tells one array or LUN from another is there twice."""
+    targets: dict[str, str] = {}
+    for name, array in settings.storage.items():
+        field = f"storage.{name}.iqn"
+        if array.iqn in targets:
+            yield Mistake(field, array.iqn, f"is already {targets[array.iqn]}", "copy the name from the array")
+        targets.setdefault(array.iqn, field)
     seen: dict[str, str] = {}
     for array_name, array in settings.storage.items():
         for name, lun in array.luns.items():
@@ -107,14 +171,12 @@ def _reference_mistakes(settings: "Settings") -> Iterator[Mistake]:
                     f"{field}.naa", lun.naa, f"is already the id of {seen[lun.naa]}", "copy the id from the array"
                 )
             seen |= {name: field, lun.naa: field}
-    for name in settings.host_keys.keys() - settings.hosts.keys():
-        yield Mistake(f"host_keys.{name}", name, "no such host", f"use one of: {', '.join(settings.hosts)}")
-    for name in settings.servers.keys() & settings.hosts.keys():
-        yield Mistake(f"servers.{name}", name, "a host has the same name", "rename one of them")
 
 
 def _backup_mistakes(settings: "Settings") -> Iterator[Mistake]:
     for position, name in enumerate(settings.backup.servers):
+        if name in settings.backup.servers[:position]:
+            yield Mistake(f"backup.servers.{position}", name, "is listed twice", "remove one of them")
         if name not in settings.servers:
             remedy = f"use one of: {', '.join(settings.servers)}"
             yield Mistake(f"backup.servers.{position}", name, "no such server under servers", remedy)
@@ -133,6 +195,26 @@ def _path_mistakes(settings: "Settings") -> Iterator[Mistake]:
                 yield Mistake(
                     f"storage.{name}.portals", list(array.portals), f"has no portal on network {path}", remedy
                 )
+
+
+def _size_mistakes(settings: "Settings") -> Iterator[Mistake]:
+    """A server fits into its host and its datastore, and a Java heap into its server."""
+    for name, server in settings.servers.items():
+        host, lun = settings.hosts.get(server.host), settings.luns.get(server.datastore)
+        sizes = [("disk_gib", server.disk_gib, lun.size_gib, f"size_gib of {server.datastore}")] if lun else []
+        if host:
+            sizes += [
+                ("cpus", server.cpus, host.cpus, f"cpus of {server.host}"),
+                ("memory_mib", server.memory_mib, host.memory_gib * 1024, f"memory of {server.host}"),
+            ]
+        for key, wanted, there, what in sizes:
+            if wanted > there:
+                yield Mistake(f"servers.{name}.{key}", wanted, f"is more than the {what}, {there}", "lower it")
+    for name, server in settings.servers_of(Role.APPLICATION).items():
+        if settings.wildfly.heap_mib >= server.memory_mib:
+            problem = f"leaves no memory to {name}, which has {server.memory_mib} MiB"
+            yield Mistake("wildfly.heap_mib", settings.wildfly.heap_mib, problem, "lower it, or give the servers more")
+            break
 
 
 _TIERS = {Role.BALANCER: (2, 2), Role.APPLICATION: (2, 6), Role.DATABASE: (2, 3), Role.WITNESS: (1, 3)}
@@ -183,23 +265,40 @@ def _database_mistakes(settings: "Settings") -> Iterator[Mistake]:
             yield Mistake(f"servers.{other}.datastore", twin.datastore, f"also holds {name} of the same tier", remedy)
 
 
+def _download_mistakes(settings: "Settings") -> Iterator[Mistake]:
+    """What is fetched is encrypted on its way, and known by its checksum."""
+    artifacts = [
+        (f"services.{name}", "artifact", service.artifact, service.sha256)
+        for name, service in settings.services.items()
+    ]
+    for field, key, address, checksum in [
+        *artifacts,
+        ("wildfly", "url", settings.wildfly.url, settings.wildfly.sha256),
+    ]:
+        if "://" not in address:
+            continue
+        if not address.startswith("https://"):
+            yield Mistake(f"{field}.{key}", address, "is fetched in clear", "use an https URL or a path")
+        elif checksum is None:
+            yield Mistake(f"{field}.sha256", None, "a URL needs the checksum of what it must deliver", "add sha256")
+    image = settings.template.ova
+    if "://" in image and not image.startswith("https://"):
+        yield Mistake("template.ova", image, "is fetched in clear", "use an https URL or a path")
+
+
 def _service_mistakes(settings: "Settings") -> Iterator[Mistake]:
     paths: dict[str, str] = {}
     for name, service in settings.services.items():
         field = f"services.{name}"
         if name in _RESERVED_ROLES:
             yield Mistake(field, name, "is the name of a database role of the platform's own", "choose another name")
-        if service.artifact.startswith("http://"):
-            yield Mistake(f"{field}.artifact", service.artifact, "is fetched in clear", "use an https URL or a path")
-        if service.artifact.startswith("https://") and service.sha256 is None:
-            yield Mistake(f"{field}.sha256", None, "a URL needs the checksum of what it must deliver", "add sha256")
         if service.context_path in paths:
             remedy = "give each service its own path"
             yield Mistake(
                 f"{field}.context_path", service.context_path, f"is taken by {paths[service.context_path]}", remedy
             )
         paths.setdefault(service.context_path, name)
-        if not service.health_path.startswith(service.context_path):
+        if not f"{service.health_path}/".startswith(f"{service.context_path}/"):
             remedy = f"begin it with {service.context_path}"
             yield Mistake(
                 f"{field}.health_path", service.health_path, "is not below the service's context_path", remedy

@@ -9,18 +9,22 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
-from blueprint import consistency
+from blueprint import consistency, forms
 from blueprint.mistakes import MistakesError
 from blueprint.terms import Edition, Isolation, Role
 
-Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,14}$")]
+Name = Annotated[str, StringConstraints(pattern=forms.NAME.pattern)]
 """A host, server or datastore name: a DNS label (RFC 1123), at most 15 characters so that it is a NetBIOS name too."""
 
-Domain = Annotated[str, StringConstraints(pattern=r"^[a-z0-9-]+(\.[a-z0-9-]+)+$")]
-Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
-NaaId = Annotated[str, StringConstraints(pattern=r"^naa\.[0-9a-f]{16}([0-9a-f]{16})?$")]
-Iqn = Annotated[str, StringConstraints(pattern=r"^iqn\.\d{4}-\d{2}\.[a-z0-9.-]+(:[A-Za-z0-9.:_-]+)?$")]
-ContextPath = Annotated[str, StringConstraints(pattern=r"^/[A-Za-z0-9._~-]+(/[A-Za-z0-9._~-]+)*$")]
+Domain = Annotated[str, StringConstraints(pattern=forms.DOMAIN.pattern)]
+Sha256 = Annotated[str, StringConstraints(pattern=forms.SHA256.pattern)]
+NaaId = Annotated[str, StringConstraints(pattern=forms.NAA_ID.pattern)]
+Iqn = Annotated[str, StringConstraints(pattern=forms.IQN.pattern)]
+ContextPath = Annotated[str, StringConstraints(pattern=forms.CONTEXT_PATH.pattern)]
+InventoryName = Annotated[str, StringConstraints(pattern=forms.INVENTORY_NAME.pattern)]
+"""What something is called in vCenter, at most 80 characters (vSphere Web Services API, `ManagedEntity.name`)."""
+Uplink = Annotated[str, StringConstraints(pattern=forms.UPLINK.pattern)]
+SshKey = Annotated[str, StringConstraints(pattern=forms.SSH_KEY.pattern)]
 Percent = Annotated[int, Field(ge=1, le=100)]
 Vlan = Annotated[int, Field(ge=0, le=4094)]
 Mtu = Annotated[int, Field(ge=1280, le=9000)]
@@ -37,11 +41,11 @@ class Model(BaseModel):
 class VCenter(Model):
     """The vCenter Server that the program talks to."""
 
-    server: str = Field(min_length=1)
+    server: str = Field(pattern=forms.SERVER.pattern)
     """Address or name of the vCenter Server, with `:port` where it is not 443; its certificate is verified."""
     user: str = Field(min_length=3)
     """Who Perenne logs in as; the password is the secret `vcenter-password`."""
-    datacenter: str = Field(min_length=1)
+    datacenter: InventoryName
     """The datacenter that Perenne makes; its name must not begin with vm, host, datastore or network."""
     edition: Edition
     """Decides how servers of a tier are kept apart: by anti-affinity rules (DRS) or by pinning."""
@@ -61,7 +65,7 @@ class Network(Model):
 class GuestNetwork(Network):
     """The network of the servers and of the virtual addresses that users reach."""
 
-    port_group: str = "perenne-guests"
+    port_group: InventoryName = "perenne-guests"
     """The port group that the servers are connected to, alike on every host."""
     gateway: IPv4Address
     """Default gateway of the servers."""
@@ -81,9 +85,9 @@ class Networks(Model):
 class Switch(Model):
     """A standard virtual switch, alike on every host."""
 
-    name: str
+    name: InventoryName
     """Name of the standard switch."""
-    uplinks: tuple[str, ...] = Field(min_length=2)
+    uplinks: tuple[Uplink, ...] = Field(min_length=2)
     """Physical adapters (vmnicN); two that share no card and no physical switch."""
 
 
@@ -97,24 +101,24 @@ class Switches(Model):
 
 
 class Host(Model):
-    """One ESXi host."""
+    """One ESXi host, within vSphere 8's limits ("VMware Configuration Maximums")."""
 
     address: IPv4Address
     """Management address."""
     storage: dict[Name, IPv4Address]
     """The host's VMkernel address on each storage network."""
-    cpus: int = Field(ge=2)
+    cpus: int = Field(ge=2, le=960)
     """Physical cores."""
-    memory_gib: int = Field(ge=4)
+    memory_gib: int = Field(ge=4, le=24 * 1024)
     """Physical memory, GiB."""
-    thumbprint: str = Field(default="", pattern=r"^([0-9A-F]{2}(:[0-9A-F]{2}){19})?$")
+    thumbprint: str = Field(default="", pattern=forms.THUMBPRINT.pattern)
     """SHA-1 of the host's certificate, as the host client shows it; empty where vCenter's own authority signed it."""
 
 
 class Cluster(Model):
     """The vSphere cluster and its high availability."""
 
-    name: str = Field(min_length=1)
+    name: InventoryName
     """Name in vCenter."""
     host_failures_to_tolerate: int = Field(default=1, ge=1, le=4)
     """How many hosts may be lost at once; admission control keeps their share of CPU and memory free."""
@@ -125,18 +129,18 @@ class Cluster(Model):
 class Chap(Model):
     """Names for CHAP in both directions: hosts prove themselves to the array and the array to them (RFC 7143, 12)."""
 
-    user: str = "perenne"
+    user: str = Field(default="perenne", min_length=1)
     """Who the hosts say they are."""
-    mutual_user: str = "array"
+    mutual_user: str = Field(default="array", min_length=1)
     """Who the array says it is."""
 
 
 class Lun(Model):
-    """A LUN of an array; its datastore has the LUN's key as name."""
+    """A LUN of an array; its datastore has the LUN's key as name. VMFS 6 takes up to 64 TiB."""
 
     naa: NaaId
     """The LUN's id as ESXi names the device."""
-    size_gib: int = Field(ge=8)
+    size_gib: int = Field(ge=8, le=64 * 1024)
     """Size, GiB."""
 
 
@@ -159,16 +163,16 @@ class Template(Model):
     `ova` is a path, absolute or below the project, or an https URL that vCenter can reach.
     """
 
-    name: str = Field(min_length=1)
+    name: InventoryName
     """Name in the content library."""
     ova: str = Field(min_length=1)
     """Path, absolute or below the project, or https URL of an OVA of Debian 12 with cloud-init and open-vm-tools."""
-    guest_id: str = "debian12_64Guest"
+    guest_id: str = Field(default="debian12_64Guest", min_length=1)
     """The guest OS as the OVA's descriptor names it."""
 
 
 class Server(Model):
-    """One virtual machine."""
+    """One virtual machine, within vSphere 8's limits ("VMware Configuration Maximums")."""
 
     role: Role
     """The tier."""
@@ -178,11 +182,11 @@ class Server(Model):
     """Fixed address on the network of the servers."""
     datastore: Name
     """The datastore of its disk."""
-    cpus: int = Field(ge=1)
+    cpus: int = Field(ge=1, le=768)
     """Virtual CPUs."""
-    memory_mib: int = Field(ge=256)
+    memory_mib: int = Field(ge=256, le=24 * 1024 * 1024)
     """Memory, MiB."""
-    disk_gib: int = Field(ge=4)
+    disk_gib: int = Field(ge=4, le=62 * 1024)
     """Disk, GiB."""
 
 
@@ -220,13 +224,13 @@ class Database(Model):
     """The virtual address of the primary."""
     vrrp: Vrrp
     """How it moves."""
-    ttl: int = Field(default=20, ge=20)
+    ttl: int = Field(default=20, ge=20, le=600)
     """Seconds without renewal after which the primary's lease ends; 20 is Patroni's lower bound."""
     loop_wait: int = Field(default=1, ge=1)
     """Seconds between two rounds of Patroni's loop."""
     retry_timeout: int = Field(default=3, ge=3)
     """Seconds that Patroni retries etcd and PostgreSQL before it gives up the lease."""
-    max_connections: int = Field(default=100, ge=20)
+    max_connections: int = Field(default=100, ge=20, le=10_000)
     """PostgreSQL's `max_connections`."""
 
 
@@ -235,9 +239,9 @@ class Backup(Model):
 
     servers: tuple[Name, ...] = ()
     """Who keeps them; their datastores should not be the only ones with a database server (policy BAK-01)."""
-    schedule: str = "*-*-* 02:00:00 UTC"
+    schedule: str = Field(default="*-*-* 02:00:00 UTC", min_length=1)
     """When a base backup is made: systemd's calendar (systemd.time(7))."""
-    keep: int = Field(default=7, ge=1)
+    keep: int = Field(default=7, ge=1, le=1000)
     """Base backups to keep; the database can be restored to any moment since the oldest."""
 
 
@@ -246,18 +250,18 @@ class HealthCheck(Model):
 
     interval_seconds: PositiveSeconds = 0.5
     """Seconds between two checks of a node."""
-    failures: int = Field(default=2, ge=1)
+    failures: int = Field(default=2, ge=1, le=100)
     """Failed checks until a node gets no more requests."""
-    passes: int = Field(default=1, ge=1)
+    passes: int = Field(default=1, ge=1, le=100)
     """Good checks until it gets them again."""
 
 
 class WildFly(Model):
     """The application server. Where the template lacks it, guests fetch `url` and check it against `sha256`."""
 
-    version: str = Field(default="36.0.1.Final", pattern=r"^[0-9]+\.[0-9.]+\.[A-Za-z0-9]+$")
+    version: str = Field(default="36.0.1.Final", pattern=forms.VERSION.pattern)
     """Release."""
-    url: str = Field(default="", pattern=r"^(https://.+)?$")
+    url: str = Field(default="", pattern=forms.URL.pattern)
     """Where servers fetch it if the template lacks it."""
     sha256: Sha256 | None = None
     """Checksum of what `url` must deliver."""
@@ -297,9 +301,9 @@ class Settings(Model):
     """The networks."""
     switches: Switches = Switches()
     """The virtual switches."""
-    hosts: dict[Name, Host]
+    hosts: dict[Name, Host] = Field(min_length=1)
     """The ESXi hosts, by short name."""
-    host_keys: dict[Name, str] = Field(default_factory=dict)
+    host_keys: dict[Name, SshKey] = Field(default_factory=dict)
     """Each host's public SSH key (`ssh-ed25519 …`); `init` writes them."""
     cluster: Cluster
     """The cluster."""
@@ -307,7 +311,7 @@ class Settings(Model):
     """The storage arrays, by name."""
     template: Template
     """What servers are cloned from."""
-    servers: dict[Name, Server]
+    servers: dict[Name, Server] = Field(min_length=1)
     """The servers, by name."""
     site: Site
     """What users reach."""
@@ -323,7 +327,7 @@ class Settings(Model):
     """What runs on the platform, by name."""
     ntp: tuple[IPv4Address | Domain, ...] = ()
     """Time sources of the servers; empty: they keep the time that vSphere gives them."""
-    administrators: tuple[str, ...] = ()
+    administrators: tuple[SshKey, ...] = ()
     """Further public SSH keys that may log in on the servers."""
     protect: bool
     """Whether Pulumi refuses to delete cluster, datastores and databases."""
