@@ -147,8 +147,8 @@ class _Times:
 
     @property
     def patroni_notices(self) -> tuple[Term, ...]:
-        """Patroni looks at PostgreSQL once in every loop, and gives the lease up at once (primary_start_timeout 0)."""
-        return (Term("Patroni's loop", self._settings.database.loop_wait, "database.loop_wait"),)
+        """Patroni is woken (perenne-postmaster), and gives the lease up at once (primary_start_timeout 0)."""
+        return (Term("Patroni is woken", 0.1, _ESTIMATED),)
 
     @property
     def lease_runs_out(self) -> tuple[Term, ...]:

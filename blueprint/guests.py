@@ -257,6 +257,8 @@ def _database_files(render: Callable[[str], str]) -> dict[str, File]:
         "/etc/systemd/system/patroni.service.d/perenne.conf": File(_text("database/patroni.conf")),
         "/etc/modules-load.d/perenne-watchdog.conf": File(_text("database/modules.conf")),
         "/etc/udev/rules.d/60-perenne-watchdog.rules": File(_text("database/watchdog.rules")),
+        "/etc/systemd/system/perenne-postmaster.service": File(_text("database/perenne-postmaster.service")),
+        "/usr/local/lib/perenne/watch-postmaster": File(_text("database/watch-postmaster"), 0o755),
         "/usr/local/share/perenne/patroni.txt": File(_text("database/patroni.txt")),
         "/usr/local/bin/patronictl": File(_text("database/patronictl"), 0o755),
         "/usr/local/lib/perenne/start-patroni": File(_text("database/start-patroni"), 0o755),

@@ -70,6 +70,7 @@ UNSEEN: Mapping[str, str] = {
     "/etc/udev/rules.d/60-perenne-watchdog.rules": "the same",
     "/usr/local/bin/patronictl": "what administrators type; nothing of the site runs it",
     "/usr/local/lib/perenne/start-patroni": "without it PostgreSQL isn't run by Patroni: no election, no standby",
+    "/usr/local/lib/perenne/watch-postmaster": "without it a failover begins up to a second later",
     "/usr/local/share/perenne/patroni.txt": "a Patroni before 3.1 overwrites the key of another leader",
     "/usr/local/lib/perenne/backup": "a program that ends well without a backup",
     "/usr/local/lib/perenne/receive-wal": "without the log, a restore goes back to the last base backup",

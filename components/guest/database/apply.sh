@@ -54,6 +54,13 @@ else
 fi
 wait_for 180 "PostgreSQL runs (journalctl -u patroni)" api 127.0.0.1 health
 
+systemctl enable --quiet perenne-postmaster
+if changed /etc/systemd/system/perenne-postmaster.service /usr/local/lib/perenne/watch-postmaster; then
+    systemctl restart perenne-postmaster
+else
+    systemctl start perenne-postmaster
+fi
+
 # A new value that PostgreSQL only takes at its start: standbys first, then the primary, one at a time.
 pending() { api "$1" patroni | grep --quiet '"pending_restart": true'; }
 standbys_done() {
