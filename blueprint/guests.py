@@ -62,9 +62,9 @@ _RESPONSE_TIMEOUT_SECONDS = 15
 _RESERVED_CONNECTIONS = 20
 """PostgreSQL connections that no pool takes: superuser, Patroni, replication, administrators."""
 
-_LARGEST_POOL = 30
+_LARGEST_POOL = 10
 """Connections of one service on one node; more would wait for the same few cores (PostgreSQL wiki, "Number Of Database
-Connections")."""
+Connections"), and after a failover all of them are made anew at once."""
 
 _JDBC_OPTIONS = {
     "targetServerType": "primary",

@@ -35,10 +35,10 @@ def test_the_lease_rules_a_lost_primary() -> None:
     assert long - short == pytest.approx(10)
 
 
-def test_the_loop_rules_a_killed_one() -> None:
+def test_patroni_is_woken_for_a_killed_one_whatever_its_loop() -> None:
     quick, slow = (of(settings_with("database", loop_wait=wait))["kill-postgres"] for wait in (1, 3))
     assert quick.measure is Measure.PAUSED_WRITES
-    assert slow.bound - quick.bound == pytest.approx(2)
+    assert slow.bound == quick.bound
 
 
 def test_advertisements_rule_a_lost_balancer() -> None:

@@ -95,7 +95,7 @@ public class Health {
 
     private Status queryAndRelease() throws SQLException {
         try {
-            return database.once(Health::query, false);
+            return database.once(Health::query);
         } finally {
             questions.release();
         }

@@ -31,11 +31,13 @@ public class Database {
     private static final String UNDEFINED_TABLE = "42P01";
 
     private final DataSource pool;
+    private final Turnstile turnstile;
     private final Schema schema;
 
     @Inject
     public Database(DataSource pool, Schema schema) {
         this.pool = pool;
+        this.turnstile = new Turnstile(pool);
         this.schema = schema;
     }
 
@@ -62,8 +64,8 @@ public class Database {
     public <T> T run(Transaction<T> transaction) {
         long deadline = System.nanoTime() + PATIENCE.toNanos();
         for (boolean again = false; ; again = true) {
-            try {
-                return once(transaction, again);
+            try (Connection connection = turnstile.connection(deadline)) {
+                return on(connection, transaction, again);
             } catch (SQLException failure) {
                 if (!passes(failure)) {
                     throw new IllegalStateException("the database refused a statement", failure);
@@ -77,20 +79,22 @@ public class Database {
     }
 
     /** Runs a transaction once, migrating the schema first if nobody has. */
-    public <T> T once(Transaction<T> transaction, boolean again) throws SQLException {
+    public <T> T once(Transaction<T> transaction) throws SQLException {
         try (Connection connection = pool.getConnection()) {
+            return on(connection, transaction, false);
+        }
+    }
+
+    private <T> T on(Connection connection, Transaction<T> transaction, boolean again) throws SQLException {
+        try {
             connection.setAutoCommit(false);
-            try {
-                schema.ensure(connection);
-                T result = transaction.run(connection, again);
-                connection.commit();
-                return result;
-            } catch (SQLException | RuntimeException failure) {
-                rollBack(connection, failure);
-                throw failure;
-            }
-        } catch (SQLException failure) {
-            if (UNDEFINED_TABLE.equals(failure.getSQLState())) {
+            schema.ensure(connection);
+            T result = transaction.run(connection, again);
+            connection.commit();
+            return result;
+        } catch (SQLException | RuntimeException failure) {
+            rollBack(connection, failure);
+            if (failure instanceof SQLException sql && UNDEFINED_TABLE.equals(sql.getSQLState())) {
                 schema.forget();
             }
             throw failure;

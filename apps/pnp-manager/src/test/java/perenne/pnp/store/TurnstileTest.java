@@ -1,0 +1,88 @@
+package perenne.pnp.store;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+
+import java.lang.reflect.Proxy;
+import java.sql.Connection;
+import java.sql.SQLException;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
+import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.concurrent.atomic.AtomicInteger;
+import javax.sql.DataSource;
+import org.junit.jupiter.api.Test;
+
+class TurnstileTest {
+
+    private static final int CROWD = 20;
+
+    private final AtomicBoolean away = new AtomicBoolean(true);
+    private final AtomicInteger looking = new AtomicInteger();
+    private final AtomicInteger mostAtOnce = new AtomicInteger();
+    private final Turnstile turnstile = new Turnstile(pool());
+
+    @Test
+    void onlyOneLooksWhileTheDatabaseIsAway() throws Exception {
+        assertThrows(SQLException.class, () -> turnstile.connection(in(Duration.ofSeconds(1))));
+        mostAtOnce.set(0);
+        CountDownLatch tried = new CountDownLatch(CROWD);
+        ExecutorService crowd = Executors.newFixedThreadPool(CROWD);
+        try {
+            List<Future<Connection>> served = new ArrayList<>();
+            for (int i = 0; i < CROWD; i++) {
+                served.add(crowd.submit(() -> untilServed(tried)));
+            }
+            tried.await();
+            assertEquals(1, mostAtOnce.get());
+            away.set(false);
+            for (Future<Connection> one : served) {
+                one.get();
+            }
+        } finally {
+            crowd.shutdownNow();
+        }
+    }
+
+    @Test
+    void givesUpAtTheDeadline() {
+        assertThrows(SQLException.class, () -> turnstile.connection(in(Duration.ofSeconds(1))));
+        assertThrows(SQLException.class, () -> turnstile.connection(in(Duration.ZERO)));
+    }
+
+    private Connection untilServed(CountDownLatch tried) {
+        for (boolean first = true; ; first = false) {
+            try {
+                return turnstile.connection(in(Duration.ofSeconds(10)));
+            } catch (SQLException failure) {
+                if (first) {
+                    tried.countDown();
+                }
+            }
+        }
+    }
+
+    private static long in(Duration patience) {
+        return System.nanoTime() + patience.toNanos();
+    }
+
+    private DataSource pool() {
+        return (DataSource) Proxy.newProxyInstance(
+                getClass().getClassLoader(), new Class<?>[] {DataSource.class}, (self, method, arguments) -> {
+                    mostAtOnce.accumulateAndGet(looking.incrementAndGet(), Math::max);
+                    try {
+                        if (away.get()) {
+                            throw new SQLException("no primary");
+                        }
+                        return null;
+                    } finally {
+                        looking.decrementAndGet();
+                    }
+                });
+    }
+}
