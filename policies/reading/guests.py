@@ -3,9 +3,10 @@
 import json
 import re
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 
 import pulumi
@@ -115,29 +116,36 @@ def addresses_of(machine: Resource) -> set[str]:
     return _addresses(machine)
 
 
-def is_among(stack: Stack, machine: Resource, names: Collection[str]) -> bool:
-    """Whether a VM is one of those that these names and addresses stand for.
+def among(stack: Stack, machines: Iterable[Resource], names: Iterable[str]) -> list[Resource]:
+    """Those of the VMs that some of these names and addresses stand for.
 
     Raises:
-        UndecidedError: None of them is its own, and not all of its own are known yet.
+        UndecidedError: None of them is a VM's own, and not all of its own are known yet.
     """
-    if any(found.urn == machine.urn for found in machines_at(stack, names)):
-        return True
-    for key in ("name", "extraConfig", "clone"):
-        if machine.properties.get(key) is UNKNOWN:
-            raise UndecidedError(machine.label, key)
-    return False
+    named = {machine.urn for machine in machines_at(stack, names)}
+    found = []
+    for machine in machines:
+        if machine.urn in named:
+            found.append(machine)
+            continue
+        for key in ("name", "extraConfig", "clone"):
+            if machine.properties.get(key) is UNKNOWN:
+                raise UndecidedError(machine.label, key)
+    return found
 
 
 def resolved(files: GuestFiles, names: Iterable[str]) -> set[str]:
     """Names, and the addresses that the VM's own hosts file gives them."""
     wanted = set(names)
-    table = {
-        alias: line.split()[0]
-        for line in re.sub(r"#.*", "", files.contents.get("/etc/hosts", "")).splitlines()
-        for alias in line.split()[1:]
-    }
+    table = _hosts_table(files.contents.get("/etc/hosts", ""))
     return wanted | {table[name] for name in wanted if name in table}
+
+
+@lru_cache(maxsize=1024)
+def _hosts_table(text: str) -> Mapping[str, str]:
+    """Addresses by name; servers share most of their hosts files."""
+    lines = (line.split() for line in re.sub(r"#.*", "", text).splitlines())
+    return {alias: address for address, *aliases in filter(None, lines) for alias in aliases}
 
 
 def _forms(name: str) -> tuple[str, ...]:

@@ -66,8 +66,10 @@ def _unsought(machine: Resource, tier: Tier, texts: dict[str, str], stack: Stack
     for path, text in texts.items():
         lists = [hosts for hosts in INITIAL_HOSTS.findall(text) if "$" not in hosts]
         named = guests.resolved(files, (one for hosts in lists for one in re.split(r"[\s,]+", _ports(hosts)) if one))
-        for other in tier.machines if named else ():
-            if other.urn != machine.urn and not guests.is_among(stack, other, named):
+        others = [one for one in tier.machines if one.urn != machine.urn] if named else []
+        sought = {one.urn for one in guests.among(stack, others, named)}
+        for other in others:
+            if other.urn not in sought:
                 yield Finding(
                     files.source(path),
                     f"{machine.label} does not look for {other.label} in its cluster",

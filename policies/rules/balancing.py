@@ -122,8 +122,10 @@ def _unheard(members: Sequence[Member], stack: Stack) -> Iterator[Finding]:
     if not any(instance.peers for _machine, instance in members):
         return
     for machine, instance in members:
-        for other, _theirs in members:
-            if other.urn != machine.urn and not guests.is_among(stack, other, instance.peers):
+        others = [one for one, _theirs in members if one.urn != machine.urn]
+        heard = {one.urn for one in guests.among(stack, others, instance.peers)}
+        for other in others:
+            if other.urn not in heard:
                 where = guests.files_of(stack, machine).source(instance.path)
                 yield Finding(
                     where,
@@ -178,7 +180,7 @@ def knows_every_node(tier: Tier, context: Context) -> Iterator[Finding]:
 def _known(group: Balancer, tier: Tier, machine: Resource, stack: Stack) -> list[Resource]:
     """The servers of a tier that a group has as members."""
     hosts = guests.resolved(guests.files_of(stack, machine), (member.host for member in group.members))
-    return [node for node in tier.machines if guests.is_among(stack, node, hosts)]
+    return guests.among(stack, tier.machines, hosts)
 
 
 def _missing(

@@ -109,7 +109,7 @@ def knows_every_database(subject: tuple[Resource, GuestFiles, Connection], conte
     where = files.source(connection.path)
     hosts = guests.resolved(files, connection.hosts)
     for tier in tiers.of_kind(context, Kind.DATABASE):
-        known = [one for one in tier.machines if guests.is_among(context.stack, one, hosts)]
+        known = guests.among(context.stack, tier.machines, hosts)
         missing = ", ".join(one.label for one in tier.machines if one not in known)
         if len(known) == 1 and missing:
             yield Finding(where, f"a connection of {machine.label} names one database server, {known[0].label}")
@@ -199,7 +199,7 @@ def knows_every_vote(tier: Tier, context: Context) -> Iterator[Finding]:
         where = files.source(member.path)
         named = guests.resolved(files, hosts)
         for quorum in tiers.of_kind(context, Kind.QUORUM):
-            known = [one for one in quorum.machines if guests.is_among(context.stack, one, named)]
+            known = guests.among(context.stack, quorum.machines, named)
             missing = ", ".join(one.label for one in quorum.machines if one not in known)
             if known and missing:
                 yield Finding(where, f"Patroni on {machine.label} does not know the votes {missing}")

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 
 from policies.judging.resource import Resource
 from policies.judging.rule import Context, Finding, Severity, resources, rule
@@ -183,13 +184,18 @@ def _is_told_names(machine: Resource, files: guests.GuestFiles) -> bool:
 
 def _knows_all(machine: Resource, context: Context) -> bool:
     text = guests.files_of(context.stack, machine).contents.get("/etc/hosts", "")
-    named = set(text.split())
-    names = {
-        one.properties.get("name")
-        for one in context.stack.of_type("VirtualMachine")
-        if guests.has_files(context.stack, one)
-    }
-    return all(name in named for name in names if isinstance(name, str))
+    return context.stack.once(_names) <= _words(text)
+
+
+def _names(stack: Stack) -> frozenset[str]:
+    """The names of the servers that the program sets up."""
+    machines = (one for one in stack.of_type("VirtualMachine") if guests.has_files(stack, one))
+    return frozenset(name for one in machines if isinstance(name := one.properties.get("name"), str))
+
+
+@lru_cache(maxsize=1024)
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
 
 
 @rule(

@@ -1,7 +1,7 @@
 """Rules about where servers run, and in which order they come back."""
 
-from collections.abc import Iterator, Sequence
-from itertools import combinations
+from collections.abc import Iterator
+from itertools import islice
 
 from policies.judging.resource import Resource, UndecidedError
 from policies.judging.rule import Context, Finding, Severity, resources, rule
@@ -11,6 +11,14 @@ from policies.reading.tiers import Kind, Tier
 _RESOURCES = "VMware, vSphere Resource Management"
 _AVAILABILITY = "VMware, vSphere Availability"
 _ORDER = ("disabled", "lowest", "low", "medium", "high", "highest")
+_NAMED = 3
+"""Pairs of servers that a message names at most."""
+_KEPT_APART = {
+    True: "Name them all in one ComputeClusterVmAntiAffinityRule with enabled: true.",
+    False: "Set a different hostSystemId on each.",
+    None: "Name them all in one ComputeClusterVmAntiAffinityRule, or without DRS set a different hostSystemId on each.",
+}
+"""By whether the cluster has DRS."""
 
 
 @rule(
@@ -57,30 +65,22 @@ def two_servers(tier: Tier, context: Context) -> Iterator[Finding]:
 )
 def apart(tier: Tier, context: Context) -> Iterator[Finding]:
     """Two that may share a host."""
-    together = _together(tier.machines, context)
-    if not together:
+    pairs = list(islice(placement.together(context.stack, tier.machines), _NAMED + 1))
+    if not pairs:
         return
-    cluster = topology.cluster_of(context.stack, tier.machines[0])
+    first = tier.machines[0]
+    cluster = topology.cluster_of(context.stack, first)
     hosts = topology.number_of_hosts(context.stack, cluster) if cluster else None
-    if hosts is not None and len(tier.machines) > hosts and not _all_alone(tier.machines, together):
+    crowded = hosts is not None and len(tier.machines) > hosts
+    if crowded and not placement.leaves_one_alone(context.stack, tier.machines):
         return  # more servers than hosts: some must share, and each has another elsewhere
-    names = ", ".join(f"{one.label} and {other.label}" for one, other in together)
-    how = (
-        "Name them all in one ComputeClusterVmAntiAffinityRule with enabled: true."
-        if placement.has_drs(context.stack, tier.machines[0])
-        else "Set a different hostSystemId on each."
+    names = ", ".join(f"{one.label} and {other.label}" for one, other in pairs[:_NAMED])
+    more = ", and other pairs," if len(pairs) > _NAMED else ""
+    yield Finding(
+        pairs[0][0],
+        f"{names}{more} of tier {tier.name} may run on one host",
+        _KEPT_APART[placement.has_drs(context.stack, first)],
     )
-    yield Finding(together[0][0], f"{names} of tier {tier.name} may run on one host", how)
-
-
-def _together(machines: Sequence[Resource], context: Context) -> list[tuple[Resource, Resource]]:
-    pairs = combinations(sorted(machines, key=lambda one: one.label), 2)
-    return [(one, other) for one, other in pairs if not placement.kept_apart(context.stack, one, other)]
-
-
-def _all_alone(machines: Sequence[Resource], together: Sequence[tuple[Resource, Resource]]) -> bool:
-    """Whether some server may share its host with every other one."""
-    return any(sum(machine in pair for pair in together) == len(machines) - 1 for machine in machines)
 
 
 @rule(
@@ -191,7 +191,7 @@ def quorum(tier: Tier, context: Context) -> Iterator[Finding]:
             "the votes name different members: those that differ don't join",
             "Write the same ETCD_INITIAL_CLUSTER for all of them.",
         )
-    for one, other in _together(tier.machines, context):
+    for one, other in islice(placement.together(context.stack, tier.machines), _NAMED):
         yield Finding(
             one,
             f"the votes {one.label} and {other.label} may run on one host",
