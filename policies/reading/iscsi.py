@@ -3,22 +3,41 @@
 import re
 from dataclasses import dataclass, field
 from functools import cache
+from typing import TypedDict
 
 from policies.judging.resource import UNKNOWN, Resource
 from policies.judging.stack import Stack
+from policies.reading import scripts
 
 COMMANDS = ("command:remote:Command", "command:local:Command")
 
 _ADDRESS = r"(?:\d{1,3}\.){3}\d{1,3}"
-_PORTAL_LOOP = re.compile(rf"for portal in ((?:{_ADDRESS}\s*)+);")
-_PORTAL_OPTION = re.compile(rf"sendtarget add [^\n]*(?:--address|-a)[= ]({_ADDRESS})")
+_PORTAL = re.compile(rf"sendtarget add [^\n]*(?:--address|-a)[= ][\"']?({_ADDRESS})")
 _ARRAY = re.compile(r"^\s*([\w.-]+)\)\s*$", re.MULTILINE)
-_BINDING = re.compile(r"networkportal add")
+_BINDING = re.compile(r"networkportal add [^\n]*(?:--nic|-n)[= ][\"']?(\$?\{?\w+)")
 _BOUND_ADDRESS = re.compile(rf"vmkernel_adapter_of ({_ADDRESS})")
-_POLICY = re.compile(r"nmp device set [^\n]*--device[= ](\S+)[^\n]*--psp[= ](\w+)")
-_SEEN = re.compile(r"--device[= ](naa\.[0-9a-f]+)")
-_CHAP = re.compile(r"auth chap set .*?--direction[= ](\w+)", re.DOTALL)
-_SECRET = re.compile(r"--direction[= ](\w+)(?:(?!--direction).)*?--secret[= ](\S+)", re.DOTALL)
+_POLICY = re.compile(r"nmp device set ([^\n]*)")
+_DEFAULT_POLICY = re.compile(r"nmp satp (?:set [^\n]*(?:--default-psp|-P)|rule add [^\n]*(?:--psp|-P))[= ][\"']?(\w+)")
+"""What every device gets that has no policy of its own: by its storage array type, or by a claim rule."""
+_DEVICE = re.compile(r"(?:--device|-d)[= ][\"']?((?:naa|eui|t10|mpx)\.[\w.:-]+)")
+_PATH_SELECTION = re.compile(r"(?:--psp|-P)[= ][\"']?(\w+)")
+_SEEN = re.compile(r"(?:--device|-d)[= ][\"']?(naa\.[0-9a-f]+)")
+_CHAP = re.compile(r"auth chap set .*?(?:--direction|-d)[= ][\"']?(\w+)", re.DOTALL)
+_SECRET = re.compile(
+    r"(?:--direction|-d)[= ][\"']?(\w+)(?:(?!--direction| -d[= ]).)*?(?:--secret|-S)[= ](\S+)", re.DOTALL
+)
+
+
+class _Script(TypedDict):
+    """What is read of a script."""
+
+    portals: dict[str, tuple[str, ...]]
+    bound: int
+    bound_addresses: tuple[str, ...]
+    policies: dict[str, str]
+    default_policy: str | None
+    devices: frozenset[str]
+    chap: frozenset[str]
 
 
 @dataclass(frozen=True)
@@ -34,6 +53,8 @@ class Initiator:
     """Their addresses, where the script looks the ports up by address."""
     policies: dict[str, str]
     """Path selection policy by device."""
+    default_policy: str | None
+    """That of the other devices, where the script sets one."""
     devices: frozenset[str]
     """Every LUN that the script names."""
     chap: frozenset[str]
@@ -92,29 +113,31 @@ def _initiator(command: Resource, script: str, stdin: str) -> Initiator:
     for direction, secret in _SECRET.findall(script):
         by_direction.setdefault(direction, set()).add(secret)
     same = bool(by_direction.get("uni", set()) & by_direction.get("mutual", set()))
-    return Initiator(command, *read, same or any(len(line) > 2 and line[1] == line[2] for line in lines))  # noqa: PLR2004
+    same = same or any(len(line) > 2 and line[1] == line[2] for line in lines)  # noqa: PLR2004
+    return Initiator(command=command, same_secret=same, **read)
 
 
 @cache
-def _read(
-    script: str,
-) -> tuple[dict[str, tuple[str, ...]], int, tuple[str, ...], dict[str, str], frozenset[str], frozenset[str]]:
+def _read(script: str) -> _Script:
     """Read a script once: a site's hosts mostly share theirs, but for addresses."""
-    return (
-        _portals(script),
-        len(_BINDING.findall(script)),
-        tuple(_BOUND_ADDRESS.findall(script)),
-        dict(_POLICY.findall(script)),
-        frozenset(_SEEN.findall(script)),
-        frozenset(_CHAP.findall(script)),
-    )
+    text = scripts.unrolled(re.sub(r"\\\n\s*", " ", script))
+    devices = [(_DEVICE.search(options), _PATH_SELECTION.search(options)) for options in _POLICY.findall(text)]
+    nics = _BINDING.findall(text)
+    return {
+        "portals": _portals(text),
+        "bound": len({nic for nic in nics if "$" not in nic}) + sum("$" in nic for nic in nics),
+        "bound_addresses": tuple(_BOUND_ADDRESS.findall(text)),
+        "policies": {device[1]: policy[1] for device, policy in devices if device and policy},
+        "default_policy": next(iter(_DEFAULT_POLICY.findall(text)), None),
+        "devices": frozenset(_SEEN.findall(text)),
+        "chap": frozenset(_CHAP.findall(text)),
+    }
 
 
 def _portals(script: str) -> dict[str, tuple[str, ...]]:
     labels = [(match.start(), match.group(1)) for match in _ARRAY.finditer(script)]
     found: dict[str, list[str]] = {}
-    for pattern in (_PORTAL_LOOP, _PORTAL_OPTION):
-        for match in pattern.finditer(script):
-            array = next((name for place, name in reversed(labels) if place < match.start()), "")
-            found.setdefault(array, []).extend(match.group(1).split())
+    for match in _PORTAL.finditer(script):
+        array = next((name for place, name in reversed(labels) if place < match.start()), "")
+        found.setdefault(array, []).append(match.group(1))
     return {array: tuple(dict.fromkeys(addresses)) for array, addresses in found.items()}

@@ -14,6 +14,28 @@ _SETTING = re.compile(
     r"^\s*(?:export\s+|readonly\s+|local\s+)?(\w+)=(?:\"([^\"$`]*)\"|'([^']*)'|([^\s\"'$`;&|()]+))\s*$"
 )
 
+_LOOP = re.compile(
+    r"\bfor\s+(?P<name>\w+)\s+in\s+(?P<words>[^;\n$`(){}]+?)\s*[;\n]\s*do\b(?P<body>(?:(?!\bdo\b).)*?)\bdone\b",
+    re.DOTALL,
+)
+"""A loop over plain words, that has none in it."""
+_NESTED = 3
+"""Loops in loops are written out down to this depth."""
+
+
+def unrolled(script: str) -> str:
+    """The script with its loops over plain words written out."""
+    for _ in range(_NESTED):
+        script, loops = _LOOP.subn(_written_out, script)
+        if not loops:
+            break
+    return script
+
+
+def _written_out(loop: re.Match[str]) -> str:
+    variable = re.compile(rf"\$(?:\{{{loop['name']}\}}|{loop['name']}\b)")
+    return "\n".join(variable.sub(word, loop["body"]) for word in loop["words"].split())
+
 
 def files(script: str, stdin: str | None = None, environment: Mapping[str, str] | None = None) -> dict[str, str]:
     """The files that `script` writes, as far as its text tells, by path.

@@ -1,6 +1,6 @@
 """The physical side of a site: clusters, hosts, their switches and VMkernel adapters, datastores."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from ipaddress import IPv4Interface, IPv4Network, IPv6Interface, IPv6Network, ip_interface
 
 from policies.judging.resource import UNKNOWN, Resource, UndecidedError
@@ -31,14 +31,30 @@ def number_of_hosts(stack: Stack, cluster: Resource) -> int | None:
 
 
 def cluster_of(stack: Stack, machine: Resource) -> Resource | None:
-    """The cluster in whose resource pool a VM is."""
-    seen = stack.referred(machine, "resourcePoolId")
-    while seen:
-        found = seen.pop()
+    """The cluster in whose resource pool a VM is; None if it is another's, or the program doesn't show it."""
+    owner = owner_of_pool(stack, machine)
+    return owner if owner and owner.type.endswith(":ComputeCluster") else None
+
+
+def owner_of_pool(stack: Stack, machine: Resource) -> Resource | None:
+    """The cluster, or else the single host, in whose resource pool a VM is; None if the program doesn't show it."""
+    reached, host = stack.referred(machine, "resourcePoolId"), None
+    while reached:
+        found = reached.pop()
         if found.type.endswith(":ComputeCluster"):
             return found
-        seen += stack.referred(found, "parentResourcePoolId")
-    return None
+        host = found if found.type.endswith(":Host") else host
+        reached += stack.referred(found, "parentResourcePoolId")
+    return host
+
+
+def cluster_of_host(stack: Stack, host: Resource) -> Resource | None:
+    """The cluster that a host is a member of, if the stack shows it."""
+    return stack.once(_clusters_by_host).get(host.urn)
+
+
+def _clusters_by_host(stack: Stack) -> dict[str, Resource]:
+    return {host.urn: cluster for cluster in stack.of_type("ComputeCluster") for host in hosts_of(stack, cluster)}
 
 
 def machines_of(stack: Stack, cluster: Resource) -> list[Resource]:
@@ -56,11 +72,17 @@ def _machines_by_cluster(stack: Stack) -> dict[str, list[Resource]]:
 
 def host_of(stack: Stack, resource: Resource) -> Resource | None:
     """The host that a switch, a port group, a VMkernel adapter, a VM or a command belongs to, if the stack shows it."""
-    for key in ("hostSystemId", "host", "triggers"):
+    for key in ("hostSystemId", "host", "triggers", "connection"):
         for found in stack.referred(resource, key):
             if found.type.endswith(":Host"):
                 return found
-    return None
+    connection = resource.properties.get("connection")
+    named = connection.get("host") if isinstance(connection, dict) else None
+    return stack.once(_hosts_by_name).get(named) if isinstance(named, str) else None
+
+
+def _hosts_by_name(stack: Stack) -> dict[str, Resource]:
+    return {name: host for host in stack.of_type("Host") if isinstance(name := host.properties.get("hostname"), str)}
 
 
 def standard_switch_of(stack: Stack, port_group: Resource) -> Resource | None:
@@ -68,10 +90,7 @@ def standard_switch_of(stack: Stack, port_group: Resource) -> Resource | None:
     named = stack.referred(port_group, "virtualSwitchName")
     if named:
         return named[0]
-    host = host_of(stack, port_group)
-    name = port_group.get("virtualSwitchName")
-    switches = stack.of_type("HostVirtualSwitch")
-    return next((one for one in switches if one.get("name") == name and host_of(stack, one) == host), None)
+    return _named_on(stack.once(_switches_by_host), host_of(stack, port_group), port_group.get("virtualSwitchName"))
 
 
 def uplinks_of(port_group: Resource, switch: Resource | None) -> tuple[list[str], list[str]]:
@@ -91,9 +110,29 @@ def port_group_of(stack: Stack, adapter: Resource) -> Resource | None:
     referred = [one for one in stack.referred(adapter, "portgroup") if one.type.endswith(":HostPortGroup")]
     if referred:
         return referred[0]
-    name, host = adapter.get("portgroup"), host_of(stack, adapter)
-    groups = stack.of_type("HostPortGroup")
-    return next((one for one in groups if one.get("name") == name and host_of(stack, one) == host), None)
+    return _named_on(stack.once(_port_groups_by_host), host_of(stack, adapter), adapter.get("portgroup"))
+
+
+def _named_on(by_host: Mapping[str, Sequence[Resource]], host: Resource | None, name: str | None) -> Resource | None:
+    """What has this name on a host: a program may name it, rather than refer to it."""
+    return next((one for one in by_host.get(host.urn if host else "", ()) if one.get("name") == name), None)
+
+
+def _switches_by_host(stack: Stack) -> dict[str, list[Resource]]:
+    return _by_host(stack, "HostVirtualSwitch")
+
+
+def _port_groups_by_host(stack: Stack) -> dict[str, list[Resource]]:
+    return _by_host(stack, "HostPortGroup")
+
+
+def _by_host(stack: Stack, type_: str) -> dict[str, list[Resource]]:
+    """By the host's URN; "" where it isn't shown."""
+    found: dict[str, list[Resource]] = {}
+    for one in stack.of_type(type_):
+        host = host_of(stack, one)
+        found.setdefault(host.urn if host else "", []).append(one)
+    return found
 
 
 def address_of(adapter: Resource) -> IPv4Interface | IPv6Interface | None:
@@ -120,6 +159,29 @@ def adapters_of(stack: Stack, host: Resource) -> Sequence[Resource]:
     return stack.referrers(host, "host", "Vnic")
 
 
-def datastores(stack: Stack) -> list[Resource]:
-    """Every datastore that the stack makes."""
-    return stack.of_type(*DATASTORES)
+def clusters_on(stack: Stack, datastore: Resource) -> list[Resource]:
+    """The clusters whose hosts or VMs use a datastore; every cluster if nothing tells."""
+    return stack.once(_clusters_by_datastore)[datastore.urn] or stack.of_type("ComputeCluster")
+
+
+def _clusters_by_datastore(stack: Stack) -> dict[str, list[Resource]]:
+    found = {}
+    for datastore in stack.of_type(*DATASTORES):
+        hosts = stack.referred(datastore, "hostSystemIds") + stack.referred(datastore, "hostSystemId")
+        machines = stack.referrers(datastore, "datastoreId", "VirtualMachine")
+        using = [cluster_of_host(stack, host) for host in hosts] + [cluster_of(stack, one) for one in machines]
+        found[datastore.urn] = list({cluster.urn: cluster for cluster in using if cluster}.values())
+    return found
+
+
+def datastores_of(stack: Stack, cluster: Resource) -> list[Resource]:
+    """The datastores that the stack makes for a cluster."""
+    return stack.once(_datastores_by_cluster).get(cluster.urn, [])
+
+
+def _datastores_by_cluster(stack: Stack) -> dict[str, list[Resource]]:
+    found: dict[str, list[Resource]] = {}
+    for datastore in stack.of_type(*DATASTORES):
+        for cluster in clusters_on(stack, datastore):
+            found.setdefault(cluster.urn, []).append(datastore)
+    return found

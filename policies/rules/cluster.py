@@ -177,7 +177,7 @@ def heartbeat_datastores(cluster: Resource, context: Context) -> Iterator[Findin
                 f"{number} of {needed} heartbeat datastores are named",
                 f"Name {needed} in haHeartbeatDatastoreIds, or set haHeartbeatDatastorePolicy: allFeasibleDs.",
             )
-    elif (shown := len(topology.datastores(context.stack))) and max(shown, number) < needed:
+    elif (shown := _datastores_shown(cluster, context)) and max(shown, number) < needed:
         yield Finding(
             cluster,
             f"{shown} of {needed} shared datastores are there to beat on",
@@ -190,6 +190,18 @@ def heartbeat_datastores(cluster: Resource, context: Context) -> Iterator[Findin
             "the warning about too few heartbeat datastores is silenced",
             "Remove das.ignoreInsufficientHbDatastore from haAdvancedOptions.",
         )
+
+
+def _datastores_shown(cluster: Resource, context: Context) -> int:
+    """How many datastores the program makes for a cluster, or puts VMs on that somebody else made."""
+    made = topology.datastores_of(context.stack, cluster)
+    others = {
+        named
+        for machine in topology.machines_of(context.stack, cluster)
+        if isinstance(named := machine.properties.get("datastoreId"), str)
+        and not context.stack.referred(machine, "datastoreId")
+    }
+    return len(made) + len(others) if made else 0
 
 
 @rule(

@@ -169,6 +169,6 @@ def _is_stateful(machine: Resource, context: Context) -> bool:
 )
 def in_a_cluster(machine: Resource, context: Context) -> Iterator[Finding]:
     """A pool that is no cluster's."""
-    pools = context.stack.referred(machine, "resourcePoolId")
-    if pools and topology.cluster_of(context.stack, machine) is None:
-        yield Finding(machine, "its resource pool belongs to no cluster")
+    owner = topology.owner_of_pool(context.stack, machine)
+    if owner and owner.type.endswith(":Host"):
+        yield Finding(machine, f"its resource pool is that of the single host {owner.label}")

@@ -137,7 +137,7 @@ def _uplinks(host: Resource, adapters: Sequence[Resource], context: Context) -> 
 def seen_by_every_host(datastore: Resource, context: Context) -> Iterator[Finding]:
     """A host without the datastore."""
     stack = context.stack
-    clusters = stack.of_type("ComputeCluster")
+    clusters = topology.clusters_on(stack, datastore)
     hosts = {host.urn: host for cluster in clusters for host in topology.hosts_of(stack, cluster)}
     if datastore.type.endswith(":NasDatastore"):
         mounted = {host.urn for host in stack.referred(datastore, "hostSystemIds")}
@@ -195,13 +195,22 @@ def _rescanning(stack: Stack) -> frozenset[tuple[str, str]]:
 )
 def active_multipath(initiator: Initiator, context: Context) -> Iterator[Finding]:
     """A device with another policy, or none."""
-    made = {str(disk) for store in context.stack.of_type("VmfsDatastore") for disk in store.items("disks")}
-    for device in sorted(made):
-        policy = initiator.policies.get(device)
+    for device in sorted(
+        {str(disk) for store in _stores_for(initiator, context.stack) for disk in store.items("disks")}
+    ):
+        policy = initiator.policies.get(device, initiator.default_policy)
         if policy is None:
             yield Finding(initiator.command, f"it sets no path selection policy for {device}")
         elif policy not in _ACTIVE_POLICIES:
             yield Finding(initiator.command, f"{device} has the path selection policy {policy}")
+
+
+def _stores_for(initiator: Initiator, stack: Stack) -> list[Resource]:
+    """The VMFS datastores that an initiator's host must reach: its cluster's."""
+    host = topology.host_of(stack, initiator.command)
+    cluster = topology.cluster_of_host(stack, host) if host else None
+    found = topology.datastores_of(stack, cluster) if cluster else stack.of_type("VmfsDatastore")
+    return [store for store in found if store.type.endswith(":VmfsDatastore")]
 
 
 @rule(
