@@ -37,6 +37,7 @@ def up(
     *,
     yes: Yes = False,
     diff: Diff = False,
+    repair: Annotated[bool, typer.Option("--repair", help="Undo what was changed on the site by hand, too.")] = False,
     timings: Annotated[bool, typer.Option("--timings", help="Show where the time went.")] = False,
 ) -> None:
     """Install what is missing, start the lab (dev), preview, deploy, and say where the page is."""
@@ -44,7 +45,8 @@ def up(
     from cli.up import up as run
 
     undo_leftover()
-    raise typer.Exit(run(_stack(stack, option), yes=yes, timings=timings, options=("--diff",) if diff else ()))
+    options = ("--diff",) if diff else ()
+    raise typer.Exit(run(_stack(stack, option), yes=yes, timings=timings, repair=repair, options=options))
 
 
 @app.command()
@@ -74,6 +76,19 @@ def check(
     if simulated and state:
         raise typer.BadParameter("what is deployed is on no simulated vCenter: give --simulated or --state")
     raise typer.Exit(run(_stack(stack, option), simulate=simulated, state=state, as_json=json, sarif_file=sarif))
+
+
+@app.command()
+def drift(
+    stack: StackArgument = "dev",
+    option: StackOption = "",
+    *,
+    json: Annotated[bool, typer.Option("--json", help="As data.")] = False,
+) -> None:
+    """Show what was changed by hand: resources, files on servers, where servers run. Exit status 3: something was."""
+    from cli.drift import drift as run
+
+    raise typer.Exit(run(_stack(stack, option), as_json=json))
 
 
 @app.command(context_settings=_PASSED_ON)

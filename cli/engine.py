@@ -166,6 +166,25 @@ class Engine:
             return f"it failed: {done.stderr.strip()[-_TAIL_CHARACTERS:] or f'status {done.returncode}'}"
         return ", ".join(_told(step) for step in steps if step["op"] not in {"same", "read"})
 
+    def steps(self) -> list[dict[str, Any]]:
+        """What an update would do after it looked at what is really there: Pulumi's steps, secrets masked.
+
+        Raises:
+            Failure: The preview fails.
+        """
+        done = self._run("preview", "--refresh", "--stack", self.stack.name, "--json", "--non-interactive")
+        try:
+            document = json.loads(done.stdout)
+        except ValueError:
+            document = {}
+        if done.returncode or "steps" not in document:
+            found = [one["message"].strip() for one in document.get("diagnostics", ()) if one["severity"] == "error"]
+            why = "\n".join(found) or done.stderr.strip()[-_TAIL_CHARACTERS:] or f"status {done.returncode}"
+            raise Failure(
+                f"what is there of stack {self.stack.name} can't be looked at", why, "Mend that, then try again."
+            )
+        return list(document["steps"])
+
     def attended(self, *arguments: str) -> int:
         """Run Pulumi on the user's terminal, which asks what it has to; returns its exit code."""
         with subprocess.Popen(self._command(arguments), cwd=self.folder, env=self.environment) as process:
@@ -175,17 +194,17 @@ class Engine:
                 except KeyboardInterrupt:
                     continue  # the terminal has sent it to Pulumi, too, which ends in good order
 
-    def up(self, deployment: Deployment, progress: Progress, report: Path) -> bool:
+    def up(self, deployment: Deployment, progress: Progress, report: Path, options: Sequence[str] = ()) -> bool:
         """Preview, then update, without asking; returns whether both succeeded.
 
-        The policy pack writes its judgement to `report`.
+        The policy pack writes its judgement to `report`; `options` are `pulumi up`'s.
 
         A first Ctrl-C lets the engine finish what is in progress; a second one stops it at once.
 
         Raises:
             Interrupted: By the user, after the engine has ended.
         """
-        return self._follow(["up", "--yes"], report, deployment, progress)
+        return self._follow(["up", "--yes", *options], report, deployment, progress)
 
     def preview_judged(self, deployment: Deployment, progress: Progress, report: Path) -> bool:
         """Preview for the policy pack's sake, which writes its judgement to `report`; returns whether all went well.

@@ -4,6 +4,7 @@ import json
 import socket
 import ssl
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from http import HTTPStatus
@@ -35,13 +36,14 @@ _PAUSE_SECONDS = 0.2
 _ERRORS_SHOWN = 10
 
 
-def up(stack: Stack, *, yes: bool, timings: bool, options: tuple[str, ...] = ()) -> int:
+def up(stack: Stack, *, yes: bool, timings: bool, repair: bool = False, options: tuple[str, ...] = ()) -> int:
     """Bring a stack up; returns the exit code.
 
     Args:
         stack: Which one.
         yes: Don't ask before a real stack is changed; a lab's is never asked about.
         timings: Show a table of the steps and write `.perenne/timings.json`.
+        repair: Look at the site first, and undo what was changed there by hand.
         options: Passed on to `pulumi up` of a real stack.
     """
     stack.settings  # noqa: B018 (a wrong stack file is found before anything is started)
@@ -49,20 +51,20 @@ def up(stack: Stack, *, yes: bool, timings: bool, options: tuple[str, ...] = ())
     display = Display(log_file("up"))
     with only_command():
         if stack.is_lab:
-            _lab_up(stack, display)
+            _lab_up(stack, display, repair=repair)
             status = 0
         else:
-            status = _real_up(stack, display, options if not yes else (*options, "--yes"))
+            status = _real_up(stack, display, options if not yes else (*options, "--yes"), repair=repair)
     if timings:
         _show_timings(display, time.monotonic() - began)
     return status
 
 
-def _lab_up(stack: Stack, display: Display) -> None:
+def _lab_up(stack: Stack, display: Display, *, repair: bool) -> None:
     began = time.monotonic()
     _announce(stack, lab_of(stack))
     lab = start_lab(stack, display)
-    deployment = deploy(lab.pulumi, display)
+    deployment = deploy(lab.pulumi, display, _to_mend(lab.pulumi, display) if repair else ())
     with display.step("page through the virtual address") as progress:
         seconds = await_page(lab.pulumi.stack, certificate_of(lab.secrets["tls-authority"]), progress)
     _conclude(lab.pulumi.stack, lab.outcome, deployment, seconds, time.monotonic() - began)
@@ -175,8 +177,8 @@ def _adopt(stack: Stack, outcome: Outcome, progress: Progress) -> None:
         stack.generation_file.write_text(outcome.generation)
 
 
-def deploy(pulumi: Engine, display: Display) -> Deployment:
-    """Preview and update.
+def deploy(pulumi: Engine, display: Display, options: Sequence[str] = ()) -> Deployment:
+    """Preview and update; `options` are `pulumi up`'s.
 
     Raises:
         Failure: The engine refuses, or something can't be made.
@@ -185,7 +187,7 @@ def deploy(pulumi: Engine, display: Display) -> Deployment:
     deployment = Deployment()
     file = verdict.file_of(pulumi.stack)
     with display.step(f"pulumi up --stack {pulumi.stack.name}") as progress:
-        succeeded = pulumi.up(deployment, progress, file)
+        succeeded = pulumi.up(deployment, progress, file, options)
         report = verdict.read(file)
         if not succeeded:
             if report and report.refused:
@@ -298,14 +300,24 @@ def _show_timings(display: Display, total: float) -> None:
     (PRIVATE / "timings.json").write_text(json.dumps(document, indent=2) + "\n")
 
 
-def _real_up(stack: Stack, display: Display, options: tuple[str, ...]) -> int:
+def _real_up(stack: Stack, display: Display, options: tuple[str, ...], *, repair: bool) -> int:
     """Check what can be checked before, then let Pulumi preview, ask and update."""
     pulumi = ready_engine(stack, display)
     with display.step("services") as progress:
         artifacts.build(stack.settings, progress)
     with display.step("vCenter answers"):
         _reach(stack)
-    return pulumi.attended("up", "--stack", stack.name, *engine.POLICIES, *options)
+    more = _to_mend(pulumi, display) if repair else ()
+    return pulumi.attended("up", "--stack", stack.name, *engine.POLICIES, *options, *more)
+
+
+def _to_mend(pulumi: Engine, display: Display) -> Sequence[str]:
+    """Pulumi's options that undo what was changed by hand; none for a stack that is not deployed yet."""
+    from cli import drift  # noqa: PLC0415 (which imports this module)
+
+    if not (pulumi.state().get("deployment") or {}).get("resources"):
+        return ()
+    return drift.options_to_mend(drift.compare(pulumi, display))
 
 
 def ready_engine(stack: Stack, display: Display) -> Engine:

@@ -4,6 +4,7 @@
                                removes what an earlier run wrote and this one doesn't list, and prints every path
                                changed since the last commit
     install.py ROLE commit     notes that the services run with these files
+    install.py ROLE check      reads the same JSON, changes nothing, and prints {path: what is wrong with it} as JSON
 
 A run that is interrupted before its commit leaves its changes noted: the next one repeats the restarts they need.
 """
@@ -56,18 +57,34 @@ def commit(notes_file: Path) -> None:
     save(notes_file, {"files": load(notes_file)["files"], "changed": []})
 
 
+def check(notes_file: Path, wanted: dict[str, Entry]) -> dict[str, str]:
+    """Say what differs from `wanted`, by path; changes nothing."""
+    notes = load(notes_file)
+    found = dict.fromkeys(notes["changed"], "is not in use yet: a run was interrupted")
+    found |= {path: "is there, and should not be" for path in notes["files"] if path not in wanted}
+    return found | {path: why for path, entry in wanted.items() if (why := difference(Path(path), entry))}
+
+
 def matches(path: Path, entry: Entry) -> bool:
     """Whether the file is there as wanted."""
+    return not difference(path, entry)
+
+
+def difference(path: Path, entry: Entry) -> str:
+    """In what the file is not as wanted; empty if in nothing. What it says is not told: it may be a secret."""
     try:
         found = path.lstat()
     except (FileNotFoundError, NotADirectoryError):
-        return False
-    return (
-        stat.S_ISREG(found.st_mode)
-        and stat.S_IMODE(found.st_mode) == entry["mode"]
-        and (found.st_uid, found.st_gid) == ids(entry["owner"])
-        and path.read_bytes() == entry["content"].encode()
-    )
+        return "is missing"
+    if not stat.S_ISREG(found.st_mode):
+        return "is not a file"
+    if path.read_bytes() != entry["content"].encode():
+        return "has another content"
+    if stat.S_IMODE(found.st_mode) != entry["mode"]:
+        return f"has mode {stat.S_IMODE(found.st_mode):04o}, not {entry['mode']:04o}"
+    if (found.st_uid, found.st_gid) != ids(entry["owner"]):
+        return f"belongs to {found.st_uid}:{found.st_gid}, not to {entry['owner']}"
+    return ""
 
 
 def write(path: Path, content: bytes, mode: int, owner: str) -> None:
@@ -118,6 +135,8 @@ def main(role: str, step: str) -> None:
         print("\n".join(install(notes_file, json.load(sys.stdin))))  # the shell reads it
     elif step == "commit":
         commit(notes_file)
+    elif step == "check":
+        print(json.dumps(check(notes_file, json.load(sys.stdin))))
     else:
         sys.exit(f"install.py: no such step: {step}")
 

@@ -48,6 +48,11 @@ class Server:
         changed = self.installer.install(self.notes, self.wanted(files, mode))
         return {os.path.relpath(path, self.root) for path in changed}
 
+    def check(self, mode: int = 0o640, **files: str) -> dict[str, str]:
+        """Check, and return what differs by path relative to the root."""
+        found = self.installer.check(self.notes, self.wanted(files, mode))
+        return {os.path.relpath(path, self.root): problem for path, problem in found.items()}
+
     def commit(self) -> None:
         """Commit."""
         self.installer.commit(self.notes)
@@ -105,6 +110,48 @@ def test_files_of_an_interrupted_run_are_removed_too(server: Server) -> None:
     server.install(a="1", b="2")
     assert server.install(a="1") == {"a", "b"}
     assert not (server.root / "b").exists()
+
+
+def test_a_check_says_what_differs_and_changes_nothing(server: Server) -> None:
+    server.install(edited="1", link="2", missing="3", open="4", same="5")
+    server.commit()
+    (server.root / "edited").write_text("by hand")
+    (server.root / "link").unlink()
+    (server.root / "link").symlink_to("same")
+    (server.root / "missing").unlink()
+    (server.root / "open").chmod(0o666)
+    before = {path.name: path.lstat().st_mtime_ns for path in server.root.iterdir()}
+    assert server.check(edited="1", link="2", missing="3", open="4", same="5") == {
+        "edited": "has another content",
+        "link": "is not a file",
+        "missing": "is missing",
+        "open": "has mode 0666, not 0640",
+    }
+    assert {path.name: path.lstat().st_mtime_ns for path in server.root.iterdir()} == before
+    assert server.install(edited="1", link="2", missing="3", open="4", same="5") == {
+        "edited",
+        "link",
+        "missing",
+        "open",
+    }
+    server.commit()
+    assert server.check(edited="1", link="2", missing="3", open="4", same="5") == {}
+
+
+def test_a_check_knows_of_interrupted_runs_and_of_what_is_left_over(server: Server) -> None:
+    server.install(a="1", b="2")
+    assert server.check(a="1") == {
+        "a": "is not in use yet: a run was interrupted",
+        "b": "is there, and should not be",
+    }
+
+
+def test_another_owner_is_a_difference(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    server.install(a="1")
+    server.commit()
+    monkeypatch.setitem(server.installer.__dict__, "ids", lambda _owner: (4711, 4711))
+    uid, gid = os.getuid(), os.getgid()
+    assert server.check(a="1") == {"a": f"belongs to {uid}:{gid}, not to {OWNER}"}
 
 
 def test_an_edit_by_hand_is_undone_and_counts_as_a_change(server: Server) -> None:

@@ -155,6 +155,33 @@ def test_a_deployment_follows_the_stream(dev: Stack, pulumi: Pulumi, progress: P
     ).read_text() == f"up --yes --non-interactive --json --stack dev {' '.join(engine.POLICIES)}\n"
 
 
+def test_what_a_deployment_is_told_beside(dev: Stack, pulumi: Pulumi, progress: Progress, tmp_path: Path) -> None:
+    _script(pulumi, f'echo "$@" >{tmp_path}/called')
+    assert Engine(dev, pulumi).up(Deployment(), progress, tmp_path / "report", ["--refresh"])
+    assert (tmp_path / "called").read_text().startswith("up --yes --refresh --non-interactive ")
+
+
+def test_steps_are_those_after_a_look_at_the_site(dev: Stack, pulumi: Pulumi, tmp_path: Path) -> None:
+    _script(pulumi, f"""echo "$@" >{tmp_path}/called; echo '{{"steps": [{{"op": "same"}}]}}'""")
+    assert Engine(dev, pulumi).steps() == [{"op": "same"}]
+    assert (tmp_path / "called").read_text() == "preview --refresh --stack dev --json --non-interactive\n"
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        """echo '{"diagnostics": [{"severity": "error", "message": "vCenter is away"}]}'; exit 255""",
+        "echo 'vCenter is away' >&2; exit 255",
+    ],
+    ids=["as an event", "as text"],
+)
+def test_a_look_that_fails_says_why(dev: Stack, pulumi: Pulumi, script: str) -> None:
+    _script(pulumi, script)
+    with pytest.raises(Failure) as failure:
+        Engine(dev, pulumi).steps()
+    assert failure.value.why == "vCenter is away"
+
+
 def test_forgotten_state_is_gone_and_other_stacks_stay(dev: Stack) -> None:
     stacks = _state() / ".pulumi" / "stacks" / "perenne"
     stacks.mkdir(parents=True)

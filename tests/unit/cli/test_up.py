@@ -1,6 +1,7 @@
 """Going on from what an earlier `up` left, and telling the truth about what happened."""
 # ruff: noqa: D102 (the fakes' methods are those of the real classes)
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -51,9 +52,11 @@ class FakeEngine(Engine):
         self.written = document
 
     refusal: Report | None = None
+    options: Sequence[str] = ()
 
-    def up(self, deployment: Deployment, progress: Progress, report: Path) -> bool:
+    def up(self, deployment: Deployment, progress: Progress, report: Path, options: Sequence[str] = ()) -> bool:
         assert progress.name
+        self.options = options
         if self.refusal:
             report.write_text(self.refusal.model_dump_json())
         deployment.errors += ["VirtualMachine db01: no space"] * 12
