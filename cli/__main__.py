@@ -23,7 +23,7 @@ def main() -> NoReturn:
             _say("\nInterrupted; the next run goes on from here.")
         raise
     except Interrupted as interrupted:
-        _say(f"\nInterrupted: {interrupted}. The next ./perenne up goes on from here.")
+        _say(f"\nInterrupted: {interrupted}. The next run goes on from here.")
         sys.exit(INTERRUPTED)
     except Exception as error:  # noqa: BLE001 (the edge: nobody else can tell the user)
         _say(_explained(error))

@@ -1,0 +1,89 @@
+"""What is looked at after a deployment: each thing that is missing is said, and nothing else."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from cli import checks, status
+from cli.checks import check_preview, check_site
+from cli.status import Answer, SiteStatus
+from cli.vault import Vault
+from cli.workspace import Stack
+
+HOST = """naa.3000000100000001 2
+naa.3000000100000002 2
+volume datastore01
+volume datastore02
+"""
+
+
+@pytest.fixture
+def site(dev: Stack, monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[checks.Check]]:
+    """Checks a whole site, of which parts are replaced."""
+    servers = [
+        Answer(name, str(one.role), str(one.address), one.host, serves=True)
+        for name, one in dev.settings.servers.items()
+    ]
+    whole = SiteStatus("200", "db01", "db02", "lb01", "db01", servers, 3, 2, None)
+
+    def check(hosts: dict[str, str] | None = None, **changes: Any) -> list[checks.Check]:  # noqa: ANN401
+        async def ask(_stack: Stack, _vault: object, host: str) -> str:
+            return (hosts or {}).get(host, HOST)
+
+        monkeypatch.setattr(status, "status", lambda *_: replace(whole, **changes))
+        monkeypatch.setattr(checks, "_ask_host", ask)
+        monkeypatch.setattr(Vault, "open", lambda _stack: None)
+        return check_site(dev)
+
+    return check
+
+
+def missing(found: list[checks.Check]) -> list[str]:
+    return [check.what for check in found if not check.held]
+
+
+def test_a_whole_site_holds(site: Callable[..., list[checks.Check]]) -> None:
+    assert missing(site()) == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "what"),
+    [
+        ({"page": "no answer"}, ["the page answers"]),
+        ({"sync_standby": None}, ["a synchronous standby"]),
+        ({"votes": 2}, ["every vote"]),
+        ({"site_address_at": None}, ["the site's address"]),
+        ({"database_address_at": "db02"}, ["address is at the primary"]),
+    ],
+)
+def test_what_is_missing_is_said(
+    site: Callable[..., list[checks.Check]], changes: dict[str, Any], what: list[str]
+) -> None:
+    found = missing(site(**changes))
+    assert len(found) == len(what)
+    assert all(one in told for one, told in zip(what, found, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("answer", "what"),
+    [
+        (HOST.replace("0002 2", "0002 1"), ["psexi03 has 2 active paths"]),
+        (HOST.replace("volume datastore01\n", ""), ["psexi03 sees every datastore"]),
+        ("", ["psexi03 has 2 active paths", "psexi03 sees every datastore"]),
+    ],
+)
+def test_a_host_that_lacks_storage_is_named(
+    site: Callable[..., list[checks.Check]], answer: str, what: list[str]
+) -> None:
+    found = missing(site({"psexi03": answer}))
+    assert len(found) == len(what)
+    assert all(told.startswith(one) for one, told in zip(what, found, strict=True))
+
+
+def test_a_preview_that_would_change_something_is_told_in_its_own_words() -> None:
+    assert check_preview(lambda: "").held
+    refused = check_preview(lambda: "update VirtualMachine lb01-vm (folder)")
+    assert not refused.held
+    assert "folder" in refused.found
