@@ -1,7 +1,6 @@
 """`./perenne up`: from whatever is there to the stack of the stack file, answering through its virtual address."""
 
 import json
-import socket
 import ssl
 import time
 from collections.abc import Sequence
@@ -305,8 +304,10 @@ def _real_up(stack: Stack, display: Display, options: tuple[str, ...], *, repair
     pulumi = ready_engine(stack, display)
     with display.step("services") as progress:
         artifacts.build(stack.settings, progress)
-    with display.step("vCenter answers"):
-        _reach(stack)
+    with display.step("vCenter, and what its user may do there"):
+        from cli.vcenter import check_user  # noqa: PLC0415 (VMware's library takes its time, and only real stacks need it)
+
+        check_user(stack, vault.Vault.open(stack))
     more = _to_mend(pulumi, display) if repair else ()
     return pulumi.attended("up", "--stack", stack.name, *engine.POLICIES, *options, *more)
 
@@ -345,12 +346,3 @@ def ready_engine(stack: Stack, display: Display) -> Engine:
                 f'eval "$(./perenne env {stack.name})" && pulumi refresh --stack {stack.name}',
             )
     return pulumi
-
-
-def _reach(stack: Stack) -> None:
-    server = stack.settings.vcenter.server
-    try:
-        socket.create_connection((server, 443), timeout=_REQUEST_SECONDS).close()
-    except OSError as error:
-        remedy = f"Check perenne:vcenter.server in {stack.file.name}, and the way there (VPN, firewall)."
-        raise Failure(f"vCenter {server} can't be reached", str(error), remedy) from error

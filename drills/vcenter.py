@@ -1,18 +1,17 @@
 """The few things that drills have vCenter do, through VMware's own library."""
 
 import asyncio
-import ssl
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from pyVim.connect import Disconnect, SmartConnect
 from pyVmomi import vim, vmodl
 
 from cli.failure import Failure
 from cli.vault import Vault
-from cli.workspace import LAB, Stack
+from cli.vcenter import session
+from cli.workspace import Stack
 
 TASK_SECONDS = 120.0
 _POLL_SECONDS = 0.2
@@ -104,20 +103,8 @@ class VCenter:
 
     @contextmanager
     def _inventory(self) -> Iterator["_Inventory"]:
-        vcenter = self._stack.settings.vcenter
-        server, _, port = vcenter.server.partition(":")
-        trust = ssl.create_default_context(cafile=LAB / "ca-bundle.crt" if self._stack.is_lab else None)
-        service = SmartConnect(  # type: ignore[no-untyped-call]
-            host=server,
-            port=int(port or 443),
-            user=vcenter.user,
-            pwd=self._vault.values["vcenter-password"],
-            sslContext=trust,
-        )
-        try:
-            yield _Inventory(service.RetrieveContent(), self._stack.settings.domain)
-        finally:
-            Disconnect(service)  # type: ignore[no-untyped-call]
+        with session(self._stack, self._vault) as content:
+            yield _Inventory(content, self._stack.settings.domain)
 
 
 class _Inventory:

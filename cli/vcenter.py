@@ -1,0 +1,72 @@
+"""A session at a stack's vCenter through VMware's own library, and what Perenne's user may do there."""
+
+import ssl
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from pyVim.connect import Disconnect, SmartConnect
+from pyVmomi import vim, vmodl
+
+from blueprint.privileges import PRIVILEGES, PURPOSES
+from cli.failure import Failure
+from cli.vault import Vault
+from cli.workspace import LAB, Stack
+
+
+@contextmanager
+def session(stack: Stack, vault: Vault) -> Iterator[Any]:
+    """Log in, give vCenter's service content, log out. pyVmomi has no types."""
+    vcenter = stack.settings.vcenter
+    server, _, port = vcenter.server.partition(":")
+    trust = ssl.create_default_context(cafile=LAB / "ca-bundle.crt" if stack.is_lab else None)
+    service = SmartConnect(  # type: ignore[no-untyped-call]
+        host=server,
+        port=int(port or 443),
+        user=vcenter.user,
+        pwd=vault.values["vcenter-password"],
+        sslContext=trust,
+    )
+    try:
+        yield service.RetrieveContent()
+    finally:
+        Disconnect(service)  # type: ignore[no-untyped-call]
+
+
+def check_user(stack: Stack, vault: Vault) -> None:
+    """Log in as Perenne's user, and ask vCenter for every privilege that a deployment needs.
+
+    Raises:
+        Failure: vCenter can't be reached, its certificate or the password is refused, or a privilege is missing.
+    """
+    vcenter = stack.settings.vcenter
+    try:
+        with session(stack, vault) as content:
+            missing = missing_privileges(content)
+    except ssl.SSLCertVerificationError as error:
+        remedy = "Trust vCenter's authority on this machine: https://VCENTER/certs/download.zip has its certificate."
+        raise Failure(f"the certificate of vCenter {vcenter.server} is refused", str(error), remedy) from error
+    except vim.fault.InvalidLogin as error:
+        remedy = f"Check perenne:vcenter.user in {stack.file.name}; the password is the secret vcenter-password."
+        raise Failure(
+            f"vCenter {vcenter.server} refuses {vcenter.user}", "user or password is wrong", remedy
+        ) from error
+    except OSError as error:
+        remedy = f"Check perenne:vcenter.server in {stack.file.name}, and the way there (VPN, firewall)."
+        raise Failure(f"vCenter {vcenter.server} can't be reached", str(error), remedy) from error
+    except vmodl.MethodFault as error:
+        why = f"vCenter says: {getattr(error, 'msg', '') or type(error).__name__}"
+        raise Failure("Perenne's privileges can't be asked for", why, "Look at vCenter's events.") from error
+    if missing:
+        lines = "\n".join(f"{privilege}: to {PURPOSES[privilege]}" for privilege in missing)
+        remedy = (
+            "Add them to the user's role, given on vCenter's root with “propagate to children” (docs/real-vcenter.md)."
+        )
+        raise Failure(f"{vcenter.user} lacks {len(missing)} privileges in vCenter", lines, remedy)
+
+
+def missing_privileges(content: Any) -> list[str]:  # noqa: ANN401
+    """Which of the privileges that Perenne needs the session's user lacks on vCenter's root."""
+    key = content.sessionManager.currentSession.key
+    (answer,) = content.authorizationManager.HasPrivilegeOnEntities([content.rootFolder], key, list(PRIVILEGES))
+    return [one.privId for one in answer.privAvailability if not one.isGranted]

@@ -1,0 +1,85 @@
+"""What Perenne's user may do in vCenter is asked before anything is changed, and what is missing is named."""
+
+import ssl
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+from pyVmomi import vim
+
+from blueprint.privileges import PRIVILEGES, PURPOSES
+from cli import vcenter
+from cli.failure import Failure
+from cli.vault import Vault
+from cli.workspace import Stack
+
+NO_VAULT = cast("Vault", None)
+
+
+def content(*lacking: str) -> Any:  # noqa: ANN401 (stands for pyVmomi's, which has no types)
+    """A vCenter whose user lacks these privileges."""
+
+    def ask(_entities: list[Any], _session: str, wanted: list[str]) -> list[Any]:
+        return [
+            SimpleNamespace(
+                privAvailability=[SimpleNamespace(privId=one, isGranted=one not in lacking) for one in wanted]
+            )
+        ]
+
+    return SimpleNamespace(
+        rootFolder="group-d1",
+        sessionManager=SimpleNamespace(currentSession=SimpleNamespace(key="session")),
+        authorizationManager=SimpleNamespace(HasPrivilegeOnEntities=ask),
+    )
+
+
+def answering(monkeypatch: pytest.MonkeyPatch, answer: Any) -> None:  # noqa: ANN401
+    """Have a session give `answer`, or raise it."""
+
+    @contextmanager
+    def session(_stack: Stack, _vault: Vault) -> Iterator[Any]:
+        if isinstance(answer, BaseException):
+            raise answer
+        yield answer
+
+    monkeypatch.setattr(vcenter, "session", session)
+
+
+def test_each_privilege_is_there_once_and_has_a_purpose() -> None:
+    assert len(set(PRIVILEGES)) == len(PRIVILEGES) == len(PURPOSES)
+
+
+def test_a_user_with_all_privileges_passes(dev: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+    answering(monkeypatch, content())
+    vcenter.check_user(dev, NO_VAULT)
+
+
+def test_missing_privileges_are_named_with_what_they_are_for(dev: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+    answering(monkeypatch, content("Host.Config.Network", "VApp.Import"))
+    with pytest.raises(Failure) as caught:
+        vcenter.check_user(dev, NO_VAULT)
+    assert "lacks 2 privileges" in caught.value.what
+    assert "Host.Config.Network: to make switches" in caught.value.why
+    assert "VApp.Import: to make servers" in caught.value.why
+    assert "Datacenter.Create" not in caught.value.why
+
+
+@pytest.mark.parametrize(
+    ("error", "what"),
+    [
+        (cast("Any", vim.fault.InvalidLogin)(), "refuses administrator@vsphere.local"),
+        (ConnectionRefusedError("refused"), "can't be reached"),
+        (TimeoutError("timed out"), "can't be reached"),
+        (ssl.SSLCertVerificationError("self-signed"), "certificate of vCenter"),
+    ],
+)
+def test_why_there_is_no_session_is_said(
+    dev: Stack, monkeypatch: pytest.MonkeyPatch, error: Exception, what: str
+) -> None:
+    answering(monkeypatch, error)
+    with pytest.raises(Failure) as caught:
+        vcenter.check_user(dev, NO_VAULT)
+    assert what in caught.value.what
+    assert caught.value.remedy
