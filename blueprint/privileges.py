@@ -1,7 +1,7 @@
 """What Perenne's user must be allowed to do in vCenter, and why; ids are those of the vSphere API.
 
-The role needs nothing else. It is given on vCenter's root, to be handed on to what is below, as the datacenter does not
-exist before the first deployment. "vSphere Security", "Defined Privileges", explains each.
+The role is given as a global permission that propagates: the datacenter does not exist before the first deployment, and
+content libraries inherit from the global root alone. "vSphere Security", "Defined Privileges", explains each.
 """
 
 from itertools import chain
@@ -18,6 +18,7 @@ _BY_PURPOSE = {
         "Host.Inventory.RemoveHostFromCluster",
         "Host.Config.Maintenance",
         "Host.Config.Connection",
+        "Host.Config.Settings",  # the provider sets lockdown mode, also to off
     ),
     "make switches, port groups and VMkernel adapters": ("Host.Config.Network",),
     "make VMFS datastores": (

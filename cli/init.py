@@ -11,6 +11,7 @@ from cli import vault
 from cli.console import say
 from cli.failure import Failure
 from cli.initialise import Initialised, asking, initialise
+from cli.keys import public_key
 from cli.labs import lab_of
 from cli.workspace import Stack, only_command
 
@@ -101,4 +102,7 @@ def _report(stack: Stack, done: Initialised) -> None:
         say(f"  {name}")
     hosts = f" and the SSH keys of {', '.join(done.host_keys)}" if done.host_keys else ""
     say(f"{len(done.made)} secrets{hosts} are in {stack.file.name} now, secrets encrypted.")
+    if not stack.is_lab:
+        say("Perenne logs in on ESXi hosts with this key: a line in /etc/ssh/keys-root/authorized_keys of every host.")
+        say(f"  {public_key(done.vault.values['ssh-key'])}", "bold")
     say(f"Next: ./perenne {'up' if stack.is_lab else 'preview'} {stack.name}")

@@ -44,7 +44,7 @@ def check_user(stack: Stack, vault: Vault) -> None:
         with session(stack, vault) as content:
             missing = missing_privileges(content)
     except ssl.SSLCertVerificationError as error:
-        remedy = "Trust vCenter's authority on this machine: https://VCENTER/certs/download.zip has its certificate."
+        remedy = f"Trust vCenter's authority on this machine; it is in https://{vcenter.server}/certs/download.zip."
         raise Failure(f"the certificate of vCenter {vcenter.server} is refused", str(error), remedy) from error
     except vim.fault.InvalidLogin as error:
         remedy = f"Check perenne:vcenter.user in {stack.file.name}; the password is the secret vcenter-password."
@@ -59,10 +59,9 @@ def check_user(stack: Stack, vault: Vault) -> None:
         raise Failure("Perenne's privileges can't be asked for", why, "Look at vCenter's events.") from error
     if missing:
         lines = "\n".join(f"{privilege}: to {PURPOSES[privilege]}" for privilege in missing)
-        remedy = (
-            "Add them to the user's role, given on vCenter's root with “propagate to children” (docs/real-vcenter.md)."
-        )
-        raise Failure(f"{vcenter.user} lacks {len(missing)} privileges in vCenter", lines, remedy)
+        remedy = "Add them to the user's role, given as a global permission that propagates (docs/real-vcenter.md)."
+        number = f"{len(missing)} privilege{'s' if len(missing) > 1 else ''}"
+        raise Failure(f"{vcenter.user} lacks {number} in vCenter", lines, remedy)
 
 
 def missing_privileges(content: Any) -> list[str]:  # noqa: ANN401
