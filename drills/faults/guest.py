@@ -1,7 +1,7 @@
 """Servers as a whole: lost, powered off, frozen, cut off, their disk full, their clock wrong."""
 
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from blueprint.terms import Role
 from drills.faults import targets
@@ -25,6 +25,8 @@ class Kind:
     lost: Target | None
     proves: tuple[str, ...]
     idempotent_succeed: bool = False
+    stateful: bool = False
+    """It holds a copy of the data, or a vote."""
 
 
 KINDS = (
@@ -39,9 +41,23 @@ KINDS = (
         ("APP-01", "BAL-02", "PLA-01"),
         idempotent_succeed=True,
     ),
-    Kind("primary", "the primary", lambda s: s.standing.primary, targets.HOST_LOST, ("DB-01", "DB-02", "DB-03")),
-    Kind("standby", "the synchronous standby", lambda s: s.standing.standby, None, ("DB-01", "PLA-05")),
-    Kind("witness", "the witness", lambda s: next(iter(s.settings.servers_of(Role.WITNESS))), None, ("PLA-05",)),
+    Kind(
+        "primary",
+        "the primary",
+        lambda s: s.standing.primary,
+        targets.HOST_LOST,
+        ("DB-01", "DB-02", "DB-03", "DB-04"),
+        stateful=True,
+    ),
+    Kind("standby", "the synchronous standby", lambda s: s.standing.standby, None, ("DB-01", "PLA-05"), stateful=True),
+    Kind(
+        "witness",
+        "the witness",
+        lambda s: next(iter(s.settings.servers_of(Role.WITNESS))),
+        None,
+        ("PLA-05",),
+        stateful=True,
+    ),
 )
 
 
@@ -86,7 +102,9 @@ def _power_off(kind: Kind) -> Fault:
 
 
 def _freeze_shortly(kind: Kind) -> Fault:
-    return _freeze(kind, SHORT_FREEZE_SECONDS, targets.SHORT_FREEZE if kind.name == "primary" else kind.lost)
+    """As a snapshot does when it is removed."""
+    fault = _freeze(kind, SHORT_FREEZE_SECONDS, targets.SHORT_FREEZE if kind.name == "primary" else kind.lost)
+    return replace(fault, proves=(*fault.proves, "VM-03")) if kind.stateful else fault
 
 
 def _freeze_for_long(kind: Kind) -> Fault:

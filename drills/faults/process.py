@@ -64,7 +64,9 @@ async def _leader(scene: Scene) -> str:
 
 
 PROCESSES = (
-    Process("httpd", "Apache httpd", "which holds the virtual address", _balancer, _unit("apache2"), ("BAL-01",)),
+    Process(
+        "httpd", "Apache httpd", "which holds the virtual address", _balancer, _unit("apache2"), ("BAL-01", "BAL-03")
+    ),
     Process("keepalived", "keepalived", "which holds the virtual address", _balancer, _unit("keepalived"), ("BAL-01",)),
     Process(
         "wildfly",
@@ -76,9 +78,17 @@ PROCESSES = (
         targets.APPLICATION_LOST,
         idempotent_succeed=True,
     ),
-    Process("postgres", "PostgreSQL", "the primary", _primary, _POSTGRES, ("DB-01", "DB-02"), targets.DATABASE_KILLED),
+    Process(
+        "postgres",
+        "PostgreSQL",
+        "the primary",
+        _primary,
+        _POSTGRES,
+        ("DB-01", "DB-02", "DB-04"),
+        targets.DATABASE_KILLED,
+    ),
     Process("patroni", "Patroni", "the primary", _primary, _unit("patroni", children=False), ("DB-01",)),
-    Process("etcd", "etcd", "the leader of the quorum", _leader, _unit("etcd", children=False), ("PLA-05",)),
+    Process("etcd", "etcd", "the leader of the quorum", _leader, _unit("etcd", children=False), ("DB-05", "PLA-05")),
 )
 
 

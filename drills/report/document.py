@@ -94,6 +94,15 @@ def as_json(found: Document) -> bytes:
     return _ADAPTER.dump_json(found, indent=2) + b"\n"
 
 
+def parsed(content: bytes) -> Document:
+    """The document in a file's content.
+
+    Raises:
+        pydantic.ValidationError: It is none.
+    """
+    return _ADAPTER.validate_json(content)
+
+
 def schema() -> dict[str, Any]:
     """JSON Schema of the document."""
     return _ADAPTER.json_schema(mode="serialization")

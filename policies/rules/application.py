@@ -35,7 +35,7 @@ _COMMENT = re.compile(r"<!--.*?-->|^\s*#(?!!)[^\n]*$", re.DOTALL | re.MULTILINE)
     source="WildFly, High Availability Guide, “Distributed Web Applications”",
     reads=("files of VMs: WildFly, Tomcat, httpd's BalancerMember route",),
     subjects=tiers.subjects_of(Kind.APPLICATION),
-    drill="lose-application",
+    drill="lose-app",
 )
 def sessions_survive(tier: Tier, context: Context) -> Iterator[Finding]:
     """Sessions in one memory, a member missing, or a route that nobody has."""

@@ -151,7 +151,7 @@ def _differ(values: Iterable[object]) -> bool:
     source="Apache httpd, mod_proxy_hcheck; HAProxy, “check”",
     reads=("files of VMs: httpd's BalancerMember, HAProxy's server",),
     subjects=_balancers,
-    drill="lose-application",
+    drill="lose-app",
 )
 def knows_every_node(tier: Tier, context: Context) -> Iterator[Finding]:
     """A node unknown, or unasked."""

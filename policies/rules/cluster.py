@@ -163,7 +163,6 @@ def fits_without_largest_host(cluster: Resource, context: Context) -> Iterator[F
         "NasDatastore",
     ),
     subjects=resources("ComputeCluster"),
-    drill="isolate-host",
 )
 def heartbeat_datastores(cluster: Resource, context: Context) -> Iterator[Finding]:
     """Too few datastores to beat on, or the warning about it silenced."""
@@ -216,7 +215,6 @@ def _datastores_shown(cluster: Resource, context: Context) -> int:
     source=f"{_AVAILABILITY}, “Host Isolation Response”, “VM and Application Monitoring”",
     reads=("ComputeCluster.haHostIsolationResponse", "ComputeCluster.haVmMonitoring"),
     subjects=resources("ComputeCluster"),
-    drill="isolate-host",
 )
 def isolation_and_monitoring(cluster: Resource, _context: Context) -> Iterator[Finding]:
     """What is cut off or hung stays so."""
@@ -245,7 +243,7 @@ def isolation_and_monitoring(cluster: Resource, _context: Context) -> Iterator[F
         "ComputeCluster.haDatastoreApdResponse",
     ),
     subjects=resources("ComputeCluster"),
-    drill="lose-all-paths-30s",
+    drill="stall-datastore",
 )
 def component_protection(cluster: Resource, _context: Context) -> Iterator[Finding]:
     """No reaction to a lost datastore."""

@@ -36,7 +36,7 @@ def _members(tier: Tier, context: Context) -> Iterator[tuple[Resource, GuestFile
     source="Patroni, “Replication modes”",
     reads=("files of VMs: Patroni's YAML and dynamic.json",),
     subjects=_databases,
-    drill="negative-control-asynchronous",
+    drill="control-lose-writes",
 )
 def synchronous_standby(tier: Tier, context: Context) -> Iterator[Finding]:
     """No synchronous mode, or nobody who may be the standby."""

@@ -32,7 +32,7 @@ _PASSTHROUGH = ("pciDeviceIds", "usbControllers", "sharedPciDeviceIds")
         "ComputeClusterVmHostRule.mandatory",
     ),
     subjects=resources("VirtualMachine"),
-    drill="lose-worst-host",
+    drill="maintain-host",
 )
 def free_to_move(machine: Resource, context: Context) -> Iterator[Finding]:
     """Tied to a host."""

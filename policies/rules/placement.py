@@ -33,7 +33,7 @@ _KEPT_APART = {
     source=f"{_AVAILABILITY}, “Business Continuity and Minimizing Downtime”",
     reads=("VirtualMachine", "files of VMs", "configuration: tiers"),
     subjects=lambda context: [tier for tier in tiers.tiers(context) if tier.kind is not Kind.QUORUM],
-    drill="power-off-application",
+    drill="power-off-app",
 )
 def two_servers(tier: Tier, context: Context) -> Iterator[Finding]:
     """A tier of one."""

@@ -251,7 +251,7 @@ def mutual_chap(initiator: Initiator, _context: Context) -> Iterator[Finding]:
     source="Patroni, “FAQ”; etcd, “Hardware recommendations”",
     reads=("VirtualMachine.datastoreId", "VmfsDatastore.disks"),
     subjects=lambda context: [tier for tier in tiers.tiers(context) if tier.is_stateful],
-    drill="lose-all-paths-30s",
+    drill="stall-datastore",
 )
 def stateful_apart(tier: Tier, context: Context) -> Iterator[Finding]:
     """All on one datastore, or on one array."""

@@ -1,0 +1,104 @@
+"""What drills measured, for the pages of the policy rules: `python -m drills.report.rules` writes it all anew.
+
+A page quotes the drill that its rule names, and of the others that prove the rule (`Fault.proves`) those with the
+longest outages. They are measured on a stack that keeps the rule, but for drills that take it away to check the
+checker.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from drills.faults import CATALOGUE
+from drills.report import document
+from drills.report.document import Document, DrillEntry
+from drills.report.summary import Spread
+from policies import pages
+from policies.judging.rule import Rule
+from policies.rules import RULES
+
+RESULTS = Path(__file__).parents[2] / "docs" / "drills" / "results.json"
+QUOTED = pages.FOLDER / "measured"
+
+_LONGEST = 4
+"""Further drills that a page shows."""
+
+
+def measured(found: Document, rules: Iterable[Rule[Any]] = RULES) -> dict[str, str]:
+    """What each rule's page says, as Markdown by rule id; rules of which no drill was run have nothing."""
+    drills = {rule.id: _drills(rule, found) for rule in rules if rule.drill}
+    return {rule: _text(shown, found) for rule, shown in drills.items() if shown}
+
+
+def write(results: Path = RESULTS, folder: Path = QUOTED) -> None:
+    """Write a file per rule; what is there of rules that have nothing any more goes.
+
+    Raises:
+        OSError: There are no results, or the folder can't be written.
+        pydantic.ValidationError: The results are no report.
+    """
+    texts = measured(document.parsed(results.read_bytes()))
+    folder.mkdir(exist_ok=True)
+    for old in folder.glob("*.md"):
+        old.unlink()
+    for rule, text in texts.items():
+        (folder / f"{rule}.md").write_text(text)
+
+
+def _drills(rule: Rule[Any], found: Document) -> list[DrillEntry]:
+    """The drill that a rule names, then the others that prove it, longest outage first."""
+    own = [drill for drill in found.drills if drill.fault == rule.drill]
+    others = [drill for drill in found.drills if rule.id in drill.proves and drill.fault not in ("", rule.drill)]
+    return own + sorted(others, key=lambda drill: (-drill.outage.worst, drill.fault))[:_LONGEST]
+
+
+def _text(shown: Sequence[DrillEntry], found: Document) -> str:
+    return "\n".join([_lead(shown[0], found), "", *_table(shown), "", *_conditions(found)]) + "\n"
+
+
+def _lead(drill: DrillEntry, found: Document) -> str:
+    where = "Measured in the lab" if found.lab else f"Measured on stack {found.stack}"
+    paused = f"paused users for {drill.outage.median:.2f} s and writes for {drill.paused_writes.median:.2f} s"
+    if (fault := CATALOGUE.get(drill.fault)) and fault.must_break:
+        broken = f"{_lost(drill)} acknowledged writes were lost"
+        return f"{where}, the rule taken away for it: `{drill.fault}` {paused} (median of {_runs(drill)}); {broken}."
+    return f"{where}, on a stack that keeps the rule: `{drill.fault}` {paused} (median of {_runs(drill)})."
+
+
+def _table(shown: Sequence[DrillEntry]) -> Iterator[str]:
+    yield "| drill | what happens | runs | without an answer | writes paused | failed requests | lost writes |"
+    yield "|---|---|---|---|---|---|---|"
+    for drill in shown:
+        yield (
+            f"| `{drill.fault}` | {drill.title} | {len(drill.runs)} | {_spread(drill.outage)} |"
+            f" {_spread(drill.paused_writes)} | {drill.failed:,} of {drill.requests:,} | {_lost(drill)} |"
+        )
+
+
+def _conditions(found: Document) -> Iterator[str]:
+    machine = found.machine
+    yield (
+        f"Seconds: median (worst). {machine.cores} cores ({machine.processor}), {machine.memory_gib:.0f} GiB; "
+        f"{found.rates.requests_per_second:g} requests and {found.rates.writes_per_second:g} writes a second, "
+        f"{found.rates.sessions:,} sessions."
+    )
+    if found.lab:
+        yield "vCenter, ESXi and the delays of vSphere HA are simulated; servers, and what runs on them, are real."
+    yield "How it is measured: docs/drills/README.md."
+
+
+def _spread(spread: Spread) -> str:
+    return f"{spread.median:.2f} ({spread.worst:.2f})"
+
+
+def _runs(drill: DrillEntry) -> str:
+    return "1 run" if len(drill.runs) == 1 else f"{len(drill.runs)} runs"
+
+
+def _lost(drill: DrillEntry) -> int:
+    return sum(len(run.ledger.lost) for run in drill.runs)
+
+
+if __name__ == "__main__":
+    write()
+    pages.write()
