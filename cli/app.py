@@ -138,6 +138,14 @@ def forecast(
 
 
 @app.command()
+def describe(stack: StackArgument = "dev", option: StackOption = "") -> None:
+    """Print the site's design as a page: addresses, cabling, LUNs, placement, votes, what each fault costs."""
+    from cli.describe import show
+
+    raise typer.Exit(show(_stack(stack, option)))
+
+
+@app.command()
 def status(
     stack: StackArgument = "dev",
     option: StackOption = "",

@@ -23,6 +23,7 @@ COMMANDS = (
     "preview",
     "mutate",
     "forecast",
+    "describe",
     "switchover",
     "status",
     "ssh",

@@ -1,0 +1,61 @@
+"""The page about the site says what its stack file says."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from blueprint.description import description
+from blueprint.loading import settings_from_file
+from blueprint.settings import Settings
+
+REPOSITORY = Path(__file__).parents[3]
+PAGE = REPOSITORY / "docs" / "site" / "prod.md"
+
+
+@pytest.fixture(scope="module")
+def prod() -> Settings:
+    return settings_from_file(REPOSITORY / "Pulumi.prod.yaml")
+
+
+def section(page: str, title: str) -> list[list[str]]:
+    """The cells of every row of the tables below a heading."""
+    (text,) = re.findall(rf"^## {title}\n(.*?)(?=^## |\Z)", page, re.DOTALL | re.MULTILINE)
+    return [[cell.strip() for cell in line.split("|")[1:-1]] for line in text.splitlines() if line.startswith("|")]
+
+
+def test_page_is_what_the_stack_file_says(prod: Settings) -> None:
+    assert PAGE.read_text() == description(prod, "prod"), "run: ./perenne describe prod > docs/site/prod.md"
+
+
+def test_every_address_is_there_once(prod: Settings) -> None:
+    rows = section(description(prod, "prod"), "Physical design: addresses")[2:]
+    addresses = [row[0] for row in rows]
+    assert len(set(addresses)) == len(addresses)
+    machines = [host.address for host in prod.hosts.values()] + [server.address for server in prod.servers.values()]
+    portals = [portal for array in prod.storage.values() for portal in array.portals.values()]
+    adapters = [address for host in prod.hosts.values() for address in host.storage.values()]
+    virtual = [prod.site.address, prod.database.address]
+    expected = {str(one) for one in (*machines, *virtual, *portals, *adapters)}
+    assert set(addresses) - expected == {str(prod.networks.guests.gateway), prod.vcenter.server}
+    assert expected <= set(addresses)
+
+
+def test_a_path_of_storage_goes_to_one_switch_at_hosts_and_at_arrays(prod: Settings) -> None:
+    rows = section(description(prod, "prod"), "Physical design: cabling")[2:]
+    for path in prod.networks.storage:
+        assert len({row[3] for row in rows if f"storage {path} " in row[4]}) == 1, path
+    letters = {row[3] for row in rows if row[4].startswith("guests")}
+    assert len(letters) == len(prod.switches.guests.uplinks)
+
+
+def test_an_array_with_most_of_the_votes_is_said_to_stop_the_database(prod: Settings) -> None:
+    rows = section(description(prod, "prod"), "What is lost with what")[2:]
+    array_of = {lun: name for name, array in prod.storage.items() for lun in array.luns}
+    for what, *_, votes, then in rows:
+        kind, name = what.split()
+        gone = [
+            vote for vote in prod.quorum.values() if name == (vote.host if kind == "host" else array_of[vote.datastore])
+        ]
+        assert votes == f"{len(prod.quorum) - len(gone)} of {len(prod.quorum)}"
+        assert ("stops" in then) == (2 * len(gone) > len(prod.quorum)), what
