@@ -3,6 +3,7 @@
 import asyncio
 import random
 import shutil
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -63,7 +64,7 @@ def show_list(stack: Stack) -> int:
 
 
 def drill(stack: Stack, order: Order, confirm: Callable[[str], str]) -> int:
-    """Run drills; returns 1 if an invariant did not hold.
+    """Run drills, and report what was measured, also when they are interrupted; returns 1 if an invariant did not hold.
 
     Args:
         stack: The lab's stack, or with `order.real` the real one.
@@ -80,15 +81,16 @@ def drill(stack: Stack, order: Order, confirm: Callable[[str], str]) -> int:
         if not free:
             raise _busy()
         take_back()
-        vault = Vault.open(stack)
         folder = _new_folder()
-        results = asyncio.run(_run_all(stack, vault, chosen, order, folder))
-    if not results:
-        return BROKEN
-    files = report.write(results, REPORT, stack=stack.name, lab=stack.is_lab)
-    out.print(report.table(results))
-    say(f"Report: {files.page} (data: {files.data}; recordings: {folder})")
-    return BROKEN if any(not each.held for result in results for each in result.invariants) else 0
+        runs = report.Runs()
+        try:
+            done = asyncio.run(_run_all(stack, chosen, order, folder, runs))
+        finally:
+            if len(runs):
+                files = report.write(runs, REPORT, stack=stack.name, lab=stack.is_lab)
+                out.print(report.table(runs))
+                say(f"Report: {files.page} (data: {files.data}; recordings: {folder})")
+    return 0 if done and all(each.held for run in runs for each in run.result.invariants) else BROKEN
 
 
 def choose(stack: Stack, order: Order) -> list[Fault]:
@@ -119,33 +121,36 @@ def choose(stack: Stack, order: Order) -> list[Fault]:
     return [CATALOGUE[name] for name in order.names]
 
 
-async def _run_all(stack: Stack, vault: Vault, chosen: Sequence[Fault], order: Order, folder: Path) -> list[Result]:
-    """Run drills one after the other; the first one in which an invariant does not hold ends them."""
+async def _run_all(stack: Stack, chosen: Sequence[Fault], order: Order, folder: Path, runs: report.Runs) -> bool:
+    """Run drills one after the other; False if one could not be run, which ends them.
+
+    An invariant that does not hold ends nothing as long as the stack comes back whole: the next drill looks first.
+    """
+    vault = Vault.open(stack)
     load = Load(sessions=order.sessions)
 
     def plan(where: Path) -> Plan:
         return plan_for(stack, vault, where, load)
 
     drills = Drills(stack, hands_for(stack, vault), VCenter(stack, vault), plan, _changes(stack), say)
-    results: list[Result] = []
+    times = Counter[str]()
     for run in range(1, order.runs + 1):
         for number, fault in enumerate(chosen, start=1):
-            where = folder / f"{len(results) + 1:03}-{fault.name}"
+            where = folder / f"{len(runs) + 1:03}-{fault.name}"
             say(f"Drill {fault.name}, run {run} of {order.runs} ({number} of {len(chosen)}): {fault.title}", "bold")
+            times[fault.name] += 1
             try:
-                before = sum(result.fault == fault.name for result in results)
-                result = await drills.run(fault, before + 1, where)
+                result = await drills.run(fault, times[fault.name], where)
             except Failure as failure:
-                if not results:
+                if not len(runs):
                     raise
                 say(f"Stopped: {failure.what}: {failure.why}", "red")
-                return results
-            results.append(result)
+                return False
+            runs.add(result)
             _say_result(result)
-            if broken := [each for each in result.invariants if not each.held]:
-                say(f"Stopped, as {broken[0].name!r} did not hold; the evidence is in {where}.", "red")
-                return results
-    return results
+            if any(not each.held for each in result.invariants):
+                say(f"  the evidence is in {where}", "red")
+    return True
 
 
 def _say_result(result: Result) -> None:
