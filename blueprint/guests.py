@@ -70,8 +70,11 @@ _JDBC_OPTIONS = {
     "targetServerType": "primary",
     "sslmode": "verify-full",
     "sslrootcert": "/etc/perenne/tls/ca.pem",
-    "connectTimeout": "2",
-    "loginTimeout": "3",
+    # A server that is gone answers nothing, one that hangs accepts and says no more: after a second the next is asked.
+    "connectTimeout": "1",
+    "sslResponseTimeout": "1000",
+    # All servers together.
+    "loginTimeout": "4",
     # A frozen server's kernel goes on acknowledging: only this ends the wait, so it also limits a single statement.
     "socketTimeout": "10",
     "cancelSignalTimeout": "2",
@@ -79,7 +82,7 @@ _JDBC_OPTIONS = {
     # A server that was found down or read-only is asked again after this time (default 10 s).
     "hostRecheckSeconds": "1",
 }
-"""Parameters of pgjdbc's URL ("Connecting to the Database"); times in seconds."""
+"""Parameters of pgjdbc's URL ("Connecting to the Database"); times in seconds, sslResponseTimeout in milliseconds."""
 
 _GUEST = Path(__file__).parent.parent / "components" / "guest"
 
