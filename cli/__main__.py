@@ -15,6 +15,8 @@ INTERRUPTED = 130
 
 def main() -> NoReturn:
     """Run what the command line says."""
+    # A shell has what it starts in the background ignore Ctrl-C; a request to end must still be heard.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     try:
         app(prog_name="./perenne")
