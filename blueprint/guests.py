@@ -62,7 +62,7 @@ _RESPONSE_TIMEOUT_SECONDS = 15
 _RESERVED_CONNECTIONS = 20
 """PostgreSQL connections that no pool takes: superuser, Patroni, replication, administrators."""
 
-_LARGEST_POOL = 10
+_LARGEST_POOL = 20
 """Connections of one service on one node; more would wait for the same few cores (PostgreSQL wiki, "Number Of Database
 Connections"), and after a failover all of them are made anew at once."""
 
@@ -70,11 +70,11 @@ _JDBC_OPTIONS = {
     "targetServerType": "primary",
     "sslmode": "verify-full",
     "sslrootcert": "/etc/perenne/tls/ca.pem",
-    # A server that is gone answers nothing, one that hangs accepts and says no more: after a second the next is asked.
+    # A server that is gone answers nothing, one that hangs accepts and says no more: then the next is asked.
     "connectTimeout": "1",
-    "sslResponseTimeout": "1000",
+    "sslResponseTimeout": "1500",
     # All servers together.
-    "loginTimeout": "4",
+    "loginTimeout": "5",
     # A frozen server's kernel goes on acknowledging: only this ends the wait, so it also limits a single statement.
     "socketTimeout": "10",
     "cancelSignalTimeout": "2",

@@ -26,6 +26,11 @@ final class Turnstile {
         this.pool = pool;
     }
 
+    /** True while only one at a time may look. */
+    boolean isClosed() {
+        return closed;
+    }
+
     /**
      * Returns a connection.
      *
@@ -77,8 +82,19 @@ final class Turnstile {
             closed = false;
             return connection;
         } catch (SQLException failure) {
-            closed = true;
+            closed |= refused(failure);
             throw failure;
         }
+    }
+
+    /** True when it was a server that gave no connection: "connection exception" (08) or "cannot connect now" (57P03). */
+    private static boolean refused(SQLException failure) {
+        for (Throwable cause = failure; cause != null; cause = cause.getCause()) {
+            // A pool whose connections are all in use has no state to tell: that queue is its own.
+            if (cause instanceof SQLException sql && sql.getSQLState() != null) {
+                return sql.getSQLState().startsWith("08") || "57P03".equals(sql.getSQLState());
+            }
+        }
+        return false;
     }
 }

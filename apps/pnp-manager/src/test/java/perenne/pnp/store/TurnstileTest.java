@@ -1,7 +1,9 @@
 package perenne.pnp.store;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.lang.reflect.Proxy;
 import java.sql.Connection;
@@ -22,6 +24,7 @@ class TurnstileTest {
 
     private static final int CROWD = 20;
 
+    private String state = "08001";
     private final AtomicBoolean away = new AtomicBoolean(true);
     private final AtomicInteger looking = new AtomicInteger();
     private final AtomicInteger mostAtOnce = new AtomicInteger();
@@ -55,6 +58,22 @@ class TurnstileTest {
         assertThrows(SQLException.class, () -> turnstile.connection(in(Duration.ZERO)));
     }
 
+    @Test
+    void poolThatIsUsedUpClosesNothing() {
+        state = null;
+        assertThrows(SQLException.class, () -> turnstile.connection(in(Duration.ofSeconds(1))));
+        assertFalse(turnstile.isClosed());
+    }
+
+    @Test
+    void opensWithTheFirstConnection() throws SQLException {
+        assertThrows(SQLException.class, () -> turnstile.connection(in(Duration.ofSeconds(1))));
+        assertTrue(turnstile.isClosed());
+        away.set(false);
+        turnstile.connection(in(Duration.ofSeconds(1)));
+        assertFalse(turnstile.isClosed());
+    }
+
     private Connection untilServed(CountDownLatch tried) {
         for (boolean first = true; ; first = false) {
             try {
@@ -77,7 +96,7 @@ class TurnstileTest {
                     mostAtOnce.accumulateAndGet(looking.incrementAndGet(), Math::max);
                     try {
                         if (away.get()) {
-                            throw new SQLException("no primary");
+                            throw new SQLException("IJ000453: Unable to get managed connection", new SQLException("no primary", state));
                         }
                         return null;
                     } finally {
