@@ -10,8 +10,14 @@ SALT = "v1:oMCguI8KEmE=:v1:TaBftcRCDI/OCMlj:2jkjl9PltSwiaH3os5b8+x+wzoTbKQ=="
 SECURE = "v1:p1j3wGIqctXKnnGN:NDV5Sm50dl9ydye+6KLxs2QJmssl"
 
 
-def test_a_value_of_the_engine_is_read() -> None:
-    assert Crypter.of(PASSPHRASE, SALT).decrypt(SECURE) == "hallo"
+@pytest.fixture(scope="module")
+def crypter() -> Crypter:
+    """The engine's: a million rounds take their time."""
+    return Crypter.of(PASSPHRASE, SALT)
+
+
+def test_a_value_of_the_engine_is_read(crypter: Crypter) -> None:
+    assert crypter.decrypt(SECURE) == "hallo"
 
 
 def test_a_value_comes_back_under_the_same_salt() -> None:
@@ -21,8 +27,7 @@ def test_a_value_comes_back_under_the_same_salt() -> None:
     assert Crypter.of("a passphrase", written.salt).decrypt(secure) == "several\nlines\n"
 
 
-def test_the_same_value_never_looks_the_same() -> None:
-    crypter = Crypter.of(PASSPHRASE, SALT)
+def test_the_same_value_never_looks_the_same(crypter: Crypter) -> None:
     assert crypter.encrypt("hallo") != crypter.encrypt("hallo")
 
 
@@ -38,6 +43,6 @@ def test_another_passphrase_is_refused() -> None:
 
 
 @pytest.mark.parametrize("secure", [SECURE[:-4] + "AAAA", "plain", "v1:x:y", "v3" + SECURE[2:]])
-def test_a_damaged_value_is_refused(secure: str) -> None:
+def test_a_damaged_value_is_refused(crypter: Crypter, secure: str) -> None:
     with pytest.raises(WrongPassphraseError):
-        Crypter.of(PASSPHRASE, SALT).decrypt(secure)
+        crypter.decrypt(secure)

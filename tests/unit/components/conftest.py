@@ -1,10 +1,12 @@
-"""Runs the whole program against recording mocks, afresh for every test that asks."""
+"""Runs the whole program against recording mocks, once for all tests that ask."""
 
 import asyncio
+import contextlib
 import json
 import runpy
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -39,21 +41,22 @@ class Recorder(pulumi.runtime.Mocks):
         return {name: made.inputs for (typ, name), made in self.resources.items() if typ.endswith(suffix)}
 
 
-@pytest.fixture
-def run_program(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[str], Recorder]:
-    """Run `__main__.py` for a stack and return what it registered."""
+@pytest.fixture(scope="session")
+def run_program(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Recorder]:
+    """Run `__main__.py` for a stack and return what it registered, which tests only look at."""
+    folder = tmp_path_factory.mktemp("program")
 
+    @cache
     def run(stack: str) -> Recorder:
         config = {
             key: value if isinstance(value, str) else json.dumps(value)
             for key, value in loading.config_of(PROJECT / f"Pulumi.{stack}.yaml").items()
         }
         described = loading.settings_from_config(config, stack)
-        artifact = tmp_path / "apps" / "pnp-manager" / "target" / "pnp-manager.war"
+        artifact = folder / "apps" / "pnp-manager" / "target" / "pnp-manager.war"
         artifact.parent.mkdir(parents=True, exist_ok=True)
         artifact.write_bytes(b"war")
         values = {f"perenne:{secret.name}": throw_away(secret.kind, secret.name) for secret in secrets_of(described)}
-        monkeypatch.chdir(tmp_path)
         recorder = Recorder()
         asyncio.set_event_loop(asyncio.new_event_loop())
         pulumi.runtime.set_mocks(recorder, project="perenne", stack=stack, preview=False)
@@ -62,7 +65,8 @@ def run_program(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[st
         def program() -> None:
             runpy.run_path(str(PROJECT / "__main__.py"))
 
-        pulumi.runtime.test(program)()  # type: ignore[no-untyped-call]  # as the SDK has it
+        with contextlib.chdir(folder):
+            pulumi.runtime.test(program)()  # type: ignore[no-untyped-call]  # as the SDK has it
         return recorder
 
     return run

@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Callable
+from functools import cache
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,7 @@ def program(tmp_path_factory: pytest.TempPathFactory) -> Program:
     artifact.parent.mkdir(parents=True)
     artifact.write_bytes(b"war")
 
+    @cache
     def record(stack: str, *changes: Callable[[Config], None]) -> Stack:
         config = copy.deepcopy(loading.config_of(PROJECT / f"Pulumi.{stack}.yaml"))
         config["perenne:host_keys"] = dict.fromkeys(config["perenne:hosts"], "ssh-ed25519 AAAA")

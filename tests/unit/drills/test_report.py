@@ -142,10 +142,11 @@ class Page(HTMLParser):
                 self.described.append(value or "")
 
 
-@pytest.fixture
-def page(tmp_path: Path) -> tuple[str, Page]:
+@pytest.fixture(scope="module")
+def page(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Page]:
     quiet = replace(result(0.1), fault="", title="Quiet", hit="", target=None, injected=None, undone=None, whole=None)
-    text = report.write([quiet, result(4.0), result(run=2, failed=1)], tmp_path).page.read_text()
+    folder = tmp_path_factory.mktemp("report")
+    text = report.write([quiet, result(4.0), result(run=2, failed=1)], folder).page.read_text()
     parsed = Page()
     parsed.feed(text)
     return text, parsed
