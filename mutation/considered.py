@@ -47,6 +47,7 @@ HARMLESS: Mapping[str, str] = {
     "CopyToRemote*": "an artifact on its server; without it the deployment fails",
     "Database*": "whose a database is; whether it may be deleted is judged",
     "Role*": "who may log in to the database",
+    "pulumi:pulumi:Stack": "the deployment itself",
     "pulumi:providers:*": "how vCenter and the database are reached when the program runs; users don't notice",
     "/etc/perenne/*.env": "what a role's script is told; a wrong value fails the deployment",
     "/etc/perenne/wildfly/artifacts": "which files belong to which deployment; a wrong one fails the deployment",

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import contextvars
 import json
 import runpy
 from collections.abc import Mapping, Sequence
@@ -104,10 +105,15 @@ def recorded(program: Path, project: str, stack: str, config: Mapping[str, str],
         secret: Which of the keys are secret.
     """
     recorder = Recorder()
-    asyncio.set_event_loop(asyncio.new_event_loop())
-    mocks.set_mocks(recorder.mocks, project=project, stack=stack, preview=True, monitor=recorder)
-    set_all_config(dict(config), list(secret))
-    pulumi.runtime.test(lambda: runpy.run_path(str(program)))()  # type: ignore[no-untyped-call]
+
+    def run() -> None:
+        asyncio.set_event_loop(asyncio.new_event_loop())
+        mocks.set_mocks(recorder.mocks, project=project, stack=stack, preview=True, monitor=recorder)
+        set_all_config(dict(config), list(secret))
+        pulumi.runtime.test(lambda: runpy.run_path(str(program)))()  # type: ignore[no-untyped-call]
+
+    # The SDK keeps the stack's own resource for a context: in a new one every run registers it, not just the first.
+    contextvars.Context().run(run)
     return Stack(recorder.found[urn] for urn in sorted(recorder.found))
 
 
