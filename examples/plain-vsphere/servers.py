@@ -1,13 +1,23 @@
-"""What cloud-init puts on the servers at their first boot."""
+"""What cloud-init puts on the servers at their first boot. Secrets are not among it: people bring them."""
 
 import json
 
+import database
+
 BALANCERS = {"lb1": "192.0.2.21", "lb2": "192.0.2.22"}
-SERVERS = {**BALANCERS, "web1": "192.0.2.31", "web2": "192.0.2.32"}
+WEB = {"web1": "192.0.2.31", "web2": "192.0.2.32"}
+SERVERS = {**BALANCERS, **WEB, **database.SERVERS, **database.VOTE}
+TIERS = {
+    "balancers": list(BALANCERS),
+    "web": list(WEB),
+    "database": list(database.SERVERS),
+    "votes": [*database.SERVERS, *database.VOTE],
+}
 SITE = "192.0.2.20"
 
 _CHRONY = "server 192.0.2.1 iburst\nserver 192.0.2.2 iburst\n"
 _CHECK = "#!/bin/sh\nexec curl --fail --silent --max-time 1 --output /dev/null https://127.0.0.1/health\n"
+_CLUSTER = '    <Cluster className="org.apache.catalina.ha.tcp.SimpleTcpCluster"/>\n'
 
 
 def metadata(name: str, address: str) -> str:
@@ -23,7 +33,7 @@ def metadata(name: str, address: str) -> str:
 
 def user_data(name: str, fault: str) -> str:
     """Packages and files of a server."""
-    files = {"/etc/chrony/chrony.conf": _CHRONY}
+    files = {"/etc/chrony/chrony.conf": _CHRONY.partition("\n")[0] if fault == "one-time-source" else _CHRONY}
     packages = ["chrony"]
     if name in BALANCERS:
         packages += ["haproxy", "keepalived", "curl"]
@@ -32,19 +42,31 @@ def user_data(name: str, fault: str) -> str:
             "/etc/keepalived/keepalived.conf": _keepalived(name, fault),
             "/usr/local/bin/check-haproxy": _CHECK,
         }
+    elif name in WEB:
+        packages.append("tomcat10")
+        files |= {
+            "/etc/tomcat10/server.xml": _tomcat(name, fault),
+            "/etc/tomcat10/Catalina/localhost/site.xml": _context(fault),
+        }
     else:
-        packages.append("nginx")
+        packages += ["patroni", "etcd-server"] if name in database.SERVERS else ["etcd-server", "postgresql-client"]
+        files |= database.files(name, fault)
     written = [{"path": path, "content": content} for path, content in files.items()]
     return "#cloud-config\n" + json.dumps({"packages": packages, "write_files": written})
 
 
 def _haproxy(fault: str) -> str:
     check = "" if fault == "unchecked-server" else " check"
-    members = [name for name in SERVERS if name not in BALANCERS][: 1 if fault == "forgotten-server" else None]
-    servers = "".join(f"    server {name} {SERVERS[name]}:443 ssl verify required{check}\n" for name in members)
+    members = list(WEB)[: 1 if fault == "forgotten-server" else None]
+    servers = "".join(
+        f"    server {name} {WEB[name]}:8443 ssl verify required cookie {name}{check}\n" for name in members
+    )
+    certificate = "" if fault == "clear-text" else " ssl crt /etc/haproxy/site.pem"
     return (
-        "frontend site\n    bind :443 ssl crt /etc/haproxy/site.pem\n    default_backend web\n"
-        f"backend web\n    balance roundrobin\n    option httpchk GET /health\n{servers}"
+        "defaults\n    mode http\n"
+        f"frontend site\n    bind :443{certificate}\n    default_backend web\n"
+        "backend web\n    balance roundrobin\n    cookie SERVER insert indirect\n    option httpchk GET /health\n"
+        f"{servers}"
     )
 
 
@@ -59,3 +81,22 @@ def _keepalived(name: str, fault: str) -> str:
         f"    priority {priority}\n    unicast_peer {{\n        {peer}\n    }}\n"
         f"    virtual_ipaddress {{\n        {addresses}\n    }}\n{tracked}}}\n"
     )
+
+
+def _tomcat(name: str, fault: str) -> str:
+    sessions = "" if fault == "local-sessions" else _CLUSTER
+    return (
+        '<Server port="-1">\n  <Service name="Catalina">\n'
+        '    <Connector port="8443" SSLEnabled="true" scheme="https" secure="true"/>\n'
+        f'    <Engine name="Catalina" defaultHost="localhost" jvmRoute="{name}">\n'
+        f'{sessions}      <Host name="localhost" appBase="webapps"/>\n    </Engine>\n  </Service>\n</Server>\n'
+    )
+
+
+def _context(fault: str) -> str:
+    """Tomcat's pool of database connections; it logs in by certificate."""
+    names = ",".join(list(database.SERVERS)[: 1 if fault == "one-database-known" else None])
+    options = ["targetServerType=primary", "sslmode=verify-full", "connectTimeout=2"]
+    options += [] if fault == "patient-client" else ["socketTimeout=10"]
+    url = f"jdbc:postgresql://{names}/site?{'&amp;'.join(options)}"
+    return f'<Context>\n  <Resource name="jdbc/site" type="javax.sql.DataSource" url="{url}"/>\n</Context>\n'

@@ -22,6 +22,7 @@ _DEFAULT_POLICY = re.compile(r"nmp satp (?:set [^\n]*(?:--default-psp|-P)|rule a
 _DEVICE = re.compile(r"(?:--device|-d)[= ][\"']?((?:naa|eui|t10|mpx)\.[\w.:-]+)")
 _PATH_SELECTION = re.compile(r"(?:--psp|-P)[= ][\"']?(\w+)")
 _SEEN = re.compile(r"(?:--device|-d)[= ][\"']?(naa\.[0-9a-f]+)")
+_READ = re.compile(r"(?:^|;)[ \t]*read[ \t]+(?:-r[ \t]+)?(\w+(?:[ \t]+\w+)*)", re.MULTILINE)
 _CHAP = re.compile(r"auth chap set .*?(?:--direction|-d)[= ][\"']?(\w+)", re.DOTALL)
 _SECRET = re.compile(
     r"(?:--direction|-d)[= ][\"']?(\w+)(?:(?!--direction| -d[= ]).)*?(?:--secret|-S)[= ](\S+)", re.DOTALL
@@ -107,14 +108,26 @@ def _initiators(stack: Stack) -> list[Initiator]:
 
 
 def _initiator(command: Resource, script: str, stdin: str) -> Initiator:
-    read = _read(script)
-    lines = [line.split() for line in stdin.splitlines()]
+    variables = _variables(command, script, stdin)
     by_direction: dict[str, set[str]] = {}
     for direction, secret in _SECRET.findall(script):
-        by_direction.setdefault(direction, set()).add(secret)
+        name = secret.strip("\"'").lstrip("$").strip("{}")
+        by_direction.setdefault(direction, set()).add(variables.get(name, secret))
     same = bool(by_direction.get("uni", set()) & by_direction.get("mutual", set()))
-    same = same or any(len(line) > 2 and line[1] == line[2] for line in lines)  # noqa: PLR2004
-    return Initiator(command=command, same_secret=same, **read)
+    # A line for each array: its name, and its two secrets.
+    same = same or any(len(line) > 2 and line[1] == line[2] for line in map(str.split, stdin.splitlines()))  # noqa: PLR2004
+    return Initiator(command=command, same_secret=same, **_read(script))
+
+
+def _variables(command: Resource, script: str, stdin: str) -> dict[str, str]:
+    """What a script is told by its environment, and what it reads line by line."""
+    environment = command.properties.get("environment")
+    found = (
+        {key: one for key, one in environment.items() if isinstance(one, str)} if isinstance(environment, dict) else {}
+    )
+    for names, line in zip(_READ.findall(script), stdin.splitlines(), strict=False):
+        found.update(zip(names.split(), line.split(), strict=False))
+    return found
 
 
 @cache

@@ -85,7 +85,10 @@ def two_bound_adapters(initiator: Initiator, context: Context) -> Iterator[Findi
         yield Finding(command, f"{initiator.bound} VMkernel adapters are bound to the iSCSI adapter, not two")
         return
     host = topology.host_of(context.stack, command)
-    if host is None or not initiator.bound_addresses:
+    if host is None:
+        return
+    if not initiator.bound_addresses:  # ports that are bound by name: no resource says which adapter has it
+        yield from _uplinks(host, _towards(initiator, host, context), context)
         return
     adapters = {
         str(address.ip): adapter
@@ -97,6 +100,16 @@ def two_bound_adapters(initiator: Initiator, context: Context) -> Iterator[Findi
         yield Finding(command, f"no VMkernel adapter of the host has {', '.join(missing)}", "Make the adapter.")
         return
     yield from _uplinks(host, [adapters[address] for address in initiator.bound_addresses], context)
+
+
+def _towards(initiator: Initiator, host: Resource, context: Context) -> list[Resource]:
+    """The host's VMkernel adapters in the networks of the portals."""
+    portals = [ip_address(portal) for found in initiator.portals.values() for portal in found]
+    return [
+        adapter
+        for adapter in topology.adapters_of(context.stack, host)
+        if (address := topology.address_of(adapter)) and any(portal in address.network for portal in portals)
+    ]
 
 
 def _uplinks(host: Resource, adapters: Sequence[Resource], context: Context) -> Iterator[Finding]:

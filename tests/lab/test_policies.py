@@ -145,6 +145,9 @@ def test_a_plain_program_is_judged(new_site: Engine, tmp_path: Path, fault: str,
         "user": config["perenne:vcenter"]["user"],
         "password": config["perenne:vcenter-password"],
         "esxi-password": config["perenne:esxi-password"],
+        "esxi-host-key": "ssh-ed25519 AAAA",
+        "chap": "not-used-by-a-preview",
+        "mutual-chap": "not-used-by-a-preview-either",
         "fault": fault,
     }
     example = Path(shutil.copytree(EXAMPLE, tmp_path / "examples" / "plain-vsphere"))
@@ -154,7 +157,7 @@ def test_a_plain_program_is_judged(new_site: Engine, tmp_path: Path, fault: str,
     made = pulumi(new_site, "stack", "init", "trial", folder=example, **own)
     assert made.returncode == 0, made.stderr
     for key, value in values.items():
-        kind = "--secret" if "password" in key else "--plaintext"
+        kind = "--secret" if "password" in key or "chap" in key else "--plaintext"
         done = pulumi(new_site, "config", "set", kind, key, value, "--stack", "trial", folder=example, **own)
         assert done.returncode == 0, done.stderr
     done = pulumi(new_site, "preview", "--stack", "trial", "--policy-pack", POLICIES, folder=example, **own)
