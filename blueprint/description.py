@@ -276,7 +276,11 @@ def _monitoring(settings: Settings, stack: str) -> str:
                 "the last base backup",
                 "daily",
             ),
-            (f"`./perenne ssh -s {stack} {name} perenne-restore --rehearse`", "a backup can be restored", "monthly"),
+            (
+                f"`./perenne ssh -s {stack} {name} /usr/local/sbin/perenne-restore --rehearse`",
+                "a backup can be restored",
+                "monthly",
+            ),
         ]
     kept = (
         f"Base backups: {backup.schedule}, the last {backup.keep} are kept, on {', '.join(backup.servers)}."
