@@ -1,4 +1,4 @@
-"""What drills measured, for the pages of the policy rules: `python -m drills.report.rules` writes it all anew.
+"""What drills measured, for the pages of the policy rules (drills.report.publish writes them).
 
 A page quotes the drill that its rule names, and of the others that prove the rule (`Fault.proves`) those with the
 longest outages. They are measured on a stack that keeps the rule, but for drills that take it away to check the
@@ -97,8 +97,3 @@ def _runs(drill: DrillEntry) -> str:
 
 def _lost(drill: DrillEntry) -> int:
     return sum(len(run.ledger.lost) for run in drill.runs)
-
-
-if __name__ == "__main__":
-    write()
-    pages.write()

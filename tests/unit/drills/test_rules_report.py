@@ -94,7 +94,7 @@ def test_the_pages_agree_with_the_results() -> None:
     """Of the repository itself: pages quote docs/drills/results.json and nothing else."""
     expected = rules.measured(document.parsed(rules.RESULTS.read_bytes())) if rules.RESULTS.exists() else {}
     quoted = {file.stem: file.read_text() for file in rules.QUOTED.glob("*.md")}
-    assert quoted == expected, "run: python -m drills.report.rules"
+    assert quoted == expected, "run: python -m drills.report.publish"
     for rule, text in quoted.items():
         assert text.strip() in (pages.FOLDER / f"{rule}.md").read_text()
 

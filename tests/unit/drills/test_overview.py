@@ -1,0 +1,44 @@
+"""The page docs/drills/results.md."""
+
+from dataclasses import replace
+
+from blueprint.terms import Measure
+from drills.model import Invariant, Target
+from drills.report import document, rules
+from drills.report.overview import overview
+from drills.report.publish import OVERVIEW
+from tests.unit.drills.test_rules_report import reported, result
+
+
+def test_a_line_per_drill_with_target_and_verdict() -> None:
+    target = Target(1.0, Measure.OUTAGE, "made up")
+    runs = (replace(result("kill-httpd", outage, run=run), target=target) for run, outage in enumerate((0.5, 0.8), 1))
+    page = overview(reported(*runs, result("kill-etcd", 0.2)))
+    (httpd,) = (line for line in page.splitlines() if line.startswith("| `kill-httpd`"))
+    assert "| 2 | 0.50 (0.80) |" in httpd
+    assert "| 1 outage | **met** |" in httpd
+    (etcd,) = (line for line in page.splitlines() if line.startswith("| `kill-etcd`"))
+    assert "| 1 | 0.20 |" in etcd
+    assert "**met**" not in etcd
+    assert "Every invariant held in every run." in page
+
+
+def test_losses_are_counted_but_for_those_that_check_the_checker() -> None:
+    found = reported(result("kill-httpd", 0.5, lost=2), result("control-lose-writes", 20.0, lost=7))
+    assert "**9 writes were acknowledged, 2 of them lost**" in overview(found)
+
+
+def test_what_did_not_hold_is_told() -> None:
+    broken = Invariant("sessions survive", held=False, detail="7 of 1000 lost")
+    page = overview(reported(replace(result("kill-httpd", 0.5), invariants=(broken,))))
+    assert "- `kill-httpd`, run 1 (somebody): sessions survive: 7 of 1000 lost" in page
+    assert "Every invariant held" not in page
+    assert "| **broken** |" in page
+
+
+def test_the_page_agrees_with_the_results() -> None:
+    """Of the repository itself."""
+    assert rules.RESULTS.exists() == OVERVIEW.exists()
+    if rules.RESULTS.exists():
+        expected = overview(document.parsed(rules.RESULTS.read_bytes()))
+        assert OVERVIEW.read_text() == expected, "run: python -m drills.report.publish"
