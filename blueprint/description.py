@@ -62,7 +62,7 @@ def _logical(settings: Settings) -> str:
         _table(("tier", "servers", "does"), tiers),
         _table(("service", "users reach it at", "database", "balancers ask"), services),
         f"One server of a tier may go: another one does the same. Of {votes} etcd votes {votes // 2 + 1} must be there"
-        " for a primary to be elected, or to stay one.",
+        " for a primary to be elected.",
     )
 
 
@@ -219,7 +219,12 @@ def _losses(settings: Settings) -> str:
                 server for server, found in settings.servers.items() if name in (found.host, array_of[found.datastore])
             ]
             left = len([vote for vote in quorum if vote not in gone])
-            then = "goes on" if left >= majority else "**stops**: no majority"
+            if left >= majority:
+                then = "goes on"
+            elif settings.servers_of(Role.DATABASE).keys() & set(gone):
+                then = "**stops**: no majority"
+            else:
+                then = "goes on while all databases reach each other (Patroni's failsafe mode)"
             back = "vSphere HA starts them elsewhere" if kind == "host" else "nothing starts them until it is back"
             rows.append((f"{kind} {name}", ", ".join(gone) or "nothing", back, f"{left} of {len(quorum)}", then))
     return _section(
