@@ -12,6 +12,8 @@ from policies.judging.judgement import judge
 from policies.rules import RULES
 
 TODAY = date(2026, 11, 23)
+SAMPLE = 6
+"""Mutants of each stack; `./perenne mutate` makes all."""
 SETTINGS = configuration.load(configuration.DEFAULT, frozenset(rule.id for rule in RULES))
 
 
@@ -21,11 +23,11 @@ def every() -> list[Variant]:
 
 
 def test_no_sound_stack_is_refused_and_a_sample_of_mutants_is(every: list[Variant]) -> None:
-    found = score(every, RULES, SETTINGS, TODAY, sample=(12, 2026))
+    found = score(every, RULES, SETTINGS, TODAY, sample=(SAMPLE, 2026))
     assert found.false_refusals == []
     assert found.survivors == []
     assert found.by_another == []
-    assert found.refused == 12 * len(every)
+    assert found.refused == SAMPLE * len(every)
 
 
 def test_every_rule_has_a_mutant(every: list[Variant]) -> None:
