@@ -7,7 +7,7 @@ from datetime import date
 from enum import StrEnum
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -147,8 +147,8 @@ def load(file: Path, rules: frozenset[str]) -> Configuration:
         ConfigurationError: It can't be read, or names something that isn't there.
     """
     try:
-        found = yaml.safe_load(file.read_text()) or {}
-    except (OSError, yaml.YAMLError) as error:
+        found = yaml.load(file.read_text(), Loader=_Loader) or {}  # noqa: S506 (a safe loader, and stricter)
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise ConfigurationError(f"{file}: can't be read: {error}") from None
     try:
         configuration = Configuration.model_validate(found)
@@ -157,6 +157,22 @@ def load(file: Path, rules: frozenset[str]) -> Configuration:
     if unknown := _unknown_rules(configuration, rules):
         raise ConfigurationError("\n".join(f"{file}: {mistake}" for mistake in unknown))
     return configuration
+
+
+class _Loader(yaml.SafeLoader):
+    """Refuses a key that stands twice, of which YAML would take the last; leaves dates to the model, which says where."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [str(key.value) for key, _value in node.value]
+        if twice := sorted({key for key in keys if keys.count(key) > 1}):
+            raise yaml.constructor.ConstructorError(None, None, f"{', '.join(twice)} stands twice", node.start_mark)
+        return super().construct_mapping(node, deep)
+
+
+_Loader.yaml_implicit_resolvers = {
+    first: [(tag, words) for tag, words in found if tag != "tag:yaml.org,2002:timestamp"]
+    for first, found in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
 
 
 def schema() -> str:

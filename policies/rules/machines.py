@@ -10,7 +10,7 @@ from policies.reading import tiers, topology
 from policies.reading.tiers import Kind
 
 _HARDWARE = re.compile(r"\d+")
-_PASSTHROUGH = ("pciDeviceIds", "usbControllers", "sharedPciDeviceIds")
+_PASSTHROUGH = ("pciDeviceIds", "sharedPciDeviceIds")
 
 
 @rule(

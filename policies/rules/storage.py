@@ -323,8 +323,7 @@ def shared_storage(subject: Resource, context: Context) -> Iterator[Finding]:
 
 
 def _is_local(store: Resource) -> bool:
-    """Disks with an id that only its own host knows: `mpx.…`, `t10.ATA…`, NVMe's `eui.…`/`t10.NVMe…`."""
+    """Disks with an id that a host makes up for its own: `mpx.…`, `t10.ATA…`, `t10.NVMe…`. Arrays have `eui.…`, too."""
     return any(
-        isinstance(disk, str) and disk.startswith(("mpx.", "t10.ATA", "t10.NVMe", "eui."))
-        for disk in store.items("disks")
+        isinstance(disk, str) and disk.startswith(("mpx.", "t10.ATA", "t10.NVMe")) for disk in store.items("disks")
     )

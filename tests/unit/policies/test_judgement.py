@@ -57,6 +57,32 @@ def test_rule_that_raises_fails_the_run() -> None:
     assert str(judgement.failed[0]) == "CLU-01 itself failed (KeyError); the stack was not judged by it"
 
 
+def test_rule_that_cannot_even_find_its_subjects_fails_the_run() -> None:
+    def broken(_context: Context) -> Iterator[Resource]:
+        yield UNSOUND
+        raise RecursionError
+
+    judgement = judged(replace(cluster.high_availability, subjects=broken), UNSOUND)
+    assert judgement.refused
+    assert (len(judgement.violations), len(judgement.failed)) == (1, 1)
+
+
+@pytest.mark.parametrize("content", [b"\xff\xfe\x00", None], ids=["not text", "missing"])
+def test_a_configuration_that_is_none(tmp_path: Path, content: bytes | None) -> None:
+    file = tmp_path / "configuration.yaml"
+    if content:
+        file.write_bytes(content)
+    with pytest.raises(ConfigurationError, match="can't be read"):
+        load(file, frozenset())
+
+
+def test_a_waiver_is_no_way_around_a_rule_that_fails() -> None:
+    def broken(_cluster: Resource, _context: Context) -> Iterator[Finding]:
+        raise KeyError
+
+    assert judged(replace(cluster.high_availability, judge=broken), UNSOUND, configuration=waiver(resource="*")).refused
+
+
 def test_level_of_an_environment() -> None:
     lenient = Configuration.model_validate({"environments": {"pro*": {"levels": {"all": "advisory"}}}})
     judgement = judged(cluster.high_availability, UNSOUND, configuration=lenient)
@@ -73,10 +99,20 @@ def test_level_of_an_environment() -> None:
         ("environments: {prod: {levels: {CLU-99: advisory}}}", ["no rule CLU-99"]),
         ("thresholds: {minimum_votes: two}", ["thresholds.minimum_votes", "integer"]),
         ("tresholds: {}", ["tresholds", "not permitted"]),
+        ("waivers: [{rule: CLU-01, resource: x, expires: 2026-13-40}]", ["waivers.0.expires (rule CLU-01)", "date"]),
+        ("waivers: [{rule: cluster, resource: x}]", ["waivers.0.rule (rule cluster)", "match pattern"]),
+        ("waivers: [{rule: CLU-01, resource: ' '}]", ["waivers.0.resource (rule CLU-01)"]),
+        ("waivers: {rule: CLU-01}", ["waivers", "list"]),
+        ("waivers: [CLU-01]", ["waivers.0", "dictionary"]),
+        ("environments: {prod: {levels: {CLU-01: off}}}", ["environments.prod.levels.CLU-01"]),
+        ("environments: {prod: {level: {}}}", ["environments.prod.level", "not permitted"]),
+        ("environments: {prod: {levels: {CLU-01: advisory, CLU-01: disabled}}}", ["CLU-01 stands twice"]),
+        ("waivers: []\nwaivers: []", ["waivers stands twice", "line 1"]),
+        ("- CLU-01", ["the whole file"]),
         ("a: [", ["can't be read"]),
     ],
 )
-def test_malformed_configuration_names_the_field(tmp_path: Path, text: str, words: list[str]) -> None:
+def test_malformed_configuration_names_the_field_and_the_rule(tmp_path: Path, text: str, words: list[str]) -> None:
     file = tmp_path / "configuration.yaml"
     file.write_text(text)
     with pytest.raises(ConfigurationError) as raised:
