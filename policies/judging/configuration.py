@@ -160,7 +160,7 @@ def load(file: Path, rules: frozenset[str]) -> Configuration:
 
 
 class _Loader(yaml.SafeLoader):
-    """Refuses a key that stands twice, of which YAML would take the last; leaves dates to the model, which says where."""
+    """Refuses a key that stands twice, of which YAML takes the last; leaves dates to the model, which says where."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         keys = [str(key.value) for key, _value in node.value]

@@ -1,4 +1,4 @@
-"""The workflows: least privileges, pinned actions, no secret where somebody else's code runs; actionlint does the rest."""
+"""The workflows: least privileges, pinned actions, no secret where others' code runs; actionlint does the rest."""
 
 import re
 from pathlib import Path

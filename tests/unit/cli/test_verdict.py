@@ -1,5 +1,6 @@
 """What people and programs are told of a judgement."""
 
+import json
 from datetime import date
 from typing import Any
 
@@ -106,6 +107,64 @@ def test_sarif_has_what_the_standard_requires() -> None:
     assert waived["suppressions"] == [
         {"kind": "external", "status": "accepted", "justification": "moves (ops, until 2027-03-01)"}
     ]
+
+
+_SARIF: dict[str, tuple[set[str], dict[str, str]]] = {
+    "sarifLog": ({"version", "runs"}, {"$schema": "", "version": "", "runs": "run"}),
+    "run": (
+        {"tool"},
+        {"tool": "tool", "automationDetails": "details", "invocations": "invocation", "results": "result"},
+    ),
+    "tool": ({"driver"}, {"driver": "toolComponent"}),
+    "toolComponent": ({"name"}, {"name": "", "informationUri": "", "rules": "reportingDescriptor"}),
+    "reportingDescriptor": (
+        {"id"},
+        {"id": "", "shortDescription": "text", "fullDescription": "text", "help": "text", "properties": "bag"},
+    ),
+    "text": ({"text"}, {"text": ""}),
+    "details": (set(), {"id": ""}),
+    "invocation": ({"executionSuccessful"}, {"executionSuccessful": "", "toolExecutionNotifications": "notification"}),
+    "notification": ({"message"}, {"level": "", "message": "text", "associatedRule": "details"}),
+    "result": (
+        {"message"},
+        {
+            "ruleId": "",
+            "ruleIndex": "",
+            "level": "",
+            "message": "text",
+            "locations": "location",
+            "partialFingerprints": "bag",
+            "suppressions": "suppression",
+        },
+    ),
+    "location": (set(), {"physicalLocation": "physicalLocation", "logicalLocations": "logicalLocation"}),
+    "physicalLocation": ({"artifactLocation"}, {"artifactLocation": "artifactLocation", "region": "region"}),
+    "artifactLocation": (set(), {"uri": "", "uriBaseId": ""}),
+    "region": ({"startLine"}, {"startLine": ""}),
+    "logicalLocation": (set(), {"name": "", "fullyQualifiedName": "", "kind": ""}),
+    "suppression": ({"kind"}, {"kind": "", "status": "", "justification": ""}),
+}
+"""What the schema of SARIF 2.1.0 requires of the objects that are used here, and which properties it knows of them."""
+
+
+def faults(kind: str, found: dict[str, Any]) -> list[str]:
+    """Where a part of a document is not as the schema wants it."""
+    if kind == "bag":
+        return [key for key, one in found.items() if not isinstance(one, str | list)]
+    required, allowed = _SARIF[kind]
+    wrong = [f"{kind}.{key}" for key in (required - found.keys()) | (found.keys() - allowed.keys())]
+    for key, inner in allowed.items():
+        values = found[key] if isinstance(found.get(key), list) else [found[key]] if key in found else []
+        for one in values:
+            wrong += faults(inner, one) if inner else [] if isinstance(one, str | int) else [f"{kind}.{key}"]
+    return wrong
+
+
+def test_sarif_has_nothing_that_its_schema_does_not_know() -> None:
+    judged = report(violation(urn=None), waived=[WAIVED], failed=[Mistake(rule="STO-01", error="KeyError")])
+    made = sarif.document(judged, "Pulumi.dev.yaml", STACK_FILE)
+    assert faults("sarifLog", json.loads(json.dumps(made))) == []
+    assert faults("sarifLog", {"version": "2.1.0", "runs": [{"results": [{"ruleid": "x"}]}]}) != []
 
 
 def test_a_failed_rule_is_a_failed_run_in_sarif() -> None:
