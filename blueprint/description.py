@@ -265,13 +265,17 @@ def _tests(settings: Settings, stack: str) -> str:
 def _monitoring(settings: Settings, stack: str) -> str:
     backup = settings.backup
     rows = [
-        (f"`./perenne status {stack}`", "every server serves, a primary, a synchronous standby, every vote", "daily"),
+        (
+            f"`./perenne status {stack}`",
+            "every server serves, a primary, a synchronous standby, every vote, no certificate to renew",
+            "daily",
+        ),
         (f"`./perenne drift {stack}`", "nothing was changed by hand", "daily"),
         (f"`./perenne check {stack} --state`", "no single point of failure in what is deployed", "after a change"),
         (
             f"`./perenne init {stack}`",
             "renews certificates with less than 30 days left; `up` puts them in place",
-            "monthly",
+            "when `status` names one",
         ),
     ]
     for name in backup.servers:

@@ -79,6 +79,16 @@ def check_secrets(stack: Stack) -> None:
         raise StackFileError(stack.file.name, mistakes)
 
 
+def certificates_to_renew(opened: Vault) -> list[str]:
+    """Names of the certificates that `init` would make anew: they end soon, or no longer fit names or authority."""
+    authority = opened.values["tls-authority"]
+    return [
+        secret.name
+        for secret in secrets_of(opened.stack.settings)
+        if (value := opened.values.get(secret.name)) and not keys.is_good(secret, value, authority)
+    ]
+
+
 def variable_of(secret: Secret) -> str:
     """The environment variable that gives a secret where nobody can be asked."""
     return f"PERENNE_{secret.name.upper().replace('-', '_')}"

@@ -5,7 +5,7 @@ import ssl
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from blueprint.terms import Role
 from cli import remote
 from cli.console import out
 from cli.failure import Failure
+from cli.initialise import certificates_to_renew
 from cli.labs import lab_of
 from cli.up import certificate_of
 from cli.vault import Vault
@@ -66,6 +67,8 @@ class SiteStatus:
     votes: int
     votes_needed: int
     lab: dict[str, Any] | None
+    to_renew: list[str] = field(default_factory=list)
+    """Certificates in the stack file that end soon or no longer fit."""
 
 
 def status(stack: Stack, seconds: float = ANSWER_SECONDS) -> SiteStatus:
@@ -80,7 +83,8 @@ def status(stack: Stack, seconds: float = ANSWER_SECONDS) -> SiteStatus:
         raise Failure("the lab is not up", "there is none on this machine", f"Run ./perenne up {stack.name}.")
     vault = Vault.open(stack)
     with trust(vault) as context:
-        return asyncio.run(_ask_all(stack, vault, context, lab, seconds))
+        found = asyncio.run(_ask_all(stack, vault, context, lab, seconds))
+    return replace(found, to_renew=certificates_to_renew(vault))
 
 
 async def _ask_all(
@@ -263,6 +267,9 @@ def show(found: SiteStatus, stack: Stack) -> None:
         detail = Text("; ".join(part for part in (answer.detail, held) if part), "dim")
         servers.add_row(answer.name, answer.role, answer.host, _mark(good=answer.serves), vote, detail)
     out.print(servers)
+    if found.to_renew:
+        remedy = f"./perenne init {stack.name} makes new ones, ./perenne up {stack.name} puts them in place"
+        out.print(Text(f"Certificates to renew: {', '.join(found.to_renew)}; {remedy}", "red"))
     if found.lab:
         _show_lab(found.lab)
 

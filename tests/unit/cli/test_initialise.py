@@ -12,7 +12,7 @@ from blueprint.mistakes import StackFileError
 from blueprint.secrets import Kind, Secret, secrets_of
 from cli import keys, vault
 from cli.failure import Failure
-from cli.initialise import asking, check_secrets, initialise
+from cli.initialise import asking, certificates_to_renew, check_secrets, initialise
 from cli.vault import Vault
 from cli.workspace import Stack
 
@@ -69,6 +69,19 @@ def test_a_server_s_new_address_means_a_new_certificate(dev: Stack) -> None:
     initialise(dev, None, {})
     dev.file.write_text(dev.file.read_text().replace("address: 198.18.20.21", "address: 198.18.20.23"))
     assert initialise(Stack("dev"), None, {}).made == ["tls-app01"]
+
+
+def test_certificates_that_end_soon_are_named_until_init_has_made_new_ones(
+    dev: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as soon:
+        soon.setattr(keys, "CERTIFICATE_VALIDITY", keys.RENEWAL - timedelta(minutes=1))
+        made = initialise(dev, None, {})
+    certificates = [secret.name for secret in secrets_of(dev.settings) if secret.kind is Kind.CERTIFICATE]
+    assert certificates_to_renew(made.vault) == certificates
+    renewed = initialise(Stack("dev"), None, {})
+    assert renewed.made == certificates
+    assert certificates_to_renew(renewed.vault) == []
 
 
 def test_a_new_authority_signs_every_certificate_anew(dev: Stack) -> None:
