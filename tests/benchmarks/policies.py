@@ -1,6 +1,7 @@
 """What the policy pack costs: `.venv/bin/python -m tests.benchmarks.policies` prints Markdown.
 
-Stacks of 250 to 2,000 resources are copies of the site prod side by side. Judging is timed twice, in processor time,
+Stacks of 250 to 2,000 resources are copies of the site prod side by side, and one cluster with as many servers of one
+tier: what is compared in pairs shows there. Judging is timed twice, in processor time,
 which other work on the machine does not change: the rules alone, and the whole of what the engine waits for
 (`AnalyzeStack`, with the SDK's two copies of the stack). With `--previews`, the preview of dev, new on a simulated
 vCenter, is timed with the pack and without, by the clock on the wall: the machine should have nothing else to do.
@@ -12,7 +13,7 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
@@ -39,6 +40,7 @@ from policies.rules import RULES
 
 SIZES = (250, 500, 1_000, 2_000)
 RUNS = 5
+_HOSTS = 8
 SETTINGS = configuration.load(configuration.DEFAULT, frozenset(rule.id for rule in RULES))
 
 
@@ -47,14 +49,19 @@ def main() -> None:
     print(
         f"{platform.machine()}, {os.cpu_count()} processors, Python {platform.python_version()}; medians of {RUNS} runs"
     )
-    print("\n| resources | rules | everything that the engine waits for |\n|---|---|---|")
     (site,) = [stack_of(variant) for variant in variants() if variant.name == "prod"]
-    for size in SIZES:
-        resources = list(_copies(site, size))
-        request = proto.AnalyzeStackRequest(resources=[_shown(one) for one in resources])
-        alone = _median(partial(_judge, resources), time.process_time)
-        whole = _median(partial(_analyze, request), time.process_time)
-        print(f"| {size:,} | {alone:.2f} s | {whole:.2f} s |")
+    stacks: dict[str, Callable[[int], Iterator[Resource]]] = {
+        "copies of prod": partial(_copies, site),
+        "one tier": _one_tier,
+    }
+    for name, made in stacks.items():
+        print(f"\n| {name}: resources | rules | everything that the engine waits for |\n|---|---|---|")
+        for size in SIZES:
+            resources = list(made(size))
+            request = proto.AnalyzeStackRequest(resources=[_shown(one) for one in resources])
+            alone = _median(partial(_judge, resources), time.process_time)
+            whole = _median(partial(_analyze, request), time.process_time)
+            print(f"| {size:,} | {alone:.2f} s | {whole:.2f} s |")
     if "--previews" in sys.argv:
         _previews()
 
@@ -88,6 +95,25 @@ def _copies(site: Stack, size: int) -> Iterator[Resource]:
             yield _copy(one, f"-{number}")
         size -= len(site.resources)
         number += 1
+
+
+def _one_tier(size: int) -> Iterator[Resource]:
+    """A cluster without DRS, its hosts, and servers that are pinned to them by turns."""
+    cluster = _vsphere("ComputeCluster", "site", haEnabled=True)
+    hosts = [
+        _vsphere("Host", f"esx{number}", {"cluster": cluster}, hostname=f"esx{number}") for number in range(_HOSTS)
+    ]
+    yield from (cluster, *hosts)
+    for number in range(size - len(hosts) - 1):
+        name = f"web{number:04}"
+        home = {"resourcePoolId": cluster, "hostSystemId": hosts[number % _HOSTS]}
+        yield _vsphere("VirtualMachine", name, home, name=name, extraConfig={"guestinfo.metadata": f"hostname: {name}"})
+
+
+def _vsphere(kind: str, logical: str, refers: Mapping[str, Resource] | None = None, /, **rest: object) -> Resource:
+    token = f"vsphere:index/{kind[0].lower()}{kind[1:]}:{kind}"
+    references = {key: (one.urn,) for key, one in (refers or {}).items()}
+    return Resource(f"urn:pulumi:prod::p::{token}::{logical}", token, logical, rest, property_dependencies=references)
 
 
 def _copy(one: Resource, suffix: str) -> Resource:
