@@ -87,7 +87,8 @@ def _names(recorded: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[str, str
     for urn, resource in recorded.items():
         inputs = resource.get("inputs", {})
         if resource.get("id"):
-            yield resource["id"], str(inputs.get("hostname") or inputs.get("name") or urn.rsplit("::", 1)[-1])
+            called = inputs.get("hostname") or inputs.get("name")
+            yield resource["id"], called if isinstance(called, str) else urn.rsplit("::", 1)[-1]
 
 
 def _is_secret(value: object) -> bool:

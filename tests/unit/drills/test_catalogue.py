@@ -15,6 +15,7 @@ from drills.faults.fault import Scene
 from drills.hands import ContainerAction
 from drills.standing import Standing
 from drills.undo import Journal
+from tests.unit.drills.virtual_time import VirtualTimeLoop
 
 DEV = Stack("dev")
 SETTINGS = DEV.settings
@@ -93,7 +94,8 @@ def test_what_must_be_taken_back_is_promised_first(fault: Fault, tmp_path: Path)
     async def run() -> None:
         await fault.inject(where, await fault.aim(where))
 
-    asyncio.run(run())
+    with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
+        runner.run(run())
     hands = where.hands
     assert isinstance(hands, Hands)
     if fault.lasts is not None:
