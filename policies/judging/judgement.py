@@ -105,7 +105,8 @@ def _apply(rule: Rule[Any], level: Level, context: Context, judgement: Judgement
     try:
         for subject in rule.subjects(context):
             try:
-                judgement.violations += [Violation(rule, level, finding) for finding in rule.findings(subject, context)]
+                for finding in rule.findings(subject, context):  # what was found before something unknown stands
+                    judgement.violations.append(Violation(rule, level, finding))
             except UndecidedError as unknown:
                 judgement.undecided.append(Undecided(rule, str(unknown)))
     except UndecidedError as unknown:

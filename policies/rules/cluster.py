@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from policies.judging.resource import Resource, UndecidedError
+from policies.judging.resource import UNKNOWN, Resource, UndecidedError
 from policies.judging.rule import Context, Finding, Severity, resources, rule
 from policies.reading import capacity, topology
 
@@ -182,13 +182,24 @@ def heartbeat_datastores(cluster: Resource, context: Context) -> Iterator[Findin
             f"{shown} of {needed} shared datastores are there to beat on",
             "Add a second shared datastore; a small LUN is enough.",
         )
-    options = cluster.get("haAdvancedOptions", {})
-    if str(options.get("das.ignoreInsufficientHbDatastore", "false")).lower() == "true":
+    if _advanced(cluster, "das.ignoreInsufficientHbDatastore") == "true":
         yield Finding(
             cluster,
             "the warning about too few heartbeat datastores is silenced",
             "Remove das.ignoreInsufficientHbDatastore from haAdvancedOptions.",
         )
+
+
+def _advanced(cluster: Resource, option: str) -> str:
+    """An advanced option of vSphere HA, in small letters; "" where it isn't set.
+
+    Raises:
+        UndecidedError: It isn't known yet.
+    """
+    value = cluster.get("haAdvancedOptions", {}).get(option, "")
+    if value is UNKNOWN:
+        raise UndecidedError(cluster.label, f"haAdvancedOptions {option}")
+    return str(value).lower()
 
 
 def _datastores_shown(cluster: Resource, context: Context) -> int:
@@ -322,8 +333,7 @@ def restarts(cluster: Resource, _context: Context) -> Iterator[Finding]:
     """HA on, and restarting nothing."""
     if cluster.get("haVmRestartPriority", "medium") == "disabled":
         yield Finding(cluster, "the default restart priority is disabled", "Set haVmRestartPriority: medium.")
-    options = cluster.get("haAdvancedOptions", {})
-    if str(options.get("das.respectVmVmAntiAffinityRules", "true")).lower() == "false":
+    if _advanced(cluster, "das.respectVmVmAntiAffinityRules") == "false":
         yield Finding(
             cluster,
             "vSphere HA ignores anti-affinity rules",

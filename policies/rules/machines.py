@@ -38,10 +38,10 @@ def free_to_move(machine: Resource, context: Context) -> Iterator[Finding]:
     """Tied to a host."""
     if tiers.is_template(context.stack, machine):
         return
-    for cdrom in machine.get("cdroms", []):
-        if isinstance(cdrom, dict) and cdrom.get("clientDevice"):
+    for index in range(len(machine.items("cdroms"))):
+        if machine.get(f"cdroms.{index}.clientDevice"):
             yield Finding(machine, "its CD drive is a client's", "Set clientDevice: false.")
-        elif isinstance(cdrom, dict) and cdrom.get("path"):
+        elif machine.get(f"cdroms.{index}.path"):
             yield Finding(machine, "a CD image is connected", "Remove cdroms[].path once the installation is done.")
     for key in _PASSTHROUGH:
         if machine.get(key):
@@ -55,8 +55,8 @@ def free_to_move(machine: Resource, context: Context) -> Iterator[Finding]:
             f"Set hardwareVersion: {newest}.",
         )
     yield from _bound(machine, context)
-    for disk in machine.get("disks", []):
-        if isinstance(disk, dict) and disk.get("diskSharing") == "sharingMultiWriter":
+    for index in range(len(machine.items("disks"))):
+        if machine.get(f"disks.{index}.diskSharing") == "sharingMultiWriter":
             yield Finding(
                 machine,
                 "a disk is shared by several writers: it can't be snapshot or moved with storage",

@@ -37,12 +37,12 @@ def two_uplinks(switch: Resource, context: Context) -> Iterator[Finding]:
     """One uplink."""
     needed = context.thresholds.minimum_uplinks
     if switch.type.endswith(":DistributedVirtualSwitch"):
-        for index, host in enumerate(switch.get("hosts", [])):
-            devices = host.get("devices") if isinstance(host, dict) else None
-            if len(devices or ()) < needed:
+        for index in range(len(switch.items("hosts"))):
+            devices = switch.get(f"hosts.{index}.devices", ())
+            if len(devices) < needed:
                 yield Finding(
                     switch,
-                    f"its host number {index + 1} joins with {len(devices or ())} of {needed} devices",
+                    f"its host number {index + 1} joins with {len(devices)} of {needed} devices",
                     "Add a device to hosts[].devices.",
                 )
         return
