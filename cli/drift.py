@@ -8,6 +8,7 @@ from rich.text import Text
 
 from cli import drifted_files
 from cli.console import Display, out
+from cli.drifted_files import Asked
 from cli.drifted_resources import Cause, Drift, drifted
 from cli.engine import Engine
 from cli.failure import Failure
@@ -67,7 +68,7 @@ def compare(pulumi: Engine, display: Display) -> Comparison:
         raise Failure(f"stack {stack.name} is not deployed", why, f"./perenne up {stack.name} deploys it.")
     with display.step("files on servers") as progress:
         asked = drifted_files.questions(resources, list(stack.settings.servers))
-        files = drifted_files.ask(stack, Vault.open(stack), asked)
+        files = drifted_files.ask(stack, Vault.open(stack), asked) if asked else Asked([], {})
         progress(f"{len(asked)} servers asked")
     with display.step("resources, as they are now"):
         found = list(drifted(pulumi.steps(), {resource["urn"]: resource for resource in resources}))

@@ -236,6 +236,7 @@ def pulumi(dev: Stack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeE
     made.resources = RECORDINGS["recorded"]
     monkeypatch.setattr(command, "previewing_engine", lambda _stack, _display: made)
     monkeypatch.setattr(Vault, "open", lambda stack: Vault(stack, {}, Crypter.new("x")))
+    monkeypatch.setattr(drifted_files, "questions", lambda *_: {"db01": [Question(ROLE, "true")]})
     monkeypatch.setattr(drifted_files, "ask", lambda *_: Asked([], {}))
     return made
 
