@@ -70,7 +70,13 @@ switch = vsphere.DistributedVirtualSwitch(
     opts=opts,
 )
 port_group = vsphere.DistributedPortGroup(
-    "servers", name="servers", distributed_virtual_switch_uuid=switch.id, vlan_id=20, opts=opts
+    "servers",
+    name="servers",
+    distributed_virtual_switch_uuid=switch.id,
+    vlan_id=20,
+    active_uplinks=["uplink1"] if fault == "narrow-port-group" else None,
+    standby_uplinks=[] if fault == "narrow-port-group" else None,
+    opts=opts,
 )
 datastores = {
     name: vsphere.NasDatastore(

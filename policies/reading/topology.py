@@ -105,6 +105,15 @@ def uplinks_of(port_group: Resource, switch: Resource | None) -> tuple[list[str]
     return port_group.items("activeNics"), port_group.items("standbyNics")
 
 
+def distributed_uplinks(subject: Resource) -> frozenset[str]:
+    """Uplinks that a distributed switch or port group uses of its own accord; empty where it leaves that to others.
+
+    Providers show what a program leaves out as unknown until the update: that, too, is left to others.
+    """
+    named = [subject.properties.get(key) for key in ("activeUplinks", "standbyUplinks")]
+    return frozenset(one for found in named if isinstance(found, list) for one in found if isinstance(one, str))
+
+
 def port_group_of(stack: Stack, adapter: Resource) -> Resource | None:
     """The standard port group of a VMkernel adapter."""
     referred = [one for one in stack.referred(adapter, "portgroup") if one.type.endswith(":HostPortGroup")]

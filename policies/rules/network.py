@@ -29,7 +29,7 @@ _RESOLVERS = re.compile(r"^\s*nameserver\s+(\S+)", re.MULTILINE)
         "HostVirtualSwitch.activeNics",
         "HostVirtualSwitch.standbyNics",
         "DistributedVirtualSwitch.hosts[].devices",
-        "DistributedVirtualSwitch.uplinks",
+        "DistributedVirtualSwitch.activeUplinks and .standbyUplinks",
     ),
     subjects=resources(*topology.SWITCHES),
 )
@@ -45,6 +45,11 @@ def two_uplinks(switch: Resource, context: Context) -> Iterator[Finding]:
                     f"its host number {index + 1} joins with {len(devices)} of {needed} devices",
                     "Add a device to hosts[].devices.",
                 )
+        uplinks = topology.distributed_uplinks(switch)
+        if uplinks and len(uplinks) < needed:
+            yield Finding(
+                switch, f"{len(uplinks)} uplink is active or standby", "Name two in activeUplinks or standbyUplinks."
+            )
         return
     attached = set(switch.items("networkAdapters"))
     used = attached & {*switch.items("activeNics"), *switch.items("standbyNics")}
@@ -73,13 +78,17 @@ def two_uplinks(switch: Resource, context: Context) -> Iterator[Finding]:
         "HostPortGroup.activeNics",
         "HostPortGroup.standbyNics",
         "HostPortGroup.virtualSwitchName",
-        "Vnic.portgroup",
+        "DistributedPortGroup.activeUplinks and .standbyUplinks",
+        "Vnic.portgroup and .distributedPortGroup",
     ),
-    subjects=resources("HostPortGroup"),
+    subjects=resources("HostPortGroup", "DistributedPortGroup"),
 )
 def second_path(group: Resource, context: Context) -> Iterator[Finding]:
     """One uplink, and no other way."""
     stack = context.stack
+    if group.type.endswith(":DistributedPortGroup"):
+        yield from _second_distributed_path(group, context)
+        return
     switch = topology.standard_switch_of(stack, group)
     if switch is None and group.properties.get("activeNics") is None:
         return  # the switch is not this program's
@@ -96,6 +105,25 @@ def second_path(group: Resource, context: Context) -> Iterator[Finding]:
             f"it has {len({*active, *standby})} uplink and no second path",
             "Add an uplink to activeNics or standbyNics.",
         )
+
+
+def _second_distributed_path(group: Resource, context: Context) -> Iterator[Finding]:
+    used = topology.distributed_uplinks(group)
+    if not used or len(used) >= context.thresholds.minimum_uplinks:
+        return  # it has what its switch has, or enough of its own
+    others = context.stack.once(_single_storage_uplinks)
+    is_storage = bool(context.stack.referrers(group, "distributedPortGroup", "Vnic"))
+    if not (is_storage and any(other != used for other in others)):
+        yield Finding(group, "it has 1 uplink and no second path", "Add an uplink to activeUplinks or standbyUplinks.")
+
+
+def _single_storage_uplinks(stack: Stack) -> frozenset[frozenset[str]]:
+    """The uplinks of distributed port groups on which hosts have VMkernel adapters, as bound pairs do: one each."""
+    groups = stack.of_type("DistributedPortGroup")
+    found = (
+        topology.distributed_uplinks(one) for one in groups if stack.referrers(one, "distributedPortGroup", "Vnic")
+    )
+    return frozenset(uplinks for uplinks in found if len(uplinks) == 1)
 
 
 def _is_elsewhere(adapter: Resource, group: Resource, context: Context) -> bool:
