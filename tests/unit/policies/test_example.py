@@ -1,14 +1,17 @@
 """The plain program in examples/: sound as it is, and with each fault refused by the rule that its README names."""
 
 import re
+from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from mutation.program import recorded
 from policies.judging import configuration
 from policies.judging.judgement import Judgement, judge
+from policies.judging.rule import Rule
 from policies.rules import RULES
 
 EXAMPLE = Path(__file__).parents[3] / "examples" / "plain-vsphere"
@@ -16,13 +19,13 @@ SETTINGS = configuration.load(EXAMPLE / "policies.yaml", frozenset(rule.id for r
 FAULTS = dict(re.findall(r"^\| ([a-z-]+) \| \[([A-Z]+-\d+)\]", (EXAMPLE / "README.md").read_text(), re.MULTILINE))
 
 
-def judged(fault: str) -> Judgement:
+def judged(fault: str, rules: Sequence[Rule[Any]] = RULES) -> Judgement:
     secrets = {"password": "p", "esxi-password": "e", "chap": "c", "mutual-chap": "m"}
     config = {"vcenter": "vcenter.example.com", "esxi-host-key": "ssh-ed25519 AAAA", "fault": fault, **secrets}
     values = {f"plain-vsphere:{key}": value for key, value in config.items()}
     secret = [f"plain-vsphere:{key}" for key in secrets]
     stack = recorded(EXAMPLE, "plain-vsphere", "trial", values, secret)
-    return judge(stack, RULES, SETTINGS, "trial", date(2026, 11, 23))
+    return judge(stack, rules, SETTINGS, "trial", date(2026, 11, 23))
 
 
 def test_it_passes_as_it_is() -> None:
@@ -33,9 +36,9 @@ def test_it_passes_as_it_is() -> None:
 
 @pytest.mark.parametrize(("fault", "rule"), FAULTS.items())
 def test_each_fault_is_refused_by_its_rule(fault: str, rule: str) -> None:
-    judgement = judged(fault)
+    judgement = judged(fault, [one for one in RULES if one.id == rule])
     assert judgement.refused
-    assert rule in {one.rule.id for one in judgement.violations}
+    assert judgement.violations
 
 
 def test_every_rule_has_a_fault_but_for_two() -> None:
