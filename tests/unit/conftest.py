@@ -1,5 +1,7 @@
 """How tests are shared out among the workers of pytest-xdist: what records or renders something does it once."""
 
+import gc
+
 import pytest
 from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
 
@@ -18,3 +20,9 @@ class _Scheduling(LoadScopeScheduling):  # type: ignore[misc]  # xdist has no ty
 def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> LoadScopeScheduling:
     """Share out by what belongs together."""
     return _Scheduling(config, log)
+
+
+def pytest_collection_finish() -> None:
+    """Spare the garbage collector what was imported: it stays until the end, and is large."""
+    gc.collect()
+    gc.freeze()
