@@ -96,11 +96,13 @@ def standard_switch_of(stack: Stack, port_group: Resource) -> Resource | None:
 def uplinks_of(port_group: Resource, switch: Resource | None) -> tuple[list[str], list[str]]:
     """Active and standby uplinks of a port group: its own, or else its switch's.
 
+    The provider reads a port group that inherits its switch's order as one with empty lists.
+
     Raises:
         UndecidedError: They aren't known yet.
     """
     active, standby = (port_group.properties.get(key) for key in ("activeNics", "standbyNics"))
-    if active is None and standby is None and switch is not None:
+    if not active and not standby and switch is not None:
         return switch.items("activeNics"), switch.items("standbyNics")
     return port_group.items("activeNics"), port_group.items("standbyNics")
 

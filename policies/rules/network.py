@@ -90,7 +90,7 @@ def second_path(group: Resource, context: Context) -> Iterator[Finding]:
         yield from _second_distributed_path(group, context)
         return
     switch = topology.standard_switch_of(stack, group)
-    if switch is None and group.properties.get("activeNics") is None:
+    if switch is None and not group.properties.get("activeNics"):
         return  # the switch is not this program's
     active, standby = topology.uplinks_of(group, switch)
     if len({*active, *standby}) >= context.thresholds.minimum_uplinks:

@@ -1,4 +1,4 @@
-"""Rules about the network: distributed switches, which most plain programs have."""
+"""Rules about the network: switches, port groups and their uplinks."""
 
 from typing import Any
 
@@ -52,3 +52,20 @@ def test_a_distributed_switch_that_uses_one_uplink() -> None:
     assert problems(network.two_uplinks, vsphere("DistributedVirtualSwitch", "a", **switch)) == []  # type: ignore[arg-type]
     narrow = vsphere("DistributedVirtualSwitch", "a", **switch, activeUplinks=["one"], standbyUplinks=[])  # type: ignore[arg-type]
     assert problems(network.two_uplinks, narrow) == ["1 uplink is active or standby"]
+
+
+@pytest.mark.parametrize(
+    ("own", "found"),
+    [
+        ({}, []),
+        # What the provider reads of a port group that inherits (`up --repair` judges what is there).
+        ({"activeNics": [], "standbyNics": []}, []),
+        ({"activeNics": ["vmnic1"], "standbyNics": ["vmnic4"]}, []),
+        ({"activeNics": ["vmnic1"]}, ["it has 1 uplink and no second path"]),
+        ({"activeNics": [], "standbyNics": ["vmnic4"]}, ["it has 1 uplink and no second path"]),
+    ],
+)
+def test_a_port_group_without_an_order_of_its_own_has_its_switchs(own: dict[str, Any], found: list[str]) -> None:
+    switch = vsphere("HostVirtualSwitch", "switch", activeNics=["vmnic1", "vmnic4"], standbyNics=[])
+    guests = vsphere("HostPortGroup", "guests", refers={"virtualSwitchName": [switch]}, **own)
+    assert problems(network.second_path, switch, guests) == found
