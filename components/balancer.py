@@ -27,7 +27,8 @@ class Balancer(pulumi.ComponentResource):
     """Two Apache httpd balancers behind one virtual address (VRRP, RFC 9568).
 
     A node that fails its health check `health_check.failures` times, `health_check.interval_seconds` apart, gets no
-    more requests. Balancers hear of a new node once it serves; of one that goes, before it is deleted.
+    more requests. Balancers hear of a new node once it serves; of one that goes, before it is deleted. They are set up
+    one after the other: while one takes up a changed setting, the other one can have the address.
     """
 
     ready: list[pulumi.Resource]
@@ -36,7 +37,8 @@ class Balancer(pulumi.ComponentResource):
         super().__init__("perenne:index:Balancer", name, {}, opts)
         servers = list(args.servers.values())
         keep_apart(f"{name}-apart", servers, args.settings, args.cluster, pulumi.ResourceOptions(parent=self))
-        self.ready = [
-            server.install(GuestRole.BALANCER, args.checksums, depends_on=args.applications) for server in servers
-        ]
+        self.ready = []
+        for server in servers:
+            before = [*args.applications, *self.ready[-1:]]
+            self.ready.append(server.install(GuestRole.BALANCER, args.checksums, depends_on=before))
         self.register_outputs({"virtual_address": str(args.settings.site.address), "members": list(args.servers)})
