@@ -64,6 +64,11 @@ class DrillEntry:
     proves: tuple[str, ...]
     runs: tuple[RunEntry, ...]
 
+    @property
+    def broken(self) -> tuple[tuple[RunEntry, Invariant], ...]:
+        """Invariants that did not hold, each with its run."""
+        return tuple((run, each) for run in self.runs for each in run.invariants if not each.held)
+
 
 @dataclass(frozen=True, slots=True)
 class Document:

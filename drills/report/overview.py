@@ -1,18 +1,25 @@
 """The report as a page of Markdown, docs/drills/results.md: a line per drill, then what did not hold."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from drills.faults import CATALOGUE
-from drills.report.document import Document, DrillEntry, RunEntry
+from drills.report.document import Document, DrillEntry
 from drills.report.summary import Spread, Verdict
 
 
-def overview(found: Document) -> str:
-    """The page."""
+def overview(found: Document, timelines: Iterable[str] = ()) -> str:
+    """The page.
+
+    Args:
+        found: The results.
+        timelines: Names of the pages with timelines, beside this one.
+    """
     lines = [
         "# What was broken, and what users noticed",
         "",
         *_conditions(found),
+        "",
+        "Timelines: " + ", ".join(f"[{name}]({name})" for name in timelines),
         "",
         *_table(found),
         "",
@@ -69,17 +76,11 @@ def _verdict(drill: DrillEntry) -> str:
 
 
 def _faults(found: Document) -> Iterator[str]:
-    broken = [(drill, run) for drill in found.drills for run in drill.runs if not _held(run)]
+    broken = [(drill, run, each) for drill in found.drills for run, each in drill.broken]
     if not broken:
         yield "Every invariant held in every run."
         return
     yield "## What did not hold"
     yield ""
-    for drill, run in broken:
-        for each in run.invariants:
-            if not each.held:
-                yield f"- `{drill.fault}`, run {run.run} ({run.hit}): {each.name}: {each.detail}"
-
-
-def _held(run: RunEntry) -> bool:
-    return all(each.held for each in run.invariants)
+    for drill, run, each in broken:
+        yield f"- `{drill.fault}`, run {run.run} ({run.hit}): {each.name}: {each.detail}"

@@ -1,19 +1,34 @@
 """Takes a report into the documentation: `python -m drills.report.publish [FOLDER]`.
 
-What a drill has written (.perenne/drill/report) goes to docs/drills; the overview, and what the rules' pages quote, are
-made from it. Without a folder, both are made anew from the report that is there.
+What a drill has written (.perenne/drill/report) is added to docs/drills; the overview, and what the rules' pages quote,
+are made from it. Of each drill the newest series counts; a drill that did not run again keeps its former one, and each
+series keeps its page of timelines. Without a folder, all is made anew from the results that are there.
 """
 
 import shutil
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from drills.report import document, rules
+from drills.report.document import Document
 from drills.report.overview import overview
 from policies import pages
 
 OVERVIEW = rules.RESULTS.with_name("results.md")
 PAGE = "report.html"
+
+
+def merged(former: Document, newer: Document) -> Document:
+    """Both, in the former's order; of a drill that is in both, the newer's runs."""
+    again = {drill.fault: drill for drill in newer.drills}
+    drills = [again.pop(drill.fault, drill) for drill in former.drills]
+    return replace(newer, drills=(*drills, *again.values()))
+
+
+def timelines() -> list[str]:
+    """Names of the series' pages, the oldest first."""
+    return sorted(page.name for page in OVERVIEW.parent.glob("timelines-*.html"))
 
 
 def publish(report: Path | None = None) -> None:
@@ -24,10 +39,12 @@ def publish(report: Path | None = None) -> None:
         pydantic.ValidationError: The results are no report.
     """
     if report:
-        document.parsed((report / rules.RESULTS.name).read_bytes())
-        for name in (rules.RESULTS.name, PAGE):
-            shutil.copyfile(report / name, rules.RESULTS.parent / name)
-    OVERVIEW.write_text(overview(document.parsed(rules.RESULTS.read_bytes())))
+        newer = document.parsed((report / rules.RESULTS.name).read_bytes())
+        began = min(run.began for drill in newer.drills for run in drill.runs)
+        shutil.copyfile(report / PAGE, OVERVIEW.with_name(f"timelines-{began:%Y-%m-%d-%H%M}.html"))
+        together = merged(document.parsed(rules.RESULTS.read_bytes()), newer)
+        rules.RESULTS.write_bytes(document.as_json(together))
+    OVERVIEW.write_text(overview(document.parsed(rules.RESULTS.read_bytes()), timelines()))
     rules.write()
     pages.write()
 

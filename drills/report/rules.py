@@ -1,8 +1,8 @@
 """What drills measured, for the pages of the policy rules (drills.report.publish writes them).
 
-A page quotes the drill that its rule names, and of the others that prove the rule (`Fault.proves`) those with the
-longest outages. They are measured on a stack that keeps the rule, but for drills that take it away to check the
-checker.
+A page quotes the drill that its rule names, and of the others that prove the rule (`Fault.proves`) those in which
+something did not hold that must, then those with the longest outages. They are measured on a stack that keeps the rule,
+but for drills that take it away to check the checker.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -46,14 +46,14 @@ def write(results: Path = RESULTS, folder: Path = QUOTED) -> None:
 
 
 def _drills(rule: Rule[Any], found: Document) -> list[DrillEntry]:
-    """The drill that a rule names, then the others that prove it, longest outage first."""
+    """The drill that a rule names, then the others that prove it: broken ones, then by outage, longest first."""
     own = [drill for drill in found.drills if drill.fault == rule.drill]
     others = [drill for drill in found.drills if rule.id in drill.proves and drill.fault not in ("", rule.drill)]
-    return own + sorted(others, key=lambda drill: (-drill.outage.worst, drill.fault))[:_LONGEST]
+    return own + sorted(others, key=lambda drill: (not drill.broken, -drill.outage.worst, drill.fault))[:_LONGEST]
 
 
 def _text(shown: Sequence[DrillEntry], found: Document) -> str:
-    return "\n".join([_lead(shown[0], found), "", *_table(shown), "", *_conditions(found)]) + "\n"
+    return "\n".join([_lead(shown[0], found), "", *_table(shown), "", *_broken(shown), *_conditions(found)]) + "\n"
 
 
 def _lead(drill: DrillEntry, found: Document) -> str:
@@ -73,6 +73,12 @@ def _table(shown: Sequence[DrillEntry]) -> Iterator[str]:
             f"| `{drill.fault}` | {drill.title} | {len(drill.runs)} | {_spread(drill.outage)} |"
             f" {_spread(drill.paused_writes)} | {drill.failed:,} of {drill.requests:,} | {_lost(drill)} |"
         )
+
+
+def _broken(shown: Iterable[DrillEntry]) -> Iterator[str]:
+    broken = [f"- `{drill.fault}`: {each.name}: {each.detail}" for drill in shown for _, each in drill.broken]
+    if broken:
+        yield from ("**What must hold in every drill, and did not:**", "", *broken, "")
 
 
 def _conditions(found: Document) -> Iterator[str]:

@@ -6,7 +6,7 @@ from blueprint.terms import Measure
 from drills.model import Invariant, Target
 from drills.report import document, rules
 from drills.report.overview import overview
-from drills.report.publish import OVERVIEW
+from drills.report.publish import OVERVIEW, merged, timelines
 from tests.unit.drills.test_rules_report import reported, result
 
 
@@ -36,9 +36,24 @@ def test_what_did_not_hold_is_told() -> None:
     assert "| **broken** |" in page
 
 
+def test_every_series_page_of_timelines_is_linked() -> None:
+    page = overview(reported(result("kill-httpd", 0.5)), ["timelines-1.html", "timelines-2.html"])
+    for name in ("timelines-1.html", "timelines-2.html"):
+        assert f"[{name}]({name})" in page
+
+
+def test_of_a_drill_that_ran_again_the_newest_series_counts() -> None:
+    former = reported(result("kill-httpd", 0.5), result("kill-etcd", 0.2))
+    newer = reported(result("kill-etcd", 0.3), result("lose-app", 0.4))
+    together = {drill.fault: drill for drill in merged(former, newer).drills}
+    assert list(together) == ["kill-httpd", "kill-etcd", "lose-app"]
+    assert together["kill-httpd"] == former.drills[0]
+    assert together["kill-etcd"] == newer.drills[0]
+
+
 def test_the_page_agrees_with_the_results() -> None:
     """Of the repository itself."""
     assert rules.RESULTS.exists() == OVERVIEW.exists()
     if rules.RESULTS.exists():
-        expected = overview(document.parsed(rules.RESULTS.read_bytes()))
+        expected = overview(document.parsed(rules.RESULTS.read_bytes()), timelines())
         assert OVERVIEW.read_text() == expected, "run: python -m drills.report.publish"

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from drills.faults import CATALOGUE
-from drills.model import LedgerCheck, Result
+from drills.model import Invariant, LedgerCheck, Result
 from drills.report import document, rules
 from drills.report.document import Document
 from drills.report.summary import Runs
@@ -53,6 +53,19 @@ def test_a_page_quotes_its_rules_drill() -> None:
     ]
     assert conditions.startswith("Seconds: median (worst). 2 cores (a processor), 24 GiB; 20 requests and 10 writes")
     assert "are simulated" in simulated
+
+
+def test_what_did_not_hold_comes_first_and_is_told() -> None:
+    others = {"kill-postgres": 7.0, "freeze-primary-60s": 6.0, "lose-primary": 3.0, "kill-patroni": 2.0}
+    broken = Invariant("sessions survive", held=False, detail="7 of 1000 lost")
+    found = reported(
+        *(result(name, outage) for name, outage in others.items()),
+        replace(result("switchover", 0.5), invariants=(broken,)),
+    )
+    text = rules.measured(found)["DB-01"]
+    rows = [line.split("`")[1] for line in text.splitlines() if line.startswith("| `")]
+    assert rows == ["switchover", "kill-postgres", "freeze-primary-60s", "lose-primary"]
+    assert "- `switchover`: sessions survive: 7 of 1000 lost" in text
 
 
 def test_other_drills_that_prove_the_rule_come_after_its_own_longest_first() -> None:
