@@ -20,10 +20,22 @@ PAGE = "report.html"
 
 
 def merged(former: Document, newer: Document) -> Document:
-    """Both, in the former's order; of a drill that is in both, the newer's runs."""
+    """Both, in the former's order; of a drill that is in both, the newer's runs.
+
+    Raises:
+        ValueError: They were measured under different conditions, of which the pages know one set for all figures.
+    """
+    if (was := _conditions(former)) != (now := _conditions(newer)):
+        raise ValueError(f"the published series were measured with {was}, this one with {now}")
     again = {drill.fault: drill for drill in newer.drills}
     drills = [again.pop(drill.fault, drill) for drill in former.drills]
     return replace(newer, drills=(*drills, *again.values()))
+
+
+def _conditions(found: Document) -> tuple[object, ...]:
+    """What the pages say of all figures at once."""
+    machine = found.machine
+    return found.stack, found.lab, machine.cores, machine.processor, round(machine.memory_gib), found.rates
 
 
 def timelines() -> list[str]:
@@ -37,14 +49,16 @@ def publish(report: Path | None = None) -> None:
     Raises:
         OSError: There is no report, or a folder can't be written.
         pydantic.ValidationError: The results are no report.
+        ValueError: The report was measured under other conditions than those that are there; nothing is written.
     """
+    found = document.parsed(rules.RESULTS.read_bytes())
     if report:
         newer = document.parsed((report / rules.RESULTS.name).read_bytes())
+        found = merged(found, newer)
         began = min(run.began for drill in newer.drills for run in drill.runs)
         shutil.copyfile(report / PAGE, OVERVIEW.with_name(f"timelines-{began:%Y-%m-%d-%H%M}.html"))
-        together = merged(document.parsed(rules.RESULTS.read_bytes()), newer)
-        rules.RESULTS.write_bytes(document.as_json(together))
-    OVERVIEW.write_text(overview(document.parsed(rules.RESULTS.read_bytes()), timelines()))
+        rules.RESULTS.write_bytes(document.as_json(found))
+    OVERVIEW.write_text(overview(found, timelines()))
     rules.write()
     pages.write()
 

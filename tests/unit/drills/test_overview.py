@@ -2,6 +2,8 @@
 
 from dataclasses import replace
 
+import pytest
+
 from blueprint.terms import Measure
 from drills.model import Invariant, Target
 from drills.report import document, rules
@@ -49,6 +51,17 @@ def test_of_a_drill_that_ran_again_the_newest_series_counts() -> None:
     assert list(together) == ["kill-httpd", "kill-etcd", "lose-app"]
     assert together["kill-httpd"] == former.drills[0]
     assert together["kill-etcd"] == newer.drills[0]
+
+
+def test_series_measured_under_other_conditions_is_refused() -> None:
+    former = reported(result("kill-httpd", 0.5))
+    fewer = replace(former, rates=replace(former.rates, sessions=former.rates.sessions // 10))
+    with pytest.raises(ValueError, match=f"sessions={fewer.rates.sessions},"):
+        merged(former, fewer)
+    with pytest.raises(ValueError, match="measured with"):
+        merged(former, replace(former, machine=replace(former.machine, cores=former.machine.cores + 1)))
+    idle = replace(former, machine=replace(former.machine, load_average=(0.0, 0.0, 0.0)))
+    assert merged(former, idle).drills == former.drills, "a run's load is told per run"
 
 
 def test_the_page_agrees_with_the_results() -> None:
