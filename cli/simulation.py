@@ -64,7 +64,7 @@ def simulated(stack: Stack, pulumi: Pulumi, vcenter: Path, progress: Callable[[s
         options = {
             "listen": f"{_ADDRESS}:{ports[0]}",
             "lab-listen": f"{_ADDRESS}:{ports[1]}",
-            "lab": scratch.name,  # no container has this label: it is a vCenter without hosts and guests
+            "engine": "none",  # without hosts and guests, so that no Docker is needed
             "user": stack.settings.vcenter.user,
             "password-file": password,
             "state": scratch / "datastores",

@@ -283,13 +283,22 @@ func testCertificate(t *testing.T) tls.Certificate {
 // newBench starts a vCenter whose lab has these ESXi hosts.
 func newBench(t *testing.T, hosts ...string) *bench {
 	t.Helper()
+	engine := newFakeEngine(hosts...)
+	b := newBenchOn(t, engine)
+	b.engine = engine
+	return b
+}
+
+// newBenchOn is a vCenter on any engine, logged in, with an empty datacenter.
+func newBenchOn(t *testing.T, engine Engine) *bench {
+	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
-	b := &bench{T: t, ctx: ctx, engine: newFakeEngine(hosts...), hosts: map[string]*object.HostSystem{}}
+	b := &bench{T: t, ctx: ctx, hosts: map[string]*object.HostSystem{}}
 	vcenter, err := Start(ctx, Config{
 		Listen: freeAddress(t), LabListen: freeAddress(t), Lab: "test", User: "administrator@vsphere.local",
 		Password: testPassword, HostPassword: "rootpw", Certificate: testCertificate(t), State: t.TempDir(),
 		Images: images{"*": "guest:1", "golden": "golden:1"}, HASpeed: 100, HostMemory: 8 << 30, HostCPUs: 8,
-	}, b.engine)
+	}, engine)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -33,7 +33,7 @@ func main() {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
-	engine, err := newDocker(ctx, config.Lab)
+	engine, err := newEngine(ctx, config)
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -44,6 +44,14 @@ func main() {
 	log.Printf("vCenter listens on %s, the lab API on %s", config.Listen, config.LabListen)
 	<-ctx.Done()
 	vcenter.Close() // guests and hosts go on without their vCenter, as real ones do
+}
+
+// newEngine is the engine that the command line names.
+func newEngine(ctx context.Context, config Config) (Engine, error) {
+	if config.NoEngine {
+		return noEngine{}, nil
+	}
+	return newDocker(ctx, config.Lab)
 }
 
 // parseFlags reads the command line. Secrets come from files, never from arguments.
@@ -60,6 +68,7 @@ func parseFlags(arguments []string) (Config, error) {
 	flags.IntVar(&config.HostCPUs, "host-cpus", 8, "cores of every ESXi host")
 	flags.Var(config.Images, "image", "NAME=IMAGE: the container image of VMs made from template or library item NAME"+
 		" (* is any other); repeatable")
+	engine := flags.String("engine", "docker", "what hosts and guests are containers of; none: there are no hosts and guests")
 	passwordFile := flags.String("password-file", "", "file with the password of -user")
 	hostPasswordFile := flags.String("esxi-password-file", "", "file with the password of root on every ESXi host")
 	certificate := flags.String("cert", "", "certificate chain, PEM")
@@ -67,6 +76,10 @@ func parseFlags(arguments []string) (Config, error) {
 	if err := flags.Parse(arguments); err != nil {
 		return config, err
 	}
+	if *engine != "docker" && *engine != "none" {
+		return config, fmt.Errorf("-engine %q: must be docker or none", *engine)
+	}
+	config.NoEngine = *engine == "none"
 	if config.HASpeed <= 0 {
 		return config, fmt.Errorf("-ha-speed %v: must be more than 0", config.HASpeed)
 	}

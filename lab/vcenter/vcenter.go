@@ -26,6 +26,7 @@ import (
 type Config struct {
 	Listen, LabListen string
 	Lab               string
+	NoEngine          bool // no container engine is asked: there are no hosts and no guests
 	User, Password    string
 	HostPassword      string // of root on every ESXi host; empty: not checked
 	Certificate       tls.Certificate

@@ -509,3 +509,19 @@ func TestTwoClientsOfOneCollectorBothHear(t *testing.T) {
 		}
 	}
 }
+
+func TestPreviewNeedsNoContainerEngine(t *testing.T) {
+	config, err := parseFlags([]string{"-engine=podman"})
+	if err == nil {
+		t.Fatalf("an engine that there is not was taken: %+v", config)
+	}
+	engine, err := newEngine(t.Context(), Config{NoEngine: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := newBenchOn(t, engine)
+	b.addCluster()
+	if _, err := b.cluster.AddHost(b.ctx, hostSpec("psexi02"), true, nil, nil); !soap.IsSoapFault(err) {
+		t.Errorf("a host that there is not was added: %v", err)
+	}
+}
