@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"net"
 	"net/netip"
 	"slices"
 	"strings"
@@ -80,6 +81,8 @@ type Engine interface {
 	Connect(ctx context.Context, kind, name string, address netip.Addr) error
 	// Disconnect takes the address away again, if the container still exists.
 	Disconnect(ctx context.Context, kind, name string, address netip.Addr) error
+	// Reaches says whether a machine answers on one of this program's own networks, within probeTimeout.
+	Reaches(ctx context.Context, machine Machine) bool
 	// StartedAt is when a container was started last.
 	StartedAt(ctx context.Context, id string) (time.Time, error)
 	// Watch calls changed whenever a container may have changed its state, until ctx ends; ended tells of those that have
@@ -89,6 +92,9 @@ type Engine interface {
 
 // reconnectDelay is the pause before events are asked for again after the daemon went away.
 const reconnectDelay = time.Second
+
+// sshPort is where an ESXi host answers.
+const sshPort = 22
 
 // shutdownTimeout is how long a guest may take to shut down, in seconds: systemd gives each of its services 90.
 const shutdownTimeout = 100
@@ -274,6 +280,35 @@ func (d *docker) Kill(ctx context.Context, id string) error {
 	case err := <-failed:
 		return err
 	}
+}
+
+// Reaches implements Engine: every machine of the lab that answers has SSH.
+func (d *docker) Reaches(ctx context.Context, machine Machine) bool {
+	own, err := net.InterfaceAddrs()
+	if err != nil {
+		return true // what can't be asked is not taken for silence
+	}
+	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
+	defer cancel()
+	for _, address := range machine.Addresses {
+		if !onOneOf(own, address) {
+			continue
+		}
+		connection, err := (&net.Dialer{}).DialContext(ctx, "tcp", netip.AddrPortFrom(address, sshPort).String())
+		if err != nil {
+			return false
+		}
+		_ = connection.Close()
+	}
+	return true
+}
+
+// onOneOf says whether an address lies in the network of one of these interfaces.
+func onOneOf(interfaces []net.Addr, address netip.Addr) bool {
+	return slices.ContainsFunc(interfaces, func(one net.Addr) bool {
+		network, ok := one.(*net.IPNet)
+		return ok && network.Contains(address.AsSlice())
+	})
 }
 
 // StartedAt implements Engine.

@@ -41,6 +41,7 @@ type fakeMachine struct {
 	exitCode int
 	starts   int
 	hangs    bool // it does not shut down when it is asked to
+	cut      bool // it does not answer
 }
 
 func newFakeEngine(hosts ...string) *fakeEngine {
@@ -127,6 +128,20 @@ func (e *fakeEngine) ExitCode(_ context.Context, id string) (int, error) {
 		return 0, err
 	}
 	return machine.exitCode, nil
+}
+
+func (e *fakeEngine) Reaches(_ context.Context, machine Machine) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	known := e.machines[kindESXi+"/"+machine.Name]
+	return known.State == stateRunning && !known.cut
+}
+
+// cut takes an ESXi host from its management network, or puts it back.
+func (e *fakeEngine) cut(host string, cut bool) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.machines[kindESXi+"/"+host].cut = cut
 }
 
 func (e *fakeEngine) StartedAt(_ context.Context, id string) (time.Time, error) {

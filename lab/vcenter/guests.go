@@ -81,6 +81,7 @@ func (g *guests) follow(ctx context.Context) {
 	})
 	ticker := time.NewTicker(reconcileInterval)
 	defer ticker.Stop()
+	go g.vcenter.ha.probe(ctx)
 	for {
 		select {
 		case <-ctx.Done():
@@ -139,7 +140,7 @@ func (g *guests) settle(ctx context.Context, vm vmState, container Machine, exis
 		known = &guest{name: vm.name}
 		g.byVM[vm.reference] = known
 	}
-	wanted := vm.poweredOn && vm.connected
+	wanted := vm.poweredOn && (vm.connected || g.vcenter.ha.runsIsolated(vm))
 	if known.busy && known.stopping && !wanted { // the plug was pulled while it shuts down
 		known.stopping = false
 		go func() { _ = g.vcenter.engine.Kill(ctx, container.ID) }() // whether it worked shows when the shutdown returns
@@ -591,4 +592,22 @@ func (g *guests) shutDown(ctx *simulator.Context, vm types.ManagedObjectReferenc
 		return g.vcenter.engine.Start(context.Background(), known.id)
 	})
 	return nil
+}
+
+// halt shuts a guest down in an orderly way and waits until it has ended, whatever vCenter can reach.
+func (g *guests) halt(vm types.ManagedObjectReference) error {
+	g.mu.Lock()
+	known := g.byVM[vm]
+	if known == nil || known.id == "" {
+		g.mu.Unlock()
+		return nil
+	}
+	known.busy = true
+	g.mu.Unlock()
+	err := g.vcenter.engine.ShutDown(context.Background(), known.id)
+	g.mu.Lock()
+	known.busy, known.acted = false, time.Now()
+	g.changed.Broadcast()
+	g.mu.Unlock()
+	return err
 }

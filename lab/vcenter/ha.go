@@ -58,6 +58,9 @@ type ha struct {
 	resets  map[types.ManagedObjectReference][]time.Time
 	handled map[types.ManagedObjectReference]bool      // VMs of a lost host that a failover has taken on
 	lost    map[types.ManagedObjectReference]time.Time // host → when its container ended; zero if it hangs
+
+	silent   map[types.ManagedObjectReference]time.Time  // host that runs → since when it does not answer
+	isolated map[types.ManagedObjectReference]*isolation // host that runs and can't be reached
 }
 
 func newHA(v *VCenter) *ha {
@@ -67,6 +70,9 @@ func newHA(v *VCenter) *ha {
 		resets:  map[types.ManagedObjectReference][]time.Time{},
 		handled: map[types.ManagedObjectReference]bool{},
 		lost:    map[types.ManagedObjectReference]time.Time{},
+
+		silent:   map[types.ManagedObjectReference]time.Time{},
+		isolated: map[types.ManagedObjectReference]*isolation{},
 	}
 }
 
@@ -156,7 +162,8 @@ func setConnection(ctx *simulator.Context, host *simulator.HostSystem, from, to 
 // ended; zero if it hangs.
 func (h *ha) hostLost(ctx *simulator.Context, host *simulator.HostSystem, ended time.Time) {
 	if !setConnection(ctx, host,
-		types.HostSystemConnectionStateConnected, types.HostSystemConnectionStateNotResponding) {
+		types.HostSystemConnectionStateConnected, types.HostSystemConnectionStateNotResponding) &&
+		!h.endIsolation(host) {
 		return
 	}
 	h.mu.Lock()
@@ -164,6 +171,15 @@ func (h *ha) hostLost(ctx *simulator.Context, host *simulator.HostSystem, ended 
 	h.mu.Unlock()
 	h.record(host.Name, "", "host not responding", "")
 	h.vcenter.post(ctx, &types.HostConnectionLostEvent{HostEvent: hostEvent(host)})
+	lost := h.disconnect(ctx, host)
+	h.vcenter.guests.wake()
+	if cluster, ok := ctx.Map.Get(*host.Parent).(*simulator.ClusterComputeResource); ok && len(lost) > 0 {
+		go h.failOver(cluster, host, lost)
+	}
+}
+
+// disconnect marks all VMs of a host as out of reach, and returns those that HA protects and now looks after.
+func (h *ha) disconnect(ctx *simulator.Context, host *simulator.HostSystem) []vmState {
 	var lost, others []vmState
 	cluster, clustered := ctx.Map.Get(*host.Parent).(*simulator.ClusterComputeResource)
 	for _, vm := range h.vcenter.vms(ctx) {
@@ -184,10 +200,7 @@ func (h *ha) hostLost(ctx *simulator.Context, host *simulator.HostSystem, ended 
 	for _, vm := range slices.Concat(lost, others) {
 		setVMConnection(ctx, vm.reference, types.VirtualMachineConnectionStateDisconnected)
 	}
-	h.vcenter.guests.wake()
-	if len(lost) > 0 {
-		go h.failOver(cluster, host, lost)
-	}
+	return lost
 }
 
 // hostBack connects a host again. Its VMs did not survive: those that HA does not look after are off now.

@@ -2,15 +2,17 @@
 //
 // What it adds, one file per noun: the whole cluster configuration (cluster.go), ESXi hosts that are containers
 // (host.go) with virtual switches and VMkernel adapters (hostnetwork.go), iSCSI LUNs (hoststorage.go) and VMFS
-// datastores on them (vmfs.go), virtual machines (vm.go) whose guests are containers (guests.go), vSphere HA (ha.go),
-// image lineage of what a content library deploys (library.go), the calls that clusters need of vSAN (vsan.go), and
-// property collectors that several clients can wait on at once (collector.go). Methods that the simulator's own types
-// lack, or answer too thinly, are sent to these files by methods.go.
+// datastores on them (vmfs.go), virtual machines (vm.go) whose guests are containers (guests.go), vSphere HA (ha.go) and
+// what it does with a host that is cut off (isolation.go), image lineage of what a content library deploys (library.go),
+// the calls that clusters need of vSAN (vsan.go), and property collectors that several clients can wait on at once
+// (collector.go). Methods that the simulator's own types lack, or answer too thinly, are sent to these files by
+// methods.go.
 //
 // Not simulated: DRS load balancing (rules are kept, and honoured by HA and by maintenance mode; VMs stay where HA put
-// them), the isolation of a host that still runs, reactions to lost datastores (their settings are kept), storage vMotion
-// of files, snapshots' contents, suspended VMs, contention for resources. A change of guestinfo.* does not reach a guest
-// whose container exists. The inventory lives in memory: it ends with the process, and the lab then builds its stack anew.
+// them), partitions in which several hosts still reach each other, reactions to lost datastores (their settings are
+// kept), storage vMotion of files, snapshots' contents, suspended VMs, contention for resources. A change of guestinfo.*
+// does not reach a guest whose container exists. The inventory lives in memory: it ends with the process, and the lab
+// then builds its stack anew.
 package main
 
 import (

@@ -22,6 +22,9 @@ func (noEngine) Watch(ctx context.Context, _ func(), _ func(kind, name string, a
 	<-ctx.Done()
 }
 
+// Reaches implements Engine: there is nobody to reach.
+func (noEngine) Reaches(context.Context, Machine) bool { return false }
+
 // What follows implements Engine by refusing.
 
 func (noEngine) ExitCode(context.Context, string) (int, error)                { return 0, errNoEngine }
