@@ -31,6 +31,10 @@ AFTER_SECONDS = 3.0
 
 _HA_SOURCES = {
     Simulated.HOST: "simulated: a host is declared dead 18 s after its last heartbeat (Epping, vSphere HA Deepdive)",
+    Simulated.ISOLATION: (
+        "simulated: a host declares itself isolated after 30 s and stops its VMs 30 s later (Epping, Isolation of a "
+        "slave; vSphere API, ClusterDasVmSettingsIsolationResponse)"
+    ),
     Simulated.GUEST: "simulated: vSphere HA restarts a VM 10 s after it failed, which is this lab's assumption",
 }
 
@@ -172,7 +176,7 @@ def _simulated(fault: Fault, recording: Recording, injected: float, after: Stand
         SimulatedDelay(f"{event['event']} {event['vm'] or event['host']}", seconds, _HA_SOURCES[fault.simulated])
         for event in vcenter["ha_events"]
         if (seconds := (_time(event["time"]) - began).total_seconds()) >= 0
-        and event["event"] in {"host declared dead", "restarted"}
+        and event["event"] in {"host declared dead", "host isolated", "isolation response", "restarted"}
     )
 
 

@@ -26,8 +26,7 @@ PILLARS = {
 _NOT_SHOWN = {
     "CLU-03": "Admission control acts when VMs are powered on; the lab's is simulated, so a figure would say nothing.",
     "CLU-04": "Memory of simulated hosts is a number; running out of it can't be shown.",
-    "CLU-05": "The lab's vSphere HA is simulated and knows no isolation of a host that still runs.",
-    "CLU-06": "The lab's vSphere HA is simulated and knows no isolation of a host that still runs.",
+    "CLU-05": "The lab's vSphere HA is simulated: it knows an isolated host without any datastore.",
     "NET-01": "The lab's switches are simulated: a host's uplinks carry nothing.",
     "NET-02": "The lab's switches are simulated: a host's uplinks carry nothing.",
     "NET-03": "Containers share the machine's clock, so it can't drift.",

@@ -54,6 +54,7 @@ class Simulated(StrEnum):
     NONE = "none"
     GUEST = "a VM that failed on a host that lives"
     HOST = "a host that failed"
+    ISOLATION = "a host that runs, cut off from the others"
 
 
 def everywhere(stack: Stack) -> str:  # noqa: ARG001 (what other conditions ask)

@@ -2,6 +2,7 @@
 
 from drills.faults import arranging, targets
 from drills.faults.fault import Fault, Hit, Scene, Simulated, lab_only
+from drills.faults.network import cutting_off, healed
 from drills.undo import How, Step
 
 HANG_SECONDS = 60.0
@@ -60,13 +61,14 @@ def faults() -> tuple[Fault, ...]:
         ),
         Fault(
             name="isolate-host",
-            title="A host is cut off from the others",
+            title="The host of the primary is cut off from the others; its servers go on until it stops them",
             aim=_primarys,
-            inject=_pause,
-            unavailable=lambda _stack: (
-                "the simulated vSphere HA does not know isolation; cut-primary cuts the servers' own network"
-            ),
+            inject=_isolate,
+            unavailable=lab_only,
+            target=targets.HOST_LOST,
+            simulated=Simulated.ISOLATION,
             proves=("CLU-06",),
+            notes=("Only the host's management is cut: until it stops its servers, users reach them.",),
         ),
         Fault(
             name="maintain-host",
@@ -119,6 +121,12 @@ async def _pause(scene: Scene, hit: Hit) -> None:
         Step(how=How.UNPAUSE, where=host, does=f"let {host} go on", by_hand=f"docker unpause the container of {host}."),
     )
     await scene.hands.container("pause", host)
+
+
+async def _isolate(scene: Scene, hit: Hit) -> None:
+    host = hit.machine
+    scene.promise(_home(), healed(host))
+    await scene.hands.packets(host, cutting_off(address=str(scene.settings.hosts[host].address)))
 
 
 async def _maintain(scene: Scene, hit: Hit) -> None:

@@ -111,6 +111,12 @@ def dropping(*, destination: str) -> str:
     return f"{_BEGIN}iptables --wait --append {_CHAIN}-INPUT --destination {destination} --jump DROP\n"
 
 
+def cutting_off(*, address: str) -> str:
+    """The script that cuts one of a machine's addresses off, in both directions."""
+    drop = f"iptables --wait --append {_CHAIN}"
+    return f"{_BEGIN}{drop}-INPUT --destination {address} --jump DROP\n{drop}-OUTPUT --source {address} --jump DROP\n"
+
+
 def healed(machine: str) -> Step:
     """Let a machine's packets pass again."""
     return Step(

@@ -226,6 +226,7 @@ def _datastores_shown(cluster: Resource, context: Context) -> int:
     source=f"{_AVAILABILITY}, “Host Isolation Response”, “VM and Application Monitoring”",
     reads=("ComputeCluster.haHostIsolationResponse", "ComputeCluster.haVmMonitoring"),
     subjects=resources("ComputeCluster"),
+    drill="isolate-host",
 )
 def isolation_and_monitoring(cluster: Resource, _context: Context) -> Iterator[Finding]:
     """What is cut off or hung stays so."""
