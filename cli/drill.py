@@ -22,13 +22,14 @@ from cli.up import ready_engine
 from cli.vault import Vault
 from cli.workspace import Stack, log_file, only_command
 from drills import report
+from drills.clients import Clients
 from drills.faults import CATALOGUE, Fault
 from drills.hands import hands_for
 from drills.model import Result
 from drills.runner import Drills
 from drills.undo import FOLDER, at_work
 from drills.vcenter import VCenter
-from drills.workload.plan import Load, Plan
+from drills.workload.plan import Load
 from drills.workload.site import plan_for
 
 REPORT = FOLDER / "report"
@@ -127,12 +128,13 @@ async def _run_all(stack: Stack, chosen: Sequence[Fault], order: Order, folder: 
     An invariant that does not hold ends nothing as long as the stack comes back whole: the next drill looks first.
     """
     vault = Vault.open(stack)
-    load = Load(sessions=order.sessions)
+    plan = plan_for(stack, vault, folder, Load(sessions=order.sessions))
+    async with Clients(plan) as clients:
+        drills = Drills(stack, hands_for(stack, vault), VCenter(stack, vault), clients, _changes(stack), say)
+        return await _run_with(drills, chosen, order, folder, runs)
 
-    def plan(where: Path) -> Plan:
-        return plan_for(stack, vault, where, load)
 
-    drills = Drills(stack, hands_for(stack, vault), VCenter(stack, vault), plan, _changes(stack), say)
+async def _run_with(drills: Drills, chosen: Sequence[Fault], order: Order, folder: Path, runs: report.Runs) -> bool:
     times = Counter[str]()
     for run in range(1, order.runs + 1):
         for number, fault in enumerate(chosen, start=1):

@@ -58,6 +58,7 @@ async def _observe(stack: Stack, change: Callable[[], None], display: Display) -
         workload = Workload(plan_for(stack, Vault.open(stack), _FOLDER, _LOAD))
         await workload.__aenter__()
     try:
+        await workload.record()
         await asyncio.sleep(QUIET_SECONDS)
         began, clock = workload.now(), time.monotonic()
         await asyncio.to_thread(change)

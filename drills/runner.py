@@ -11,6 +11,7 @@ from typing import TypeVar
 from cli.failure import Failure
 from cli.workspace import Stack
 from drills import invariants
+from drills.clients import Clients
 from drills.faults.fault import Fault, Hit, Scene, Simulated
 from drills.hands import Hands
 from drills.model import Invariant, Recording, Result, SimulatedDelay
@@ -18,16 +19,12 @@ from drills.performing import Performer
 from drills.standing import Standing, standing
 from drills.undo import Journal
 from drills.vcenter import VCenter
-from drills.waiting import until_whole
-from drills.workload.plan import Plan
-from drills.workload.workload import Workload
+from drills.waiting import STEADY_SECONDS, until_whole
 
 T = TypeVar("T")
 
 QUIET_SECONDS = 5.0
 """Steady load before the fault, which a figure can be compared with."""
-AFTER_SECONDS = 3.0
-"""Load after the stack is whole: the virtual address must have settled in observations of that time."""
 
 _HA_SOURCES = {
     Simulated.HOST: "simulated: a host is declared dead 18 s after its last heartbeat (Epping, vSphere HA Deepdive)",
@@ -46,8 +43,8 @@ class Drills:
     stack: Stack
     hands: Hands
     vcenter: VCenter
-    plan: Callable[[Path], Plan]
-    """The workload's plan, for a folder in which the run is kept."""
+    clients: Clients
+    """Who use the site; they stay from drill to drill."""
     changes: Callable[[], str]
     """What `pulumi preview` would change; empty if nothing."""
     say: Callable[[str], None]
@@ -57,6 +54,7 @@ class Drills:
 
         Raises:
             Failure: The stack is not whole, so that nothing would be measured; or the fault can't be brought about.
+            WorkloadFailure: The fault was made and taken back, and what users saw of it is not known.
         """
         journal = Journal(self.stack.name, fault.name)
         try:
@@ -65,20 +63,19 @@ class Drills:
             await self._undo(journal)
 
     async def _run(self, fault: Fault, run: int, folder: Path, journal: Journal) -> Result:
-        found = await self._whole()
+        # The drill before, if there was one, has just seen the stack stay whole.
+        found = await self._whole(steady=0.0 if self.clients.live else STEADY_SECONDS)
         scene = Scene(self.stack, self.hands, self.vcenter, journal, found)
         if fault.arrange:
             await fault.arrange(scene)
             scene = replace(scene, standing=await self._whole())
         hit = await fault.aim(scene)
         self.say(f"{fault.name}: {hit.title}")
-        async with Workload(self.plan(folder)) as workload:
-            await asyncio.sleep(QUIET_SECONDS)
-            course = await self._course(fault, hit, scene, workload)
-            await asyncio.sleep(AFTER_SECONDS)
-            recording = await workload.stop()
+        notes = await self.clients.record(folder)
+        await asyncio.sleep(QUIET_SECONDS)
+        course = await self._course(fault, hit, scene)
+        recording, changes = await self._checked()
         after = await standing(self.stack)
-        changes = await asyncio.to_thread(self.changes)
         held = (
             *invariants.with_control(invariants.of_recording(recording), fault.must_break),
             invariants.whole_again(after, whole=course.whole is not None, changes=changes),
@@ -97,30 +94,46 @@ class Drills:
             invariants=held,
             simulated=_simulated(fault, recording, course.injected, after),
             proves=fault.proves,
-            notes=fault.notes,
+            notes=(*fault.notes, *notes),
         )
 
-    async def _course(self, fault: Fault, hit: Hit, scene: Scene, workload: Workload) -> "_Course":
-        """Break it, and have it whole again."""
-        injected = workload.now()
+    async def _course(self, fault: Fault, hit: Hit, scene: Scene) -> "_Course":
+        """Break it, and have it whole again: steadily, so that the address has settled when the recording ends."""
+        injected = self.clients.now()
         whole: float | None = None
         try:
             await _to_its_end(fault.inject(scene, hit))
             if fault.lasts is not None:
                 await asyncio.sleep(fault.lasts)
             else:
-                whole, _ = await until_whole(self.stack)
+                whole = await self._whole_again()
         finally:
             self.say("undoing it")
-            undone = workload.now()
+            undone = self.clients.now()
+            taken_back = bool(scene.journal.steps)
             await self._undo(scene.journal)
-        again, found = await until_whole(self.stack)
-        if again is None:
-            self.say(f"not whole: {'; '.join(found.missing())}")
-        whole = again if fault.lasts is not None else whole and again and whole
+        if fault.lasts is not None:
+            whole = await self._whole_again()
+        elif taken_back and await self._whole_again() is None:
+            whole = None
         # Everything is told on the recording's clock.
-        offset = workload.now() - time.monotonic()
+        offset = self.clients.now() - time.monotonic()
         return _Course(injected, undone, None if whole is None else whole + offset)
+
+    async def _whole_again(self) -> float | None:
+        """When it came to be whole, on `time.monotonic()`; None if it did not within the bound, which is said."""
+        since, found = await until_whole(self.stack)
+        if since is None:
+            self.say(f"not whole: {'; '.join(found.missing())}")
+        return since
+
+    async def _checked(self) -> tuple[Recording, str]:
+        """What was recorded, its checks done, and what Pulumi would change, which is asked at the same time."""
+        asked = asyncio.create_task(asyncio.to_thread(self.changes))
+        try:
+            return await self.clients.stop(), await asked
+        finally:
+            await asyncio.wait([asked])
 
     async def _undo(self, journal: Journal) -> None:
         left = await _to_its_end(journal.keep(Performer(self.stack, self.hands, self.vcenter)))
@@ -128,13 +141,13 @@ class Drills:
             what = f"the fault {journal.fault} could not be taken back"
             raise Failure(what, "\n".join(left), "Do that, then look at ./perenne status; the next drill tries again.")
 
-    async def _whole(self) -> Standing:
+    async def _whole(self, *, steady: float = STEADY_SECONDS) -> Standing:
         """The stack, once it is whole.
 
         Raises:
             Failure: It is not.
         """
-        since, found = await until_whole(self.stack, seconds=60.0)
+        since, found = await until_whole(self.stack, seconds=60.0, steady=steady)
         if since is None:
             remedy = f"Mend it (./perenne status, ./perenne up {self.stack.name}), then run the drill again."
             raise Failure("nothing was broken: the stack is not whole", "; ".join(found.missing()), remedy)

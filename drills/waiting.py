@@ -16,10 +16,13 @@ STEADY_SECONDS = 3.0
 _POLL_SECONDS = 0.5
 
 
-async def until_whole(stack: Stack, *, seconds: float = WHOLE_SECONDS) -> tuple[float | None, Standing]:
+async def until_whole(
+    stack: Stack, *, seconds: float = WHOLE_SECONDS, steady: float = STEADY_SECONDS
+) -> tuple[float | None, Standing]:
     """Wait until nothing is missing, and stays so; returns since when (`time.monotonic()`), and how it stands.
 
-    The time is None where something is still missing after so many seconds.
+    The time is None where something is still missing after so many `seconds`; for `steady` seconds nothing may be
+    missing.
     """
     deadline = time.monotonic() + seconds
     since: float | None = None
@@ -27,7 +30,7 @@ async def until_whole(stack: Stack, *, seconds: float = WHOLE_SECONDS) -> tuple[
         asked = time.monotonic()
         found = await standing(stack)
         since = None if found.missing() else since or asked
-        if since is not None and time.monotonic() - since >= STEADY_SECONDS:
+        if since is not None and time.monotonic() - since >= steady:
             return since, found
         if time.monotonic() > deadline:
             return None, found

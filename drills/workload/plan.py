@@ -45,11 +45,13 @@ class Load(Model):
     answer_seconds: PositiveFloat = 10.0
     """How long a user waits for an answer, the connection included."""
     arrivals_per_second: PositiveFloat = 100.0
-    """How fast sessions are begun before the recording, and asked for their last write after it."""
+    """How fast sessions are begun before the first recording."""
+    checks_per_second: PositiveFloat = 200.0
+    """How fast they are asked for their last write after each: reads alone, and no other load."""
     warm_seconds: PositiveFloat = 3.0
     """How long visitors come before the recording begins: connections are made, and nodes have met such requests."""
     longest_seconds: PositiveFloat = 1800.0
-    """The load ends by itself after this time, whoever forgot it."""
+    """A recording ends by itself after this time, and so does the process when it is asked for none so long."""
     check_seconds: PositiveFloat = 120.0
     """How long the checks at the end may take, until the service answers."""
 
@@ -115,4 +117,4 @@ class Plan(Model):
     path: str
     """From where to where the requests go, in words."""
     folder: str
-    """Where acknowledgements and the recording are kept: outside the stack."""
+    """Where the process's log is kept; every recording has a folder of its own, outside the stack."""

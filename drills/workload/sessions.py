@@ -50,6 +50,15 @@ class Session:
         elif node != self.pending_node or writes is None or writes < self.pending:
             self.pending = 0
 
+    def doubt(self) -> None:
+        """Take nothing for certain any more: nobody could say what it holds."""
+        self.certain = self.pending = 0
+
+    def report(self) -> tuple[LostSession, ...]:
+        """What was lost; it is reported once."""
+        lost, self.lost = tuple(self.lost), []
+        return lost
+
 
 class Sessions:
     """All of them, spread evenly over the time that a user thinks."""
@@ -60,9 +69,11 @@ class Sessions:
         self._load = load
         self._clock = clock
         self._all = [Session(number) for number in range(load.sessions)]
+        self._turns = 0
+        """Of all sessions, so that the next recording goes on with the session whose turn it is."""
 
     async def begin(self) -> None:
-        """Begin every session with a write that is certain.
+        """Begin every session that has none with a write that is certain: at first all, later those that were lost.
 
         Raises:
             RuntimeError: Some could not be begun: the service is not steady.
@@ -72,42 +83,47 @@ class Sessions:
             if not missing:
                 return
             for _ in range(2):
-                await self._each(missing)
+                await self._each(missing, self._load.arrivals_per_second)
         if missing := [session for session in self._all if not session.certain]:
             raise RuntimeError(f"{len(missing)} of {len(self._all)} sessions could not be begun")
 
     async def live(self, stop: Stop) -> None:
         """Let every session write and read by turns until the load is over."""
-        count = 0
         async with asyncio.TaskGroup() as under_way:
             async for due in pace(self._clock, stop, len(self._all) / self._load.think_seconds):
-                under_way.create_task(self._turn(self._all[count % len(self._all)], due))
-                count += 1
+                under_way.create_task(self._turn(self._all[self._turns % len(self._all)], due))
+                self._turns += 1
 
     async def check(self, seconds: float) -> SessionsCheck:
-        """Ask every session for its last write, for at most so many seconds."""
+        """Ask every session for its last write, for at most so many seconds.
+
+        What is found counts here: sessions that are lost, or don't answer, are begun anew by the next `begin`.
+        """
         unread = list(self._all)
         try:
             async with asyncio.timeout(seconds):
                 for _ in range(TRIES):
-                    if not (unread := await self._each(unread, read=True)):
+                    if not (unread := await self._each(unread, self._load.checks_per_second, read=True)):
                         break
         except TimeoutError:
             pass  # said below
-        return SessionsCheck(
+        found = SessionsCheck(
             sessions=len(self._all),
             certain=sum(bool(session.certain or session.lost) for session in self._all),
-            lost=tuple(lost for session in self._all for lost in session.lost),
+            lost=tuple(lost for session in self._all for lost in session.report()),
             unchecked=f"{len(unread)} of {len(self._all)} sessions did not answer" if unread else "",
         )
+        for session in unread:
+            session.doubt()
+        return found
 
-    async def _each(self, sessions: list[Session], *, read: bool = False) -> list[Session]:
+    async def _each(self, sessions: list[Session], per_second: float, *, read: bool = False) -> list[Session]:
         """Give every session a turn, not all at once; returns those that got no answer."""
         stop = Stop()
         tasks: dict[asyncio.Task[bool], Session] = {}
         async with asyncio.TaskGroup() as under_way:
             waiting = iter(sessions)
-            async for _ in pace(self._clock, stop, self._load.arrivals_per_second):
+            async for _ in pace(self._clock, stop, per_second):
                 if (session := next(waiting, None)) is None:
                     stop.set()
                     continue
@@ -116,7 +132,7 @@ class Sessions:
 
     async def _turn(self, session: Session, due: float | None, *, read: bool = False) -> bool:
         wrote = not read and session.turns % 2 == 0
-        session.turns += 1
+        session.turns += not read
         headers = {"Cookie": session.cookie} if session.cookie else {}
         body = {"value": str(session.turns)} if wrote else None
         method = "POST" if wrote else "GET"

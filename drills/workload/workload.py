@@ -1,4 +1,4 @@
-"""The workload as a drill uses it: begin, break something, stop, and look at what was recorded."""
+"""The workload as a drill uses it: record, break something, stop, and look at what was recorded; and so on."""
 
 import asyncio
 import json
@@ -6,12 +6,13 @@ import sys
 import time
 from asyncio.subprocess import PIPE, Process
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 from cli.failure import Failure
 from cli.workspace import REPOSITORY
 from drills.model import Recording
 from drills.workload import keeping
+from drills.workload.orders import RECORD, STOP
 from drills.workload.plan import Plan
 
 BEGIN_SECONDS = 180.0
@@ -21,10 +22,15 @@ END_SECONDS = 30.0
 """How long the process may take to end once nobody waits for its checks."""
 
 
-class Workload:
-    """Clients that use the service, in a process of their own, from entering to `stop`.
+class WorkloadFailure(Failure):
+    """The workload can't go on: what it would have recorded is not known, and another one has to be begun."""
 
-    The process ends by itself: when it is told to, after `Load.longest_seconds`, and when this process ends in any way.
+
+class Workload:
+    """Clients that use the service, in a process of their own, whose sessions live on from recording to recording.
+
+    The process ends by itself: when it is left, when nobody asks anything of it for `Load.longest_seconds`, and when
+    this process ends in any way.
     """
 
     def __init__(self, plan: Plan) -> None:
@@ -34,13 +40,13 @@ class Workload:
         self._log = Path(plan.folder) / "workload.log"
 
     async def __aenter__(self) -> Self:
-        """Start it, and wait until every session is live and the load runs.
+        """Start it, and wait until every session is live.
 
         Raises:
-            Failure: The service is not steady enough to begin.
+            WorkloadFailure: The service is not steady enough to begin.
         """
         self._log.parent.mkdir(parents=True, exist_ok=True)
-        with self._log.open("w", encoding="utf-8") as log:
+        with self._log.open("a", encoding="utf-8") as log:
             # Ctrl-C reaches the drill alone (a session of its own): what is recorded by then is not lost.
             self._process = await asyncio.create_subprocess_exec(
                 sys.executable, "-m", "drills.workload",
@@ -48,7 +54,7 @@ class Workload:
             )  # fmt: skip
         try:
             await self._write(self._plan.model_dump_json())
-            self._began = float((await self._read(BEGIN_SECONDS))["began"])
+            await self._read("live", BEGIN_SECONDS)
         except BaseException:
             await self._end()
             raise
@@ -60,18 +66,31 @@ class Workload:
     def now(self) -> float:
         """Seconds since the recording began: the time that everything in the recording is told in."""
         if self._began is None:
-            raise RuntimeError("the workload has not begun")
+            raise RuntimeError("no recording has begun")
         return time.monotonic() - self._began
 
-    async def stop(self) -> Recording:
-        """End the load, have the ledger and the sessions checked, and return what was recorded.
+    async def record(self, folder: Path | None = None) -> None:
+        """Begin a recording, and wait until the load runs; sessions that were lost before are begun anew first.
+
+        Args:
+            folder: Where it is kept; the plan's own folder, if there is to be one recording alone.
 
         Raises:
-            Failure: The process failed.
+            WorkloadFailure: The service is not steady enough, or the process has ended.
         """
-        await self._write("stop")
+        await self._write(f"{RECORD} {folder or self._plan.folder}")
+        load = self._plan.load
+        self._began = await self._read("began", BEGIN_SECONDS + load.warm_seconds + load.answer_seconds)
+
+    async def stop(self) -> Recording:
+        """End the recording, have the ledger and the sessions checked, and return it.
+
+        Raises:
+            WorkloadFailure: The process failed.
+        """
+        await self._write(STOP)
         bound = 2 * self._plan.load.check_seconds + self._plan.load.answer_seconds + END_SECONDS
-        recording = Path((await self._read(bound))["recording"])
+        recording = Path(await self._read("recording", bound))
         return await asyncio.to_thread(keeping.read, recording)
 
     async def _write(self, line: str) -> None:
@@ -83,8 +102,8 @@ class Workload:
         except (BrokenPipeError, ConnectionResetError):
             return  # it has ended; what it said before can be read
 
-    async def _read(self, seconds: float) -> dict[str, str]:
-        """The next thing that the process says."""
+    async def _read(self, what: str, seconds: float) -> Any:  # noqa: ANN401 (a number or a text, by what it is)
+        """The next thing that the process says, which is to be of that kind."""
         if self._process is None or self._process.stdout is None:
             raise RuntimeError("the workload has not been started")
         try:
@@ -94,14 +113,14 @@ class Workload:
             raise self._failure(f"it did nothing for {seconds:g} s") from None
         if not line:
             raise self._failure("its process has ended")
-        said: dict[str, str] = json.loads(line)
+        said = json.loads(line)
         if "failed" in said:
             raise self._failure(said["failed"])
-        return said
+        return said[what]
 
-    def _failure(self, why: str) -> Failure:
+    def _failure(self, why: str) -> WorkloadFailure:
         remedy = "Look at ./perenne status; once the stack is whole, run the drill again."
-        return Failure("the workload could not go on", why, remedy, log=self._log)
+        return WorkloadFailure("the workload could not go on", why, remedy, log=self._log)
 
     async def _end(self) -> None:
         """See the process off; one that does not end is killed."""

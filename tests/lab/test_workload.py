@@ -26,6 +26,7 @@ def quiet(tmp_path_factory: pytest.TempPathFactory) -> Recording:
     async def record(folder: Path) -> Recording:
         stack = Stack("dev")
         async with Workload(plan_for(stack, Vault.open(stack), folder, LOAD)) as workload:
+            await workload.record()
             await asyncio.sleep(SECONDS)
             return await workload.stop()
 

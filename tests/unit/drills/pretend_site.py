@@ -33,6 +33,8 @@ class PretendSite:
     """Close the connection of a page or of the API instead of answering."""
     broken_off: int = 0
     """How often it did."""
+    begun: int = 0
+    """How many sessions ever were."""
     node: str = "app01"
 
     def __post_init__(self) -> None:
@@ -75,7 +77,8 @@ class PretendSite:
         fresh = name not in self.sessions
         if request.method == "POST":
             if fresh:
-                name = f"s{len(self.asked)}-{id(request)}"
+                self.begun += 1
+                name = f"s{self.begun}"
             self.sessions[name] = self.sessions.get(name, 0) + 1
         writes = self.sessions.get(name)
         answer = self._answer({"node": self.node, "session": None if writes is None else name, "writes": writes or 0})

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from cli.failure import Failure
-from drills.workload.workload import Workload
+from drills.clients import Clients
+from drills.workload.workload import Workload, WorkloadFailure
 from tests.unit.drills.pretend_site import PretendSite, pretend_site
 from tests.unit.drills.test_workload import LOAD
 
@@ -28,6 +29,7 @@ async def let_pass(workload: Workload, seconds: float) -> None:
 
 async def test_acknowledgements_are_kept_outside_the_site(site: PretendSite, tmp_path: Path) -> None:
     async with Workload(site.plan(tmp_path / "drill", LOAD)) as workload:
+        await workload.record()
         await let_pass(workload, PERIOD)
         await workload.stop()
     kept = [json.loads(line)["id"] for line in (tmp_path / "drill" / "acknowledged.jsonl").read_text().splitlines()]
@@ -44,7 +46,38 @@ async def test_site_that_does_not_serve_begins_nothing(site: PretendSite, tmp_pa
 
 async def test_load_ends_when_the_drill_is_gone(site: PretendSite, tmp_path: Path) -> None:
     async with Workload(site.plan(tmp_path / "drill", LOAD)) as workload:
+        await workload.record()
         await let_pass(workload, PERIOD)
     after = len(site.asked)
     await asyncio.sleep(0.3)
     assert len(site.asked) == after
+
+
+async def test_drill_after_the_process_died_has_other_sessions_and_says_so(site: PretendSite, tmp_path: Path) -> None:
+    async with Clients(site.plan(tmp_path, LOAD)) as clients:
+        assert await clients.record(tmp_path / "1") == ()
+        kill(clients)
+        with pytest.raises(WorkloadFailure, match="its process has ended"):
+            await clients.stop()
+        assert not clients.live
+        (note,) = await clients.record(tmp_path / "2")
+        assert "10 sessions were begun anew, as the former ones ended: its process has ended" in note
+        assert (await clients.stop()).sessions.certain == 10
+        assert await clients.record(tmp_path / "3") == (), "it is told of one drill"
+
+
+async def test_process_that_died_between_drills_is_replaced(site: PretendSite, tmp_path: Path) -> None:
+    async with Clients(site.plan(tmp_path, LOAD)) as clients:
+        await clients.record(tmp_path / "1")
+        await clients.stop()
+        kill(clients)
+        (note,) = await clients.record(tmp_path / "2")
+        assert "begun anew" in note
+    assert site.begun == 20
+
+
+def kill(clients: Clients) -> None:
+    """End the workload's process as the kernel would that has no memory left."""
+    assert clients._workload
+    assert clients._workload._process
+    clients._workload._process.kill()
