@@ -20,6 +20,9 @@ _HIGHEST_PRIORITY = 256
 _ELECTION_ROUNDS = 2
 """etcd's members wait between one and two election timeouts (Raft, 5.2)."""
 
+_PATRONI_ASKS = 2.0
+"""Seconds that Patroni waits for each other member's answer before it takes the lease (Ha.fetch_node_status)."""
+
 _ESTIMATED = "an estimate; drills are to measure it"
 _PROMOTION = 0.6
 """Seconds in which a standby that has everything becomes primary; its checkpoint is put off."""
@@ -59,7 +62,13 @@ class Forecast:
 def forecast(settings: Settings) -> list[Forecast]:
     """Every fault whose outage the settings tell, from the users inwards."""
     times = _Times(settings)
-    primary_lost = (*times.lease_runs_out, *times.promotion, *times.clients_follow)
+    primary_lost = (
+        *times.quorum_elects,
+        *times.lease_runs_out,
+        *times.primary_is_silent,
+        *times.promotion,
+        *times.clients_follow,
+    )
     return [
         Forecast("kill-httpd", "httpd dies on the balancer with the address", Measure.OUTAGE, times.httpd_restarts),
         Forecast("kill-keepalived", "keepalived dies there", Measure.OUTAGE, times.address_moves),
@@ -68,7 +77,12 @@ def forecast(settings: Settings) -> list[Forecast]:
         Forecast("cut-balancer", "it is cut from the network", Measure.OUTAGE, times.address_moves),
         Forecast("kill-wildfly", "WildFly dies on a node", Measure.OUTAGE, times.node_refuses),
         Forecast("lose-app", "an application server is lost", Measure.OUTAGE, times.node_is_silent),
-        Forecast("cut-app", "an application server is cut from the network", Measure.OUTAGE, times.node_is_silent),
+        Forecast(
+            "cut-app",
+            "an application server is cut from the network",
+            Measure.OUTAGE,
+            (*times.member_is_suspected, *times.node_is_silent),
+        ),
         Forecast(
             "kill-postgres",
             "PostgreSQL dies on the primary",
@@ -86,7 +100,7 @@ def forecast(settings: Settings) -> list[Forecast]:
             "lose-worst-host",
             "the host with the address, the primary and the quorum's leader is lost",
             Measure.PAUSED_WRITES,
-            (*times.quorum_elects, *primary_lost),
+            primary_lost,
         ),
     ]
 
@@ -141,6 +155,23 @@ class _Times:
         )
 
     @property
+    def member_is_suspected(self) -> tuple[Term, ...]:
+        """Whoever writes a session waits for the copy on a node that is silent, until JGroups excludes that node.
+
+        A page begins a session (its forms carry a token), so new visitors wait, too.
+        """
+        path = "/etc/perenne/wildfly/configuration.yml"
+        return (
+            Term("JGroups: silence", _milliseconds(self._application, path, r'FD_ALL3:[^}]*timeout: "(\d+)"'), path),
+            Term("JGroups: next look", _milliseconds(self._application, path, r'FD_ALL3:[^}]*interval: "(\d+)"'), path),
+            Term(
+                "JGroups: asked once more",
+                _milliseconds(self._application, path, r'VERIFY_SUSPECT2:[^}]*timeout: "(\d+)"'),
+                path,
+            ),
+        )
+
+    @property
     def nothing_moves(self) -> tuple[Term, ...]:
         """What has died is started again before anybody misses it."""
         return (Term("a write takes longer than usual", _ANSWER, _ESTIMATED),)
@@ -159,6 +190,15 @@ class _Times:
         )
 
     @property
+    def primary_is_silent(self) -> tuple[Term, ...]:
+        """Everybody asks the lost primary once more, and waits in vain."""
+        path = "/etc/perenne/wildfly/configuration.yml"
+        return (
+            Term("Patroni asks the lost primary", _PATRONI_ASKS, "patroni 4.1.5, Ha.fetch_node_status"),
+            Term("so do applications", _number(self._application, path, r"connectTimeout=(\d+)"), path),
+        )
+
+    @property
     def promotion(self) -> tuple[Term, ...]:
         """The standby sees the lease free, takes it and becomes primary."""
         return (Term("promotion", _PROMOTION, _ESTIMATED),)
@@ -174,10 +214,13 @@ class _Times:
 
     @property
     def quorum_elects(self) -> tuple[Term, ...]:
-        """Etcd's followers wait for the leader they have lost; within the lease, so mostly at the same time."""
+        """Etcd's followers wait for their leader, if that was the lost server; the next lets all leases begin anew."""
         path = "/etc/default/etcd"
         timeout = _milliseconds(self._quorum, path, r"ETCD_ELECTION_TIMEOUT=(\d+)")
-        return (Term("etcd elects a leader", _ELECTION_ROUNDS * timeout, path),)
+        return (
+            Term("etcd elects a leader", _ELECTION_ROUNDS * timeout, path),
+            Term("which gives leases an election timeout more", timeout, "etcd, lessor.Promote"),
+        )
 
     @property
     def standby_is_dropped(self) -> tuple[Term, ...]:
@@ -195,7 +238,7 @@ class _Times:
         return (
             Term("the old primary stops", 0.3, _ESTIMATED),
             *self.promotion,
-            Term("answer", _ANSWER, _ESTIMATED),
+            *self.clients_follow,
         )
 
 

@@ -48,8 +48,25 @@ def test_advertisements_rule_a_lost_balancer() -> None:
 
 
 def test_targets_are_within_reach() -> None:
-    """The sums are bounds; what is wanted is for 95 of 100 runs, so the longest may be a little above it."""
+    """The sums are bounds; what is wanted is for 95 of 100 runs, so the longest may be above it.
+
+    A lost host is the longest: where it leads the quorum, too, its lease begins anew, and everybody asks it in vain.
+    """
     found = of(settings_with())
     assert found["lose-balancer"].bound <= 1.0
     assert found["lose-app"].bound <= 1.0
-    assert found["lose-worst-host"].bound <= 25.0
+    assert found["lose-worst-host"].bound <= 29.0
+
+
+def test_silent_node_is_waited_for_until_jgroups_excludes_it() -> None:
+    found = of(settings_with())
+    waits = [term for term in found["cut-app"].terms if term.name.startswith("JGroups")]
+    assert sum(term.seconds for term in waits) == pytest.approx(found["cut-app"].bound - found["lose-app"].bound)
+    assert [term.seconds for term in waits] == [2.0, 0.5, 0.5], "FD_ALL3's timeout and interval, and VERIFY_SUSPECT2's"
+
+
+def test_lost_leader_of_the_quorum_renews_the_lease() -> None:
+    terms = {term.name: term.seconds for term in of(settings_with())["lose-primary"].terms}
+    election = terms["which gives leases an election timeout more"]
+    assert terms["etcd elects a leader"] == 2 * election
+    assert terms["lease"] == 20
