@@ -219,7 +219,11 @@ def drill(
     every: Annotated[bool, typer.Option("--all", help="Every drill that this stack can show.")] = False,
     random: Annotated[int, typer.Option("--random", min=0, metavar="N", help="N of them, by chance.")] = 0,
     seed: Annotated[int | None, typer.Option("--seed", help="Repeat the chance of an earlier --random.")] = None,
-    runs: Annotated[int, typer.Option("--runs", min=1, help="How often.")] = 1,
+    first: Annotated[int, typer.Option("--from", min=1, metavar="K", help="Begin with the Kth of --random.")] = 1,
+    runs: Annotated[int, typer.Option("--runs", min=1, help="How often; several drills take turns.")] = 1,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the newest series that was not ended.")] = False,
+    hours: Annotated[float | None, typer.Option("--hours", min=0, help="Begin no drill after this time.")] = None,
+    minutes: Annotated[float | None, typer.Option("--minutes", min=0, help="The same; both add up.")] = None,
     sessions: Annotated[int, typer.Option("--sessions", min=1, help="Live sessions.")] = 1000,
     real: Annotated[str, typer.Option("--real", metavar="STACK", help="Break a real stack; it asks first.")] = "",
     list_: Annotated[bool, typer.Option("--list", help="Show them all, and break nothing.")] = False,
@@ -230,7 +234,18 @@ def drill(
     stack = _stack(real or "dev")
     if list_:
         raise typer.Exit(drills.show_list(stack))
-    order = drills.Order(tuple(names or ()), every, random, seed, runs, sessions, real)
+    order = drills.Order(
+        names=tuple(names or ()),
+        everything=every,
+        random_count=random,
+        seed=seed,
+        first=first,
+        runs=runs,
+        sessions=sessions,
+        resume=resume,
+        minutes=None if hours is None and minutes is None else 60 * (hours or 0) + (minutes or 0),
+        real=real,
+    )
     raise typer.Exit(drills.drill(stack, order, lambda question: typer.prompt(question, err=True)))
 
 

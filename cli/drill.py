@@ -3,9 +3,8 @@
 import asyncio
 import random
 import shutil
-from collections import Counter
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -25,14 +24,16 @@ from drills import report
 from drills.clients import Clients
 from drills.faults import CATALOGUE, Fault
 from drills.hands import hands_for
-from drills.model import Result
 from drills.runner import Drills
+from drills.running import run_series
+from drills.series import Ordered, Series, unfinished
 from drills.undo import FOLDER, at_work
 from drills.vcenter import VCenter
 from drills.workload.plan import Load
 from drills.workload.site import plan_for
 
 REPORT = FOLDER / "report"
+RUNS = FOLDER / "runs"
 KEPT_RUNS = 20
 """Folders of earlier drills that are kept; each has some MB of recordings."""
 
@@ -47,8 +48,14 @@ class Order:
     everything: bool = False
     random_count: int = 0
     seed: int | None = None
+    first: int = 1
+    """Number of the drill with which a random series begins, whose former drills ran elsewhere."""
     runs: int = 1
     sessions: int = 1000
+    resume: bool = False
+    """Go on with the newest series that has drills left."""
+    minutes: float | None = None
+    """After so many no further drill begins."""
     real: str = ""
     """The name of a real stack that is to be drilled."""
 
@@ -75,23 +82,47 @@ def drill(stack: Stack, order: Order, confirm: Callable[[str], str]) -> int:
     Raises:
         Failure: Nothing was broken, or what was broken could not be taken back.
     """
-    chosen = choose(stack, order)
+    if order.resume and (order.names or order.everything or order.random_count):
+        why = "--resume goes on with the sequence that there is"
+        raise Failure("it is not clear what to run", why, "Give --resume alone, or the drills alone.")
+    ordered = None if order.resume else ordered_by(stack, order)
     if not stack.is_lab:
         _check_meant(stack, order, confirm)
     with only_command(), at_work() as free:
         if not free:
             raise _busy()
         take_back()
-        folder = _new_folder()
-        runs = report.Runs()
+        series = Series.begin(_new_folder(), ordered) if ordered else _left(stack)
         try:
-            done = asyncio.run(_run_all(stack, chosen, order, folder, runs))
+            done = asyncio.run(_run(stack, series, order.minutes))
         finally:
-            if len(runs):
-                files = report.write(runs, REPORT, stack=stack.name, lab=stack.is_lab)
-                out.print(report.table(runs))
-                say(f"Report: {files.page} (data: {files.data}; recordings: {folder})")
-    return 0 if done and all(each.held for run in runs for each in run.result.invariants) else BROKEN
+            _report(stack, series)
+    held = all(each.held for run in series.runs for each in run.result.invariants)
+    return 0 if done and held and not series.circumstances.unmeasured else BROKEN
+
+
+def ordered_by(stack: Stack, order: Order) -> Ordered:
+    """The sequence of drills that an order means; further runs of named ones come in turns: a b c a b c.
+
+    Raises:
+        Failure: A drill is unknown, or one that was named can't be run on the stack.
+    """
+    seed = order.seed
+    if order.random_count and seed is None:
+        seed = random.SystemRandom().randrange(2**32)
+        say(f"Seed {seed}: --random {order.random_count} --seed {seed} runs the same drills again.")
+    chosen = [fault.name for fault in choose(stack, replace(order, seed=seed))]
+    sequence = tuple(chosen * order.runs)
+    if not 1 <= order.first <= len(sequence) or (order.first > 1 and order.seed is None):
+        why = f"--from {order.first} is no drill of a sequence of {len(sequence)} that a seed repeats"
+        raise Failure("the series can't begin there", why, "Give --random N --seed S as before, and --from 1 to N.")
+    return Ordered(
+        stack=stack.name,
+        sessions=order.sessions,
+        sequence=sequence,
+        first=order.first,
+        seed=seed if order.random_count else None,
+    )
 
 
 def choose(stack: Stack, order: Order) -> list[Fault]:
@@ -102,9 +133,7 @@ def choose(stack: Stack, order: Order) -> list[Fault]:
     """
     available = [fault for fault in CATALOGUE.values() if not fault.unavailable(stack) and not fault.must_break]
     if order.random_count:
-        seed = order.seed if order.seed is not None else random.SystemRandom().randrange(2**32)
-        say(f"Seed {seed}: --random {order.random_count} --seed {seed} runs the same drills again.")
-        return random.Random(seed).choices(available, k=order.random_count)  # noqa: S311 (repeatable, not secret)
+        return random.Random(order.seed).choices(available, k=order.random_count)  # noqa: S311 (repeatable, not secret)
     if order.everything:
         for fault in CATALOGUE.values():
             if why := fault.unavailable(stack):
@@ -114,51 +143,60 @@ def choose(stack: Stack, order: Order) -> list[Fault]:
         raise Failure(
             "no drill was named", "nothing is broken unless it is asked for", "Choose: ./perenne drill --list"
         )
-    for name in order.names:
-        if name not in CATALOGUE:
-            raise Failure(f"there is no drill {name}", "no fault has that name", "See ./perenne drill --list")
-        if why := CATALOGUE[name].unavailable(stack):
-            raise Failure(f"drill {name} can't be run on stack {stack.name}", why, "See ./perenne drill --list")
-    return [CATALOGUE[name] for name in order.names]
+    return [_available(stack, name) for name in order.names]
 
 
-async def _run_all(stack: Stack, chosen: Sequence[Fault], order: Order, folder: Path, runs: report.Runs) -> bool:
-    """Run drills one after the other; False if one could not be run, which ends them.
+def _available(stack: Stack, name: str) -> Fault:
+    if name not in CATALOGUE:
+        raise Failure(f"there is no drill {name}", "no fault has that name", "See ./perenne drill --list")
+    if why := CATALOGUE[name].unavailable(stack):
+        raise Failure(f"drill {name} can't be run on stack {stack.name}", why, "See ./perenne drill --list")
+    return CATALOGUE[name]
 
-    An invariant that does not hold ends nothing as long as the stack comes back whole: the next drill looks first.
+
+def _left(stack: Stack) -> Series:
+    """The series that goes on.
+
+    Raises:
+        Failure: There is none, it is another stack's, or one of its drills is none any more.
     """
+    series = unfinished(RUNS)
+    if series is None:
+        raise Failure(
+            "no series is left to go on", f"none in {RUNS} has drills left", "Begin one: ./perenne drill --help"
+        )
+    if series.ordered.stack != stack.name:
+        why = f"it is one of stack {series.ordered.stack}"
+        raise Failure("the series can't go on", why, f"Run: ./perenne drill --resume --real {series.ordered.stack}")
+    for _, name in series.left_over:
+        _available(stack, name)
+    left, all_ = len(series.left_over), len(series.ordered.sequence)
+    say(f"The series of {series.folder.name} goes on: {left} of {all_} drills are left.")
+    return series
+
+
+async def _run(stack: Stack, series: Series, minutes: float | None) -> bool:
+    """Run what is left of a series; False if it ended before its time."""
     vault = Vault.open(stack)
-    plan = plan_for(stack, vault, folder, Load(sessions=order.sessions))
+    plan = plan_for(stack, vault, series.folder, Load(sessions=series.ordered.sessions))
     async with Clients(plan) as clients:
         drills = Drills(stack, hands_for(stack, vault), VCenter(stack, vault), clients, _changes(stack), say)
-        return await _run_with(drills, chosen, order, folder, runs)
+        return await run_series(drills, series, minutes, _say_result)
 
 
-async def _run_with(drills: Drills, chosen: Sequence[Fault], order: Order, folder: Path, runs: report.Runs) -> bool:
-    times = Counter[str]()
-    for run in range(1, order.runs + 1):
-        for number, fault in enumerate(chosen, start=1):
-            where = folder / f"{len(runs) + 1:03}-{fault.name}"
-            say(f"Drill {fault.name}, run {run} of {order.runs} ({number} of {len(chosen)}): {fault.title}", "bold")
-            times[fault.name] += 1
-            try:
-                result = await drills.run(fault, times[fault.name], where)
-            except Failure as failure:
-                if not len(runs):
-                    raise
-                say(f"Stopped: {failure.what}: {failure.why}", "red")
-                return False
-            runs.add(result)
-            _say_result(result)
-            if any(not each.held for each in result.invariants):
-                say(f"  the evidence is in {where}", "red")
-    return True
+def _report(stack: Stack, series: Series) -> None:
+    """Show and write what is known by now."""
+    if not len(series.runs):
+        return
+    files = report.write(series.runs, REPORT, stack=stack.name, lab=stack.is_lab, went=series.circumstances)
+    out.print(report.table(series.runs))
+    say(f"Report: {files.page} (data: {files.data}; recordings: {series.folder})")
+    if series.left_over and len(series.ordered.sequence) > 1:
+        say(f"{len(series.left_over)} drills are left: ./perenne drill --resume", "yellow")
 
 
-def _say_result(result: Result) -> None:
-    from drills.workload.figures import figures  # noqa: PLC0415 (numpy takes its time)
-
-    seen = figures(result.recording)
+def _say_result(run: report.Run) -> None:
+    result, seen = run.result, run.figures
     recovery = "never" if result.recovery is None else f"{result.recovery:.1f} s"
     say(
         f"  outage {seen.outage:.2f} s, writes paused {seen.paused_writes:.2f} s, {seen.failed} of {seen.requests} "
@@ -166,6 +204,10 @@ def _say_result(result: Result) -> None:
     )
     for each in result.invariants:
         say(f"  {'✓' if each.held else '✗'} {each.name}: {each.detail}", "green" if each.held else "red")
+    if run.file and any(not each.held for each in result.invariants):
+        say(f"  the evidence is in {run.file.parent}", "red")
+    if result.whole is None:
+        say("  the stack did not come back whole: look at ./perenne status, mend it, then go on", "bold red")
 
 
 def _changes(stack: Stack) -> Callable[[], str]:
@@ -197,10 +239,9 @@ def _busy() -> Failure:
 
 def _new_folder() -> Path:
     """A folder for this drill's recordings; the oldest ones go."""
-    runs = FOLDER / "runs"
-    runs.mkdir(parents=True, exist_ok=True)
-    for old in sorted(runs.iterdir())[: 1 - KEPT_RUNS]:
+    RUNS.mkdir(parents=True, exist_ok=True)
+    for old in sorted(RUNS.iterdir())[: 1 - KEPT_RUNS]:
         shutil.rmtree(old)
-    folder = runs / datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
+    folder = RUNS / datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
     folder.mkdir()
     return folder

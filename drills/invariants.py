@@ -9,6 +9,9 @@ from drills.standing import Standing
 SETTLED_SECONDS = 2.0
 """The virtual address must have one holder in every observation of so many last seconds."""
 
+TWO_WRITERS = "never two writers"
+WHOLE = "the stack is whole again"
+
 _SHOWN = 5
 """How many pieces of evidence are shown."""
 
@@ -57,7 +60,7 @@ def never_two_writers(samples: Sequence[WriterSample]) -> Invariant:
     A commit happened between the question and the answer. So two writers are proved where the old timeline was asked
     after the new one had answered; an answer that was only delayed, as that of a frozen server, proves nothing.
     """
-    name = "never two writers"
+    name = TWO_WRITERS
     accepted = [sample for sample in samples if sample.accepted and sample.timeline is not None]
     if not accepted:
         return Invariant(name, False, "not known: no server accepted a write of the probe")
@@ -114,7 +117,7 @@ def whole_again(found: Standing, *, whole: bool, changes: str) -> Invariant:
         whole: Whether it came to be whole within the bound.
         changes: What `pulumi preview` would change; empty if nothing.
     """
-    name = "the stack is whole again"
+    name = WHOLE
     reasons = [*found.missing(), *([f"pulumi preview: {changes}"] if changes else [])]
     if not whole and not reasons:
         reasons = ["it was not whole within the bound"]

@@ -268,3 +268,53 @@ class Result:
     def recovery(self) -> float | None:
         """Seconds from the fault to full redundancy."""
         return None if self.whole is None or self.injected is None else self.whole - self.injected
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A stretch of a series: it may be interrupted, and go on later."""
+
+    began: datetime
+    """UTC."""
+    ended: datetime | None
+    """None where nobody could write it down any more, as after a `kill -9`."""
+    first: int
+    """Number of its first drill, counted from 1 in the series' sequence."""
+    last: int
+    """Number of the last that ran to its end; `first - 1` if none did."""
+    why: str
+    """Why it ended."""
+    interrupted: str = ""
+    """The drill that was under way: its fault was taken back, and it runs again in the next part."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unmeasured:
+    """A drill of which nothing is known but that its fault was made and taken back."""
+
+    number: int
+    """In the series' sequence."""
+    fault: str
+    began: datetime
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Chance:
+    """A series whose drills were chosen by chance; the seed and the sequence's length repeat it."""
+
+    seed: int
+    ordered: int
+    """How many drills the sequence has."""
+    sequence: str
+    """SHA-256 of their names, a line each: a catalogue with other faults makes another sequence of the same seed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Circumstances:
+    """How a series of drills went, beside what each of them measured."""
+
+    chance: Chance | None = None
+    """None where the drills were named."""
+    parts: tuple[Part, ...] = ()
+    unmeasured: tuple[Unmeasured, ...] = ()

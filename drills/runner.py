@@ -20,6 +20,7 @@ from drills.standing import Standing, standing
 from drills.undo import Journal
 from drills.vcenter import VCenter
 from drills.waiting import STEADY_SECONDS, until_whole
+from drills.workload.workload import WorkloadFailure
 
 T = TypeVar("T")
 
@@ -34,6 +35,10 @@ _HA_SOURCES = {
     ),
     Simulated.GUEST: "simulated: vSphere HA restarts a VM 10 s after it failed, which is this lab's assumption",
 }
+
+
+class NotMeasuredError(Failure):
+    """A fault was made and taken back, and what users saw of it is not known."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +59,7 @@ class Drills:
 
         Raises:
             Failure: The stack is not whole, so that nothing would be measured; or the fault can't be brought about.
-            WorkloadFailure: The fault was made and taken back, and what users saw of it is not known.
+            NotMeasuredError: The fault was made and taken back, and what users saw of it is not known.
         """
         journal = Journal(self.stack.name, fault.name)
         try:
@@ -132,6 +137,8 @@ class Drills:
         asked = asyncio.create_task(asyncio.to_thread(self.changes))
         try:
             return await self.clients.stop(), await asked
+        except WorkloadFailure as failure:
+            raise NotMeasuredError(failure.what, failure.why, failure.remedy, log=failure.log) from failure
         finally:
             await asyncio.wait([asked])
 

@@ -1,27 +1,38 @@
 """The report as data, `results.json`; its schema is docs/drills/results.schema.json."""
 
-from dataclasses import dataclass
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
+from pathlib import Path
 from typing import Any, Final, Literal
 
 from pydantic import TypeAdapter
 
+from blueprint.terms import Measure
 from drills.model import (
+    Chance,
+    Circumstances,
     Generator,
     Invariant,
     LedgerCheck,
     Machine,
     Observation,
+    Part,
     Rates,
     SessionsCheck,
     SimulatedDelay,
     Target,
+    Unmeasured,
 )
-from drills.report.summary import Run, Runs, Spread, Summary, Verdict, changes
+from drills.report.summary import Run, Runs, Spread, Summary, Verdict, changes, spread, verdict
 from drills.workload.figures import Figures
 
 SCHEMA: Final = 1
 """Raised with every change that an old reader of `results.json` would not understand."""
+
+RESULTS = Path(__file__).parents[2] / "docs" / "drills" / "results.json"
+"""The published one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +40,7 @@ class RunEntry:
     """One run; every single request is in the recording's own file."""
 
     run: int
+    """Of its drill, counted from 1."""
     began: datetime
     hit: str
     seconds: float
@@ -45,6 +57,13 @@ class RunEntry:
     generator: Generator
     load_average: tuple[float, float, float]
     notes: tuple[str, ...]
+    number: int = 0
+    """Its place in the sequence of its series, counted from 1; 0 in reports that did not say it."""
+
+    @property
+    def recovery(self) -> float | None:
+        """Seconds from the fault to full redundancy."""
+        return None if self.whole is None or self.injected is None else self.whole - self.injected
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +90,21 @@ class DrillEntry:
 
 
 @dataclass(frozen=True, slots=True)
+class RandomSeries:
+    """Drills that were chosen by chance and ran in a row, on a stack that nobody mended between them."""
+
+    chance: Chance
+    parts: tuple[Part, ...]
+    unmeasured: tuple[Unmeasured, ...]
+    drills: tuple[DrillEntry, ...]
+
+    @property
+    def runs(self) -> tuple[RunEntry, ...]:
+        """All runs, in the order of the sequence."""
+        return tuple(sorted((run for drill in self.drills for run in drill.runs), key=lambda run: run.number))
+
+
+@dataclass(frozen=True, slots=True)
 class Document:
     """The whole report."""
 
@@ -82,21 +116,36 @@ class Document:
     machine: Machine
     rates: Rates
     drills: tuple[DrillEntry, ...]
+    """Drills that were named."""
+    unmeasured: tuple[Unmeasured, ...] = ()
+    """Runs of them of which nothing is known."""
+    random: tuple[RandomSeries, ...] = ()
+
+    @property
+    def everything(self) -> tuple[DrillEntry, ...]:
+        """All drills, those that were chosen by chance included: a fault may come several times."""
+        return (*self.drills, *(drill for series in self.random for drill in series.drills))
 
 
 _ADAPTER = TypeAdapter(Document)
 
 
-def document(runs: Runs, stack: str, *, lab: bool) -> Document:
+def document(runs: Runs, stack: str, *, lab: bool, went: Circumstances | None = None) -> Document:
     """The report of runs; there must be at least one."""
+    went = went or Circumstances()
     first = next(iter(runs)).result.recording
     drills = tuple(_drill(summary) for summary in runs.summaries())
-    return Document(SCHEMA, stack, lab, first.path, first.machine, first.rates, drills)
+    found = Document(SCHEMA, stack, lab, first.path, first.machine, first.rates, drills, went.unmeasured)
+    if went.chance is None:
+        return found
+    return replace(
+        found, drills=(), unmeasured=(), random=(RandomSeries(went.chance, went.parts, went.unmeasured, drills),)
+    )
 
 
 def as_json(found: Document) -> bytes:
-    """The document as a file's content."""
-    return _ADAPTER.dump_json(found, indent=2) + b"\n"
+    """The document as a file's content; every run is a line."""
+    return "".join(_written(_ADAPTER.dump_python(found, mode="json"))).encode() + b"\n"
 
 
 def parsed(content: bytes) -> Document:
@@ -113,20 +162,37 @@ def schema() -> dict[str, Any]:
     return _ADAPTER.json_schema(mode="serialization")
 
 
+def drill_entry(like: DrillEntry, runs: Sequence[RunEntry]) -> DrillEntry:
+    """An entry of the same drill with other runs, of which there must be one."""
+    return _entry(like.fault, like.title, like.target, like.proves, runs)
+
+
 def _drill(summary: Summary) -> DrillEntry:
+    proves = tuple(sorted({rule for run in summary.runs for rule in run.result.proves}))
+    return _entry(summary.fault, summary.title, summary.target, proves, [_run(run) for run in summary.runs])
+
+
+def _entry(
+    fault: str, title: str, target: Target | None, proves: tuple[str, ...], runs: Sequence[RunEntry]
+) -> DrillEntry:
+    outage = spread(run.figures.outage for run in runs)
+    paused_writes = spread(run.figures.paused_writes for run in runs)
+    recoveries = [run.recovery for run in runs]
+    measured = paused_writes if target and target.measure is Measure.PAUSED_WRITES else outage
+    broken = any(not each.held for run in runs for each in run.invariants)
     return DrillEntry(
-        fault=summary.fault,
-        title=summary.title,
-        target=summary.target,
-        verdict=summary.verdict,
-        outage=summary.outage,
-        paused_writes=summary.paused_writes,
-        recovery=summary.recovery,
-        requests=summary.requests,
-        failed=summary.failed,
-        failed_idempotent=summary.failed_idempotent,
-        proves=tuple(sorted({rule for run in summary.runs for rule in run.result.proves})),
-        runs=tuple(_run(run) for run in summary.runs),
+        fault=fault,
+        title=title,
+        target=target,
+        verdict=verdict(target, measured, broken=broken),
+        outage=outage,
+        paused_writes=paused_writes,
+        recovery=None if None in recoveries else spread(one for one in recoveries if one is not None),
+        requests=sum(run.figures.requests for run in runs),
+        failed=sum(run.figures.failed for run in runs),
+        failed_idempotent=sum(run.figures.failed_idempotent for run in runs),
+        proves=proves,
+        runs=tuple(runs),
     )
 
 
@@ -149,4 +215,25 @@ def _run(run: Run) -> RunEntry:
         generator=recording.generator,
         load_average=recording.machine.load_average,
         notes=result.notes,
+        number=run.number,
     )
+
+
+def _written(value: object, key: str = "", indent: str = "") -> Iterator[str]:
+    """JSON, indented, but for each of the `runs`: hundreds of them are to be read, and compared, as lines."""
+    deeper = f"{indent}  "
+    match value:
+        case dict() if value:
+            yield "{"
+            for place, (name, inner) in enumerate(value.items()):
+                yield f"{',' if place else ''}\n{deeper}{json.dumps(name)}: "
+                yield from _written(inner, name, deeper)
+            yield f"\n{indent}}}"
+        case list() if value:
+            yield "["
+            for place, inner in enumerate(value):
+                yield f"{',' if place else ''}\n{deeper}"
+                yield from [json.dumps(inner, ensure_ascii=False)] if key == "runs" else _written(inner, "", deeper)
+            yield f"\n{indent}]"
+        case _:
+            yield json.dumps(value, ensure_ascii=False)

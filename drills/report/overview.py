@@ -1,18 +1,25 @@
-"""The report as a page of Markdown, docs/drills/results.md: a line per drill, then what did not hold."""
+"""The report as a page of Markdown, docs/drills/results.md: a line per drill, the forecasts, drills by chance."""
 
-from collections.abc import Iterable, Iterator
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
 
+from blueprint.forecast import Forecast
+from drills import invariants
 from drills.faults import CATALOGUE
-from drills.report.document import Document, DrillEntry
-from drills.report.summary import Spread, Verdict
+from drills.model import Unmeasured
+from drills.report.document import Document, DrillEntry, RandomSeries, RunEntry
+from drills.report.forecasts import WANTED, Compared, compared, share
+from drills.report.parts import told
+from drills.report.summary import ENOUGH_RUNS, Spread, Verdict
 
 
-def overview(found: Document, timelines: Iterable[str] = ()) -> str:
+def overview(found: Document, timelines: Iterable[str] = (), forecasts: Iterable[Forecast] = ()) -> str:
     """The page.
 
     Args:
         found: The results.
         timelines: Names of the pages with timelines, beside this one.
+        forecasts: What the stack's settings let expect.
     """
     lines = [
         "# What was broken, and what users noticed",
@@ -23,7 +30,10 @@ def overview(found: Document, timelines: Iterable[str] = ()) -> str:
         "",
         *_table(found),
         "",
-        *_faults(found),
+        *_not_held(found.drills, "##", found.unmeasured),
+        "",
+        *_forecasts(compared(found, forecasts)),
+        *(line for series in found.random for line in _random(series)),
     ]
     return "\n".join(lines).rstrip() + "\n"
 
@@ -31,11 +41,9 @@ def overview(found: Document, timelines: Iterable[str] = ()) -> str:
 def _conditions(found: Document) -> Iterator[str]:
     machine, runs = found.machine, [run for drill in found.drills for run in drill.runs]
     first, last = min(run.began for run in runs), max(run.began for run in runs)
-    ledgers = [run.ledger for drill in found.drills if not _control(drill) for run in drill.runs]
-    acknowledged, lost = sum(each.acknowledged for each in ledgers), sum(len(each.lost) for each in ledgers)
     yield (
         f"Made from [results.json](results.json) by `python -m drills.report.publish`; how it is measured: "
-        f"[README.md](README.md). {len(runs)} runs of {len(found.drills)} drills on stack `{found.stack}`, "
+        f"[README.md](README.md). {_runs(len(runs))} of {len(found.drills)} drills on stack `{found.stack}`, "
         f"{first:%Y-%m-%d %H:%M} to {last:%Y-%m-%d %H:%M} UTC, on {machine.cores} cores ({machine.processor}) with "
         f"{machine.memory_gib:.0f} GiB; {found.rates.requests_per_second:g} requests and "
         f"{found.rates.writes_per_second:g} writes a second, {found.rates.sessions:,} sessions. Load average when runs "
@@ -45,7 +53,13 @@ def _conditions(found: Document) -> Iterator[str]:
         yield ""
         yield "Lab figures: vCenter, ESXi and vSphere HA's delays are simulated; servers and what they run are real."
     yield ""
-    yield f"**{acknowledged:,} writes were acknowledged, {lost:,} of them lost** (drills of the checker apart)."
+    yield _writes(found.drills)
+
+
+def _writes(drills: Iterable[DrillEntry]) -> str:
+    ledgers = [run.ledger for drill in drills if not _control(drill) for run in drill.runs]
+    acknowledged, lost = sum(each.acknowledged for each in ledgers), sum(len(each.lost) for each in ledgers)
+    return f"**{acknowledged:,} writes were acknowledged, {lost:,} of them lost** (drills of the checker apart)."
 
 
 def _control(drill: DrillEntry) -> bool:
@@ -64,23 +78,98 @@ def _table(found: Document) -> Iterator[str]:
             f" {f'{drill.recovery.worst:.0f}' if drill.recovery else 'never'} |"
         )
     yield ""
-    yield "Seconds; of several runs: median (worst). Targets are for the 95th percentile, below 20 runs the worst run."
+    yield (
+        f"Seconds; of several runs: median (worst), from {ENOUGH_RUNS} runs on: median · 95th percentile (worst), by "
+        "nearest rank. Targets are for the 95th percentile, below 20 runs the worst run."
+    )
 
 
 def _spread(spread: Spread, drill: DrillEntry) -> str:
-    return f"{spread.worst:.2f}" if len(drill.runs) == 1 else f"{spread.median:.2f} ({spread.worst:.2f})"
+    if len(drill.runs) == 1:
+        return f"{spread.worst:.2f}"
+    p95 = f" · {spread.p95:.2f}" if len(drill.runs) >= ENOUGH_RUNS else ""
+    return f"{spread.median:.2f}{p95} ({spread.worst:.2f})"
 
 
 def _verdict(drill: DrillEntry) -> str:
     return "" if drill.verdict is Verdict.NO_TARGET else f"**{drill.verdict}**"
 
 
-def _faults(found: Document) -> Iterator[str]:
-    broken = [(drill, run, each) for drill in found.drills for run, each in drill.broken]
-    if not broken:
+def _not_held(drills: Sequence[DrillEntry], level: str, unmeasured: Sequence[Unmeasured]) -> Iterator[str]:
+    """What did not hold, a line per drill and invariant, with the evidence of the first run in which it did not."""
+    if not any(drill.broken for drill in drills) and not unmeasured:
         yield "Every invariant held in every run."
         return
-    yield "## What did not hold"
+    yield f"{level} What did not hold"
     yield ""
-    for drill, run, each in broken:
-        yield f"- `{drill.fault}`, run {run.run} ({run.hit}): {each.name}: {each.detail}"
+    for drill in drills:
+        broken = defaultdict(list)
+        for run, each in drill.broken:
+            broken[each.name].append((run, each.detail))
+        for name, cases in broken.items():
+            run, detail = cases[0]
+            often = f"in {len(cases)} of {len(drill.runs)} runs, first " if len(drill.runs) > 1 else ""
+            yield f"- `{drill.fault}`, {often}run {run.run} ({run.hit}): {name}: {detail}"
+    for missed in unmeasured:
+        yield f"- `{missed.fault}`, {missed.began:%Y-%m-%d %H:%M}, was not measured: {missed.why}"
+
+
+def _forecasts(known: Sequence[Compared]) -> Iterator[str]:
+    """How good the forecasts are."""
+    if not known:
+        return
+    together = share(known)
+    yield "## Forecast and measured"
+    yield ""
+    yield (
+        f"`./perenne forecast` bounds what a fault costs before anything is deployed. **{together} were within the "
+        f"bound**; wanted are {WANTED:.0%}{'' if together.reached else ', which is missed'}. Drills chosen by chance "
+        "count, too."
+    )
+    yield ""
+    yield "| fault | measure | bound | median | 95th percentile | worst | within |"
+    yield "|---|---|---|---|---|---|---|"
+    for one in known:
+        spread, within = one.spread, f"{one.within} of {len(one.measured)}"
+        yield (
+            f"| `{one.forecast.fault}` | {one.forecast.measure} | {one.forecast.bound:.2f} | {spread.median:.2f} |"
+            f" {spread.p95:.2f} | {spread.worst:.2f} | {within} |"
+        )
+    yield ""
+
+
+def _random(series: RandomSeries) -> Iterator[str]:
+    """Drills in a row, chosen by chance."""
+    chance, runs = series.chance, series.runs
+    yield f"## {chance.ordered} drills by chance, seed {chance.seed}"
+    yield ""
+    yield (
+        f"`./perenne drill --random {chance.ordered} --seed {chance.seed}`: {_runs(len(runs))} of {len(series.drills)} "
+        f"faults, {_row(runs)}, on a stack that nobody mended between them. {_writes(series.drills)} Two "
+        f"writers were found in {_broken(runs, invariants.TWO_WRITERS)} runs; in {_broken(runs, invariants.WHOLE)} the "
+        f"stack was not whole afterwards; {sum(len(run.sessions.lost) for run in runs):,} sessions were lost, in "
+        f"{sum(bool(run.sessions.lost) for run in runs)} runs."
+    )
+    yield ""
+    yield "When it ran:"
+    yield ""
+    yield from (f"- {told(part)}" for part in series.parts)
+    yield ""
+    yield from _not_held(series.drills, "###", series.unmeasured)
+    yield ""
+
+
+def _row(runs: Sequence[RunEntry]) -> str:
+    """How far the sequence was run without a gap."""
+    numbers = {run.number for run in runs}
+    gaps = [number for number in range(min(numbers), max(numbers)) if number not in numbers]
+    without = f", without {len(gaps)} of them ({', '.join(map(str, gaps))})" if gaps else ""
+    return f"numbers {min(numbers)} to {max(numbers)} of the sequence{without}"
+
+
+def _broken(runs: Iterable[RunEntry], name: str) -> int:
+    return sum(any(each.name == name and not each.held for each in run.invariants) for run in runs)
+
+
+def _runs(count: int) -> str:
+    return "1 run" if count == 1 else f"{count:,} runs"

@@ -6,20 +6,27 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from drills.model import Observation
+from drills.model import Circumstances, Observation
 from drills.report import timeline
-from drills.report.summary import ENOUGH_RUNS, Runs, Summary, Verdict, changes
+from drills.report.parts import told
+from drills.report.summary import ENOUGH_RUNS, Run, Runs, Summary, Verdict, changes
 
 _HERE = Path(__file__).parent
 
 
-def render(runs: Runs, stack: str, *, lab: bool) -> str:
-    """The whole page; there must be at least one run."""
+def render(runs: Runs, stack: str, *, lab: bool, went: Circumstances | None = None) -> str:
+    """The whole page; there must be at least one run.
+
+    Raises:
+        OSError: The recording of a run whose timeline is to be shown is not there any more.
+    """
+    went = went or Circumstances()
     environment = Environment(
         loader=FileSystemLoader(_HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     environment.filters["seconds"] = _seconds
     environment.filters["events"] = _events
+    environment.filters["told"] = told
     summaries = runs.summaries()
     recordings = [run.result.recording for run in runs]
     first = recordings[0]
@@ -29,7 +36,11 @@ def render(runs: Runs, stack: str, *, lab: bool) -> str:
         began=min(recording.began for recording in recordings).astimezone(UTC),
         made=datetime.now(UTC),
         runs=len(runs),
-        drills=[(summary, _drawing(summary, f"t{place}")) for place, summary in enumerate(summaries)],
+        drills=[
+            (summary, _drawings(summary, f"t{place}", typical=went.chance is None))
+            for place, summary in enumerate(summaries)
+        ],
+        went=went,
         counts={verdict: sum(summary.verdict is verdict for summary in summaries) for verdict in Verdict},
         machine=first.machine,
         rates=first.rates,
@@ -44,8 +55,13 @@ def render(runs: Runs, stack: str, *, lab: bool) -> str:
     )
 
 
-def _drawing(summary: Summary, key: str) -> Markup:
-    return Markup(timeline.svg(summary.worst, key))  # noqa: S704 (our own drawing; its text is escaped)
+def _drawings(summary: Summary, key: str, *, typical: bool) -> list[tuple[str, Run, Markup]]:
+    """The timelines that are shown: what the run is, the run, the drawing. By chance a drill runs but a few times."""
+    chosen = [("worst", summary.worst), *([("median", summary.middle)] if typical and summary.middle else [])]
+    return [
+        (what, run, Markup(timeline.svg(run.with_requests(), f"{key}-{what}")))  # noqa: S704 (our own drawing)
+        for what, run in chosen
+    ]
 
 
 def _seconds(value: float | None) -> str:

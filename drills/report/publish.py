@@ -2,21 +2,25 @@
 
 What a drill has written (.perenne/drill/report) is added to docs/drills; the overview, and what the rules' pages quote,
 are made from it. Of each drill the newest series counts; a drill that did not run again keeps its former one, and each
-series keeps its page of timelines. Without a folder, all is made anew from the results that are there.
+series keeps its page of timelines. Drills by chance are a section of their own: parts of one sequence are put together,
+of a drill that ran again the newest run counts. Without a folder, all is made anew from the results that are there.
 """
 
 import shutil
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from blueprint.forecast import forecast
+from cli.workspace import Stack
 from drills.report import document, rules
-from drills.report.document import Document
+from drills.report.document import Document, RandomSeries, RunEntry, drill_entry
 from drills.report.overview import overview
 from policies import pages
 
 OVERVIEW = rules.RESULTS.with_name("results.md")
-PAGE = "report.html"
+TIMELINES = "report.html"
 
 
 def merged(former: Document, newer: Document) -> Document:
@@ -28,14 +32,50 @@ def merged(former: Document, newer: Document) -> Document:
     if (was := _conditions(former)) != (now := _conditions(newer)):
         raise ValueError(f"the published series were measured with {was}, this one with {now}")
     again = {drill.fault: drill for drill in newer.drills}
+    missed = tuple(each for each in former.unmeasured if each.fault not in again)
     drills = [again.pop(drill.fault, drill) for drill in former.drills]
-    return replace(newer, drills=(*drills, *again.values()))
+    return replace(
+        newer,
+        drills=(*drills, *again.values()),
+        unmeasured=(*missed, *newer.unmeasured),
+        random=_random(former.random, newer.random),
+    )
+
+
+def _random(former: Sequence[RandomSeries], newer: Sequence[RandomSeries]) -> tuple[RandomSeries, ...]:
+    """All series by chance, the parts of one sequence together."""
+    found = {series.chance: series for series in former}
+    for series in newer:
+        found[series.chance] = _continued(found[series.chance], series) if series.chance in found else series
+    return tuple(found.values())
+
+
+def _continued(former: RandomSeries, newer: RandomSeries) -> RandomSeries:
+    """One sequence; what ran again counts as it ran last."""
+    again = {run.number for run in newer.runs} | {each.number for each in newer.unmeasured}
+    runs: dict[str, list[RunEntry]] = {}
+    for drill in former.drills:
+        runs[drill.fault] = [run for run in drill.runs if run.number not in again]
+    for drill in newer.drills:
+        runs.setdefault(drill.fault, []).extend(drill.runs)
+    like = {drill.fault: drill for drill in (*former.drills, *newer.drills)}
+    return RandomSeries(
+        newer.chance,
+        tuple(sorted({*former.parts, *newer.parts}, key=lambda part: part.began)),
+        (*(each for each in former.unmeasured if each.number not in again), *newer.unmeasured),
+        tuple(drill_entry(like[fault], of) for fault, of in runs.items() if of),
+    )
 
 
 def _conditions(found: Document) -> tuple[object, ...]:
     """What the pages say of all figures at once."""
     machine = found.machine
     return found.stack, found.lab, machine.cores, machine.processor, round(machine.memory_gib), found.rates
+
+
+def page(found: Document) -> str:
+    """The overview of results, with the forecasts of the stack's file as it is now."""
+    return overview(found, timelines(), forecast(Stack(found.stack).settings))
 
 
 def timelines() -> list[str]:
@@ -55,10 +95,10 @@ def publish(report: Path | None = None) -> None:
     if report:
         newer = document.parsed((report / rules.RESULTS.name).read_bytes())
         found = merged(found, newer)
-        began = min(run.began for drill in newer.drills for run in drill.runs)
-        shutil.copyfile(report / PAGE, OVERVIEW.with_name(f"timelines-{began:%Y-%m-%d-%H%M}.html"))
+        began = min(run.began for drill in newer.everything for run in drill.runs)
+        shutil.copyfile(report / TIMELINES, OVERVIEW.with_name(f"timelines-{began:%Y-%m-%d-%H%M}.html"))
         rules.RESULTS.write_bytes(document.as_json(found))
-    OVERVIEW.write_text(overview(found, timelines()))
+    OVERVIEW.write_text(page(found))
     rules.write()
     pages.write()
 

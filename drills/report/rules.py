@@ -12,12 +12,12 @@ from typing import Any
 from drills.faults import CATALOGUE
 from drills.report import document
 from drills.report.document import Document, DrillEntry
-from drills.report.summary import Spread
+from drills.report.summary import ENOUGH_RUNS, Spread
 from policies import pages
 from policies.judging.rule import Rule
 from policies.rules import RULES
 
-RESULTS = Path(__file__).parents[2] / "docs" / "drills" / "results.json"
+RESULTS = document.RESULTS
 QUOTED = pages.FOLDER / "measured"
 
 _LONGEST = 4
@@ -53,7 +53,9 @@ def _drills(rule: Rule[Any], found: Document) -> list[DrillEntry]:
 
 
 def _text(shown: Sequence[DrillEntry], found: Document) -> str:
-    return "\n".join([_lead(shown[0], found), "", *_table(shown), "", *_broken(shown), *_conditions(found)]) + "\n"
+    return (
+        "\n".join([_lead(shown[0], found), "", *_table(shown), "", *_broken(shown), *_conditions(shown, found)]) + "\n"
+    )
 
 
 def _lead(drill: DrillEntry, found: Document) -> str:
@@ -70,21 +72,32 @@ def _table(shown: Sequence[DrillEntry]) -> Iterator[str]:
     yield "|---|---|---|---|---|---|---|"
     for drill in shown:
         yield (
-            f"| `{drill.fault}` | {drill.title} | {len(drill.runs)} | {_spread(drill.outage)} |"
-            f" {_spread(drill.paused_writes)} | {drill.failed:,} of {drill.requests:,} | {_lost(drill)} |"
+            f"| `{drill.fault}` | {drill.title} | {len(drill.runs)} | {_spread(drill.outage, drill)} |"
+            f" {_spread(drill.paused_writes, drill)} | {drill.failed:,} of {drill.requests:,} | {_lost(drill)} |"
         )
 
 
 def _broken(shown: Iterable[DrillEntry]) -> Iterator[str]:
-    broken = [f"- `{drill.fault}`: {each.name}: {each.detail}" for drill in shown for _, each in drill.broken]
+    broken = [line for drill in shown for line in _broken_in(drill)]
     if broken:
         yield from ("**What must hold in every drill, and did not:**", "", *broken, "")
 
 
-def _conditions(found: Document) -> Iterator[str]:
+def _broken_in(drill: DrillEntry) -> Iterator[str]:
+    """A line per invariant: how often, and the evidence of the first run."""
+    cases: dict[str, list[str]] = {}
+    for _, each in drill.broken:
+        cases.setdefault(each.name, []).append(each.detail)
+    for name, details in cases.items():
+        often = f", {len(details)} of {len(drill.runs)} runs" if len(drill.runs) > 1 else ""
+        yield f"- `{drill.fault}`{often}: {name}: {details[0]}"
+
+
+def _conditions(shown: Iterable[DrillEntry], found: Document) -> Iterator[str]:
     machine = found.machine
+    p95 = " · 95th percentile" if any(len(drill.runs) >= ENOUGH_RUNS for drill in shown) else ""
     yield (
-        f"Seconds: median (worst). {machine.cores} cores ({machine.processor}), {machine.memory_gib:.0f} GiB; "
+        f"Seconds: median{p95} (worst). {machine.cores} cores ({machine.processor}), {machine.memory_gib:.0f} GiB; "
         f"{found.rates.requests_per_second:g} requests and {found.rates.writes_per_second:g} writes a second, "
         f"{found.rates.sessions:,} sessions."
     )
@@ -93,8 +106,9 @@ def _conditions(found: Document) -> Iterator[str]:
     yield "How it is measured: docs/drills/README.md."
 
 
-def _spread(spread: Spread) -> str:
-    return f"{spread.median:.2f} ({spread.worst:.2f})"
+def _spread(spread: Spread, drill: DrillEntry) -> str:
+    p95 = f" · {spread.p95:.2f}" if len(drill.runs) >= ENOUGH_RUNS else ""
+    return f"{spread.median:.2f}{p95} ({spread.worst:.2f})"
 
 
 def _runs(drill: DrillEntry) -> str:

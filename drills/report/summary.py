@@ -1,5 +1,7 @@
 """All runs of one drill in a few figures, and whether they meet the target.
 
+A run whose recording is a file does without its requests in memory, so that hundreds fit.
+
 Quantiles are by nearest rank (drills.workload.figures): each is a run that was measured. Below 20 runs the 95th
 percentile is the worst run, and the report says how few runs there were.
 """
@@ -8,13 +10,19 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from itertools import groupby
+from pathlib import Path
 
 from blueprint.terms import Measure
 from drills.model import Invariant, Observation, Result, Target
+from drills.workload import keeping
 from drills.workload.figures import Figures, figures, quantile
 
 ENOUGH_RUNS = 20
 """From this many runs on the 95th percentile is another one than the worst."""
+
+
+TYPICAL_RUNS = 3
+"""From this many runs on there is one in the middle."""
 
 
 class Verdict(StrEnum):
@@ -42,17 +50,30 @@ class Run:
 
     result: Result
     figures: Figures
+    number: int = 0
+    """Its place in the sequence of its series, counted from 1; 0 if it is none of a series."""
+    file: Path | None = None
+    """Its recording, where the run does without the requests."""
 
     @property
     def measured(self) -> float:
         """The figure that the target is about: the outage, where there is none."""
-        paused = self.result.target is not None and self.result.target.measure is Measure.PAUSED_WRITES
-        return self.figures.paused_writes if paused else self.figures.outage
+        return figure(self.figures, self.result.target.measure if self.result.target else Measure.OUTAGE)
 
     @property
     def rank(self) -> tuple[bool, float]:
         """How bad it was: a broken invariant is worse than any figure."""
         return any(not each.held for each in self.result.invariants), self.measured
+
+    def with_requests(self) -> "Run":
+        """The same with what a timeline needs.
+
+        Raises:
+            OSError: Its recording is not there any more.
+        """
+        if self.file is None:
+            return self
+        return replace(self, result=replace(self.result, recording=keeping.read(self.file)))
 
     def without_requests(self) -> "Run":
         """The same without what only a timeline needs: some megabytes."""
@@ -68,23 +89,16 @@ class Run:
 
 
 class Runs:
-    """Runs as they come in. Of each drill the worst run alone keeps its requests, so that hundreds fit into memory."""
+    """Runs as they come in."""
 
     def __init__(self, results: Iterable[Result] = ()) -> None:
         self._runs: dict[str, list[Run]] = {}
         for result in results:
-            self.add(result)
+            self.keep(run_of(result))
 
-    def add(self, result: Result) -> Run:
-        """Add a run; returns it with its figures."""
-        run = Run(result, figures(result.recording))
-        runs = self._runs.setdefault(result.fault, [])
-        runs.append(run)
-        worst = max(runs, key=lambda each: each.rank)
-        runs[:] = [
-            each if each is worst or not each.result.recording.requests else each.without_requests() for each in runs
-        ]
-        return run
+    def keep(self, run: Run) -> None:
+        """Add a run."""
+        self._runs.setdefault(run.result.fault, []).append(run)
 
     def summaries(self) -> tuple["Summary", ...]:
         """One per drill, in the order in which drills first ran."""
@@ -100,6 +114,11 @@ class Runs:
         return sum(map(len, self._runs.values()))
 
 
+def run_of(result: Result, number: int = 0, file: Path | None = None) -> Run:
+    """A result with its figures."""
+    return Run(result, figures(result.recording), number, file)
+
+
 @dataclass(frozen=True, slots=True)
 class Summary:
     """All runs of one drill."""
@@ -112,18 +131,18 @@ class Summary:
     @property
     def outage(self) -> Spread:
         """Seconds without a good answer."""
-        return _spread(run.figures.outage for run in self.runs)
+        return spread(run.figures.outage for run in self.runs)
 
     @property
     def paused_writes(self) -> Spread:
         """Seconds without an acknowledged write."""
-        return _spread(run.figures.paused_writes for run in self.runs)
+        return spread(run.figures.paused_writes for run in self.runs)
 
     @property
     def recovery(self) -> Spread | None:
         """Seconds until full redundancy; None if a run never came to it, or nothing was broken."""
         known = [run.result.recovery for run in self.runs]
-        return None if None in known else _spread(seconds for seconds in known if seconds is not None)
+        return None if None in known else spread(seconds for seconds in known if seconds is not None)
 
     @property
     def failed(self) -> int:
@@ -148,21 +167,26 @@ class Summary:
     @property
     def measured(self) -> Spread:
         """The figure that the target is about."""
-        return _spread(run.measured for run in self.runs)
+        return spread(run.measured for run in self.runs)
 
     @property
     def verdict(self) -> Verdict:
         """Against the target, at the 95th percentile."""
-        if self.broken:
-            return Verdict.BROKEN
-        if self.target is None:
-            return Verdict.NO_TARGET
-        return Verdict.MET if self.measured.p95 <= self.target.seconds else Verdict.MISSED
+        return verdict(self.target, self.measured, broken=bool(self.broken))
 
     @property
     def worst(self) -> Run:
-        """The run whose timeline is shown."""
+        """The worst run, whose timeline is shown."""
         return max(self.runs, key=lambda run: run.rank)
+
+    @property
+    def middle(self) -> Run | None:
+        """The run with the median, whose timeline is shown, too, where there are enough that it tells something."""
+        if len(self.runs) < TYPICAL_RUNS:
+            return None
+        ranked = sorted(self.runs, key=lambda run: run.measured)
+        median = ranked[(len(ranked) - 1) // 2]
+        return None if median is self.worst else median
 
     @property
     def few(self) -> bool:
@@ -179,6 +203,25 @@ def changes(observations: Iterable[Observation]) -> tuple[Observation, ...]:
     return tuple(next(same) for _, same in groupby(observations, state))
 
 
-def _spread(values: Iterable[float]) -> Spread:
+def figure(of: Figures, measure: Measure) -> float:
+    """The figure that a target or a forecast is about, seconds."""
+    return of.paused_writes if measure is Measure.PAUSED_WRITES else of.outage
+
+
+def spread(values: Iterable[float]) -> Spread:
+    """A figure over runs, of which there must be one.
+
+    Raises:
+        ValueError: There is none.
+    """
     known = list(values)
     return Spread(median=quantile(known, 0.5), p95=quantile(known, 0.95), worst=max(known))
+
+
+def verdict(target: Target | None, measured: Spread, *, broken: bool) -> Verdict:
+    """Whether runs reached what they should, at the 95th percentile."""
+    if broken:
+        return Verdict.BROKEN
+    if target is None:
+        return Verdict.NO_TARGET
+    return Verdict.MET if measured.p95 <= target.seconds else Verdict.MISSED

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from cli.drill import Order, choose
+from cli.drill import Order, drill, ordered_by
 from cli.failure import Failure
 from cli.status import Answer, SiteStatus
 from cli.workspace import Stack
@@ -148,9 +148,28 @@ def test_two_of_a_tier_on_one_host_are_not_whole() -> None:
 
 
 def test_seed_repeats_the_choice() -> None:
-    first = choose(DEV, Order(random_count=20, seed=7))
-    assert first == choose(DEV, Order(random_count=20, seed=7))
-    assert first != choose(DEV, Order(random_count=20, seed=8))
+    first = ordered_by(DEV, Order(random_count=20, seed=7))
+    assert first == ordered_by(DEV, Order(random_count=20, seed=7))
+    assert first.sequence != ordered_by(DEV, Order(random_count=20, seed=8)).sequence
+
+
+def test_seed_that_nobody_gave_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    first = ordered_by(DEV, Order(random_count=20))
+    assert f"--random 20 --seed {first.seed} runs the same drills again" in " ".join(capsys.readouterr().err.split())
+    assert first == ordered_by(DEV, Order(random_count=20, seed=first.seed))
+
+
+def test_later_drills_of_a_sequence_are_the_same() -> None:
+    whole, later = (ordered_by(DEV, Order(random_count=20, seed=7, first=first)) for first in (1, 11))
+    assert later.sequence == whole.sequence
+    assert later.first == 11
+
+
+def test_several_runs_take_turns() -> None:
+    """So that a drift of the machine hits all alike."""
+    ordered = ordered_by(DEV, Order(("kill-httpd", "kill-etcd"), runs=2))
+    assert ordered.sequence == ("kill-httpd", "kill-etcd", "kill-httpd", "kill-etcd")
+    assert ordered.chance is None
 
 
 @pytest.mark.parametrize(
@@ -159,11 +178,19 @@ def test_seed_repeats_the_choice() -> None:
         (Order(), "no drill was named"),
         (Order(("no-such",)), "no drill no-such"),
         (Order(("lose-array",)), "can't be run"),
+        (Order(random_count=5, seed=7, first=6), "can't begin there"),
+        (Order(random_count=5, first=2), "can't begin there"),
+        (Order(("kill-httpd",), runs=3, first=2), "can't begin there"),
     ],
 )
 def test_refusals(order: Order, why: str) -> None:
     with pytest.raises(Failure, match=why):
-        choose(DEV, order)
+        ordered_by(DEV, order)
+
+
+def test_resuming_is_no_other_order() -> None:
+    with pytest.raises(Failure, match="not clear what to run"):
+        drill(DEV, Order(("kill-httpd",), resume=True), lambda _: "")
 
 
 def test_containers_are_never_touched_on_a_real_site() -> None:

@@ -1,28 +1,35 @@
 """The page docs/drills/results.md."""
 
 from dataclasses import replace
+from datetime import datetime, timedelta
 
 import pytest
 
+from blueprint.forecast import Forecast, Term, forecast
 from blueprint.terms import Measure
-from drills.model import Invariant, Target
+from cli.workspace import Stack
+from drills.model import Chance, Circumstances, Invariant, Part, Target, Unmeasured
 from drills.report import document, rules
+from drills.report.document import Document
+from drills.report.forecasts import compared
 from drills.report.overview import overview
-from drills.report.publish import OVERVIEW, merged, timelines
+from drills.report.publish import OVERVIEW, merged, page
+from drills.report.summary import Runs, run_of
+from tests.unit.drills.recordings import BEGAN
 from tests.unit.drills.test_rules_report import reported, result
 
 
 def test_a_line_per_drill_with_target_and_verdict() -> None:
     target = Target(1.0, Measure.OUTAGE, "made up")
     runs = (replace(result("kill-httpd", outage, run=run), target=target) for run, outage in enumerate((0.5, 0.8), 1))
-    page = overview(reported(*runs, result("kill-etcd", 0.2)))
-    (httpd,) = (line for line in page.splitlines() if line.startswith("| `kill-httpd`"))
+    told = overview(reported(*runs, result("kill-etcd", 0.2)))
+    (httpd,) = (line for line in told.splitlines() if line.startswith("| `kill-httpd`"))
     assert "| 2 | 0.50 (0.80) |" in httpd
     assert "| 1 outage | **met** |" in httpd
-    (etcd,) = (line for line in page.splitlines() if line.startswith("| `kill-etcd`"))
+    (etcd,) = (line for line in told.splitlines() if line.startswith("| `kill-etcd`"))
     assert "| 1 | 0.20 |" in etcd
     assert "**met**" not in etcd
-    assert "Every invariant held in every run." in page
+    assert "Every invariant held in every run." in told
 
 
 def test_losses_are_counted_but_for_those_that_check_the_checker() -> None:
@@ -32,16 +39,16 @@ def test_losses_are_counted_but_for_those_that_check_the_checker() -> None:
 
 def test_what_did_not_hold_is_told() -> None:
     broken = Invariant("sessions survive", held=False, detail="7 of 1000 lost")
-    page = overview(reported(replace(result("kill-httpd", 0.5), invariants=(broken,))))
-    assert "- `kill-httpd`, run 1 (somebody): sessions survive: 7 of 1000 lost" in page
-    assert "Every invariant held" not in page
-    assert "| **broken** |" in page
+    told = overview(reported(replace(result("kill-httpd", 0.5), invariants=(broken,))))
+    assert "- `kill-httpd`, run 1 (somebody): sessions survive: 7 of 1000 lost" in told
+    assert "Every invariant held" not in told
+    assert "| **broken** |" in told
 
 
 def test_every_series_page_of_timelines_is_linked() -> None:
-    page = overview(reported(result("kill-httpd", 0.5)), ["timelines-1.html", "timelines-2.html"])
+    told = overview(reported(result("kill-httpd", 0.5)), ["timelines-1.html", "timelines-2.html"])
     for name in ("timelines-1.html", "timelines-2.html"):
-        assert f"[{name}]({name})" in page
+        assert f"[{name}]({name})" in told
 
 
 def test_of_a_drill_that_ran_again_the_newest_series_counts() -> None:
@@ -64,9 +71,89 @@ def test_series_measured_under_other_conditions_is_refused() -> None:
     assert merged(former, idle).drills == former.drills, "a run's load is told per run"
 
 
+def by_chance(*numbers: int, outage: float = 0.5, missed: tuple[int, ...] = (), began: datetime = BEGAN) -> Document:
+    """The report of some drills of a sequence of ten."""
+    runs = Runs()
+    for number in numbers:
+        fault = ("kill-etcd", "kill-httpd")[number % 2]
+        runs.keep(run_of(result(fault, outage, run=number), number))
+    part = Part(began, began + timedelta(hours=1), min(numbers), max(numbers), "its time was over")
+    unmeasured = tuple(Unmeasured(number, "kill-etcd", began, "its process has ended") for number in missed)
+    went = Circumstances(Chance(7, 10, "abc"), (part,), unmeasured)
+    return document.parsed(document.as_json(document.document(runs, "dev", lab=True, went=went)))
+
+
+def test_drills_by_chance_are_not_counted_among_those_that_were_named() -> None:
+    named = reported(result("kill-httpd", 0.5))
+    together = merged(named, by_chance(1, 2, 3, outage=2.0))
+    assert together.drills == named.drills
+    told = overview(together)
+    assert "1 run of 1 drills on stack" in told
+    assert "## 10 drills by chance, seed 7" in told
+    assert "3 runs of 2 faults, numbers 1 to 3 of the sequence, on a stack that nobody mended" in told
+    assert "**27 writes were acknowledged, 0 of them lost**" in told
+    assert "- 2026-11-23 12:00 to 2026-11-23 13:00 UTC, drills 1 to 3; ended: its time was over" in told
+
+
+def test_parts_of_a_sequence_are_put_together_and_the_newest_run_counts() -> None:
+    first = merged(reported(result("kill-httpd", 0.5)), by_chance(1, 2, 3, 4, missed=(5,)))
+    later = by_chance(4, 5, 6, outage=2.0, began=BEGAN + timedelta(days=1))
+    (series,) = merged(first, later).random
+    assert [run.number for run in series.runs] == [1, 2, 3, 4, 5, 6]
+    assert [run.figures.outage for run in series.runs] == pytest.approx([0.5, 0.5, 0.5, 2.0, 2.0, 2.0])
+    assert not series.unmeasured
+    assert [part.first for part in series.parts] == [1, 4]
+    assert {drill.fault: drill.outage.worst for drill in series.drills} == pytest.approx(
+        {"kill-httpd": 2.0, "kill-etcd": 2.0}
+    )
+    assert merged(merged(first, later), later) == merged(first, later), "a report may be published twice"
+
+
+def test_gaps_in_a_sequence_are_told() -> None:
+    told = overview(merged(reported(result("kill-httpd", 0.5)), by_chance(1, 2, 5, missed=(4,))))
+    assert "numbers 1 to 5 of the sequence, without 2 of them (3, 4)" in told
+    assert "- `kill-etcd`, 2026-11-23 12:00, was not measured: its process has ended" in told
+
+
+def test_what_did_not_hold_in_many_runs_is_a_line() -> None:
+    broken = Invariant("sessions survive", held=False, detail="7 of 1000 lost")
+    runs = [result("kill-httpd", 0.5, run=run) for run in range(1, 21)]
+    runs[3:6] = [replace(run, invariants=(broken,)) for run in runs[3:6]]
+    told = overview(reported(*runs))
+    assert told.count("sessions survive") == 1
+    assert "- `kill-httpd`, in 3 of 20 runs, first run 4 (somebody): sessions survive: 7 of 1000 lost" in told
+
+
+def test_from_twenty_runs_on_the_95th_percentile_is_told() -> None:
+    runs = [result("kill-httpd", 1.0 if run < 20 else 3.0, run=run) for run in range(1, 21)]
+    (line,) = (line for line in overview(reported(*runs)).splitlines() if line.startswith("| `kill-httpd`"))
+    assert "| 20 | 1.00 · 1.00 (3.00) |" in line
+
+
+def test_forecasts_are_compared_with_every_run() -> None:
+    bound = Forecast("kill-httpd", "", Measure.OUTAGE, (Term("systemd starts it again", 1.5, "its unit"),))
+    found = merged(reported(result("kill-httpd", 1.0), result("kill-httpd", 2.0, run=2)), by_chance(1, 2, 3))
+    told = overview(found, forecasts=[bound, replace(bound, fault="lose-app")])
+    assert "**3 of 4 runs (75%) were within the bound**; wanted are 95%, which is missed." in told
+    assert "| `kill-httpd` | outage | 1.50 | 0.50 | 2.00 | 2.00 | 3 of 4 |" in told
+    assert "lose-app" not in told, "nobody ran it"
+
+
+def test_share_of_forecasts_that_hold_is_the_published_one() -> None:
+    """Of the repository itself: whatever it is, it is told."""
+    found = document.parsed(rules.RESULTS.read_bytes())
+    known = compared(found, forecast(Stack(found.stack).settings))
+    measured = [(one, seconds) for one in known for seconds in one.measured]
+    within = sum(seconds <= one.forecast.bound for one, seconds in measured)
+    told = (
+        f"**{within:,} of {len(measured):,} runs ({within / len(measured):.0%}) were within the bound**; wanted are 95%"
+    )
+    assert told + (", which is missed." if within < 0.95 * len(measured) else ".") in OVERVIEW.read_text()
+
+
 def test_the_page_agrees_with_the_results() -> None:
     """Of the repository itself."""
     assert rules.RESULTS.exists() == OVERVIEW.exists()
     if rules.RESULTS.exists():
-        expected = overview(document.parsed(rules.RESULTS.read_bytes()), timelines())
+        expected = page(document.parsed(rules.RESULTS.read_bytes()))
         assert OVERVIEW.read_text() == expected, "run: python -m drills.report.publish"

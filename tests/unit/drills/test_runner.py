@@ -16,7 +16,7 @@ from drills import runner
 from drills.faults.fault import Fault, Hit, Scene
 from drills.hands import LabHands
 from drills.model import Recording
-from drills.runner import Drills
+from drills.runner import Drills, NotMeasuredError
 from drills.undo import How, Journal, Step
 from drills.waiting import STEADY_SECONDS
 from drills.workload.workload import WorkloadFailure
@@ -173,7 +173,7 @@ async def test_reader_is_told_that_sessions_were_begun_anew(made_up: MadeUp, tmp
 
 async def test_pulumi_is_asked_also_when_nothing_was_recorded(made_up: MadeUp, tmp_path: Path) -> None:
     made_up.fails = WorkloadFailure("the workload could not go on", "its process has ended", "")
-    with pytest.raises(WorkloadFailure):
+    with pytest.raises(NotMeasuredError):
         await drills(made_up).run(FROZEN, 1, tmp_path)
     assert made_up.asked.is_set(), "what was begun has ended: two previews at once would wait for each other"
     assert made_up.done == [f"record {tmp_path}", "let db01 go on", "stop"]

@@ -1,0 +1,67 @@
+"""What was forecast, compared with what drills measured.
+
+A forecast is right for a run whose outage, or pause, did not exceed its bound (blueprint/forecast.py). Wanted is that
+for 95 of 100 runs. Runs count whether their drill was named or chosen by chance.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from blueprint.forecast import Forecast
+from drills.report.document import Document, RunEntry
+from drills.report.summary import Spread, figure, spread
+
+WANTED = 0.95
+"""The share of runs that is to be within its bound."""
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """One fault's forecast and its runs, of which there is at least one."""
+
+    forecast: Forecast
+    measured: tuple[float, ...]
+    """Seconds, of the forecast's measure, a run each."""
+
+    @property
+    def within(self) -> int:
+        """How many runs did not exceed the bound."""
+        return sum(seconds <= self.forecast.bound for seconds in self.measured)
+
+    @property
+    def spread(self) -> Spread:
+        """Over the runs."""
+        return spread(self.measured)
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """How many of how many runs were within their bounds."""
+
+    within: int
+    runs: int
+
+    @property
+    def reached(self) -> bool:
+        """Whether that is as many as is wanted."""
+        return self.within >= WANTED * self.runs
+
+    def __str__(self) -> str:
+        return f"{self.within:,} of {self.runs:,} runs ({self.within / self.runs:.0%})"
+
+
+def compared(found: Document, forecasts: Iterable[Forecast]) -> list[Compared]:
+    """Every forecast of whose fault there are runs."""
+    runs: dict[str, list[RunEntry]] = {}
+    for drill in found.everything:
+        runs.setdefault(drill.fault, []).extend(drill.runs)
+    return [
+        Compared(one, tuple(figure(run.figures, one.measure) for run in runs[one.fault]))
+        for one in forecasts
+        if one.fault in runs
+    ]
+
+
+def share(of: Sequence[Compared]) -> Share:
+    """All of them together."""
+    return Share(sum(each.within for each in of), sum(len(each.measured) for each in of))
