@@ -1,0 +1,55 @@
+"""The column of `./perenne forecast` with what drills measured: only where the lab's stack is comparable."""
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from blueprint.forecast import forecast
+from cli import forecast as command
+from cli.workspace import Stack
+from drills.report import document
+from drills.report.forecasts import Compared
+
+RESULTS = document.parsed(document.RESULTS.read_bytes())
+
+
+def test_what_was_measured_stands_beside_the_bound(capsys: pytest.CaptureFixture[str]) -> None:
+    command.show(Stack("dev"), as_json=True)
+    shown = {one["fault"]: one for one in json.loads(capsys.readouterr().out)}
+    for drill in RESULTS.drills:
+        if drill.fault in shown:
+            seen = shown[drill.fault]["measured"]
+            expected = drill.outage if shown[drill.fault]["measure"] == "outage" else drill.paused_writes
+            assert seen["runs"] >= len(drill.runs)
+            assert seen["worst"] >= expected.worst
+            assert 0 <= seen["within"] <= seen["runs"]
+
+
+def test_other_terms_are_not_comparable() -> None:
+    found = forecast(Stack(RESULTS.stack).settings)
+    assert {"lose-primary", "kill-httpd"} <= command.measured(found).keys()
+    slower = [
+        replace(one, terms=tuple(replace(term, seconds=term.seconds + 10) for term in one.terms))
+        if one.fault == "lose-primary"
+        else one
+        for one in found
+    ]
+    known = command.measured(slower)
+    assert "lose-primary" not in known, "with a longer lease it would have lasted longer"
+    assert "kill-httpd" in known
+
+
+def test_without_results_nothing_was_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(document, "RESULTS", document.RESULTS.with_name("none.json"))
+    assert command.measured(forecast(Stack("dev").settings)) == {}
+
+
+def test_few_runs_are_told_as_such(capsys: pytest.CaptureFixture[str]) -> None:
+    (one, *_) = forecast(Stack("dev").settings)
+    few = Compared(one, (0.3, 0.4))
+    many = Compared(one, (0.3,) * 19 + (one.bound + 1.0,))
+    assert command._told(few) == "0.4 s\nworst of 2 runs"
+    assert command._told(many) == "0.3 s\n20 runs, 95% within"
+    assert command.show(Stack("dev"), as_json=False) == 0
+    assert "measured in the" in capsys.readouterr().out
