@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from cli.failure import Failure
 from drills.model import Chance, Circumstances, Part, Unmeasured
@@ -89,7 +89,7 @@ class PartEnded:
     event: Literal["part ended"] = "part ended"
 
 
-Event = PartBegan | DrillBegan | Measured | Missed | PartEnded
+Event = Annotated[PartBegan | DrillBegan | Measured | Missed | PartEnded, Field(discriminator="event")]
 _EVENT: TypeAdapter[Event] = TypeAdapter(Event)
 
 
