@@ -217,6 +217,7 @@ def drill(
     ] = None,
     *,
     every: Annotated[bool, typer.Option("--all", help="Every drill that this stack can show.")] = False,
+    rules: Annotated[bool, typer.Option("--rules", help="Every drill that breaks a policy rule first.")] = False,
     random: Annotated[int, typer.Option("--random", min=0, metavar="N", help="N of them, by chance.")] = 0,
     seed: Annotated[int | None, typer.Option("--seed", help="Repeat the chance of an earlier --random.")] = None,
     first: Annotated[int, typer.Option("--from", min=1, metavar="K", help="Begin with the Kth of --random.")] = 1,
@@ -237,6 +238,7 @@ def drill(
     order = drills.Order(
         names=tuple(names or ()),
         everything=every,
+        rules=rules,
         random_count=random,
         seed=seed,
         first=first,

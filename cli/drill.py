@@ -46,6 +46,8 @@ class Order:
 
     names: tuple[str, ...] = ()
     everything: bool = False
+    rules: bool = False
+    """Every drill for which a rule is broken first."""
     random_count: int = 0
     seed: int | None = None
     first: int = 1
@@ -97,7 +99,7 @@ def drill(stack: Stack, order: Order, confirm: Callable[[str], str]) -> int:
             done = asyncio.run(_run(stack, series, order.minutes))
         finally:
             _report(stack, series)
-    held = all(each.held for run in series.runs for each in run.result.invariants)
+    held = all(each.held or run.result.without for run in series.runs for each in run.result.invariants)
     return 0 if done and held and not series.circumstances.unmeasured else BROKEN
 
 
@@ -131,7 +133,10 @@ def choose(stack: Stack, order: Order) -> list[Fault]:
     Raises:
         Failure: A name is unknown, or one that was named can't be run on the stack.
     """
-    available = [fault for fault in CATALOGUE.values() if not fault.unavailable(stack) and not fault.must_break]
+    possible = [fault for fault in CATALOGUE.values() if not fault.unavailable(stack)]
+    if order.rules:
+        return [fault for fault in possible if fault.without]
+    available = [fault for fault in possible if not fault.must_break and not fault.without]
     if order.random_count:
         return random.Random(order.seed).choices(available, k=order.random_count)  # noqa: S311 (repeatable, not secret)
     if order.everything:

@@ -21,8 +21,7 @@ class Clients:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        if self._workload:
-            await self._workload.__aexit__()
+        await self.end()
 
     @property
     def live(self) -> bool:
@@ -50,6 +49,12 @@ class Clients:
         return (
             f"Before this drill {self._plan.load.sessions:,} sessions were begun anew, as the former ones ended: {why}",
         )
+
+    async def end(self) -> None:
+        """See all sessions off: what comes next may end some of them, and is not measured by them."""
+        if self._workload:
+            await self._workload.__aexit__()
+            self._workload = None
 
     def now(self) -> float:
         """Seconds since the recording began."""

@@ -263,6 +263,8 @@ class Result:
     """Ids of the policy rules without which the drill would have ended otherwise."""
     notes: tuple[str, ...] = field(default=())
     """What a reader must know: what can't be shown here, what could not be undone."""
+    without: str = ""
+    """Id of the rule that was broken for it: then nothing need have held."""
 
     @property
     def recovery(self) -> float | None:

@@ -42,6 +42,10 @@ class Performer:
                 await self.vcenter.power_on(step.where)
             case How.END_MAINTENANCE:
                 await self.vcenter.exit_maintenance(step.where)
+            case How.HA_ON:
+                await self.vcenter.switch_ha(on=True)
+            case How.RESTART_PRIORITY:
+                await self.vcenter.set_restart_priority(step.where, step.script)
             case How.HOME:
                 await self._move_home()
 

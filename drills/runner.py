@@ -71,15 +71,21 @@ class Drills:
         # The drill before, if there was one, has just seen the stack stay whole.
         found = await self._whole(steady=0.0 if self.clients.live else STEADY_SECONDS)
         scene = Scene(self.stack, self.hands, self.vcenter, journal, found)
+        if fault.without:
+            await self.clients.end()
         if fault.arrange:
             await fault.arrange(scene)
-            scene = replace(scene, standing=await self._whole())
+            scene = replace(scene, standing=await (standing(self.stack) if fault.without else self._whole()))
+        # A broken rule outlasts the fault: what it takes to mend it is not measured.
+        arranged = len(journal.steps) if fault.without else 0
         hit = await fault.aim(scene)
         self.say(f"{fault.name}: {hit.title}")
         notes = await self.clients.record(folder)
         await asyncio.sleep(QUIET_SECONDS)
-        course = await self._course(fault, hit, scene)
+        course = await self._course(fault, hit, scene, arranged)
         recording, changes = await self._checked()
+        if fault.without:
+            course = await self._mended(course, journal)
         after = await standing(self.stack)
         held = (
             *invariants.with_control(invariants.of_recording(recording), fault.must_break),
@@ -100,10 +106,21 @@ class Drills:
             simulated=_simulated(fault, recording, course.injected, after),
             proves=fault.proves,
             notes=(*fault.notes, *notes),
+            without=fault.without,
         )
 
-    async def _course(self, fault: Fault, hit: Hit, scene: Scene) -> "_Course":
-        """Break it, and have it whole again: steadily, so that the address has settled when the recording ends."""
+    async def _mended(self, course: "_Course", journal: Journal) -> "_Course":
+        """Mend the rule that was broken, and have the stack whole again."""
+        await self.clients.end()
+        await self._undo(journal)
+        whole = await self._whole_again()
+        return replace(course, whole=None if whole is None else whole + course.offset)
+
+    async def _course(self, fault: Fault, hit: Hit, scene: Scene, arranged: int) -> "_Course":
+        """Break it, and have it whole again: steadily, so that the address has settled when the recording ends.
+
+        The first steps of the journal, as many as were `arranged`, are not taken back.
+        """
         injected = self.clients.now()
         whole: float | None = None
         try:
@@ -115,15 +132,17 @@ class Drills:
         finally:
             self.say("undoing it")
             undone = self.clients.now()
-            taken_back = bool(scene.journal.steps)
-            await self._undo(scene.journal)
+            taken_back = len(scene.journal.steps) > arranged
+            await self._undo(scene.journal, arranged)
+        # Everything is told on the recording's clock.
+        offset = self.clients.now() - time.monotonic()
+        if fault.without:
+            return _Course(injected, undone, None, offset)
         if fault.lasts is not None:
             whole = await self._whole_again()
         elif taken_back and await self._whole_again() is None:
             whole = None
-        # Everything is told on the recording's clock.
-        offset = self.clients.now() - time.monotonic()
-        return _Course(injected, undone, None if whole is None else whole + offset)
+        return _Course(injected, undone, None if whole is None else whole + offset, offset)
 
     async def _whole_again(self) -> float | None:
         """When it came to be whole, on `time.monotonic()`; None if it did not within the bound, which is said."""
@@ -142,8 +161,8 @@ class Drills:
         finally:
             await asyncio.wait([asked])
 
-    async def _undo(self, journal: Journal) -> None:
-        left = await _to_its_end(journal.keep(Performer(self.stack, self.hands, self.vcenter)))
+    async def _undo(self, journal: Journal, beyond: int = 0) -> None:
+        left = await _to_its_end(journal.keep(Performer(self.stack, self.hands, self.vcenter), beyond))
         if left:
             what = f"the fault {journal.fault} could not be taken back"
             raise Failure(what, "\n".join(left), "Do that, then look at ./perenne status; the next drill tries again.")
@@ -174,6 +193,8 @@ class _Course:
     injected: float
     undone: float
     whole: float | None
+    offset: float
+    """From `time.monotonic()` to the recording's clock."""
 
 
 async def _to_its_end(work: Coroutine[None, None, T]) -> T:

@@ -40,6 +40,10 @@ class How(StrEnum):
     """The VM is powered on through vCenter."""
     END_MAINTENANCE = "end maintenance"
     """The host leaves maintenance mode."""
+    HA_ON = "HA on"
+    """vSphere HA is switched on."""
+    RESTART_PRIORITY = "restart priority"
+    """vSphere HA restarts the VM with the priority that `script` names."""
     HOME = "home"
     """The servers move back to the hosts where the stack file wants them."""
 
@@ -57,6 +61,7 @@ class Step(BaseModel):
     by_hand: str
     """What to do where Perenne can't."""
     script: str = ""
+    """What is to be run; for a restart priority, which one."""
 
 
 class Performer(Protocol):
@@ -125,16 +130,16 @@ class Journal:
         self._document.steps += steps
         self._write()
 
-    async def keep(self, performer: Performer) -> list[str]:
-        """Take everything back, the last first; returns what could not be, and what to do about it."""
+    async def keep(self, performer: Performer, beyond: int = 0) -> list[str]:
+        """Take back all but the first `beyond` steps, the last first; returns what could not be, and what to do."""
         left: list[str] = []
-        for step in reversed(self.steps):
+        for step in reversed(self.steps[beyond:]):
             if why := await _perform(performer, step):
                 left.append(f"could not {step.does}: {why} To do: {step.by_hand}")
                 continue
             self._document.steps.remove(step)
             self._write()
-        if not left:
+        if not self._document.steps:
             self._file.unlink(missing_ok=True)
         return left
 

@@ -80,6 +80,52 @@ class VCenter:
             allowed=vim.fault.InvalidState,
         )
 
+    async def switch_ha(self, *, on: bool) -> None:
+        """Switch vSphere HA of the stack's cluster on or off.
+
+        Raises:
+            Failure: vCenter refuses or does not answer.
+        """
+
+        def begin(of: "_Inventory") -> Any:  # noqa: ANN401
+            cluster = of.cluster(self._stack.settings.cluster.name)
+            das = cluster.configurationEx.dasConfig
+            das.enabled = on
+            return _reconfigure(cluster, dasConfig=das)
+
+        await self._do(f"vSphere HA can't be switched {'on' if on else 'off'}", begin)
+
+    async def restart_priority(self, server: str) -> str:
+        """The priority with which vSphere HA restarts a VM that has one of its own.
+
+        Raises:
+            Failure: It has none, or vCenter does not answer.
+        """
+        return await asyncio.to_thread(self._restart_priority, server)
+
+    def _restart_priority(self, server: str) -> str:
+        with self._inventory() as inventory:
+            cluster, vm = inventory.cluster(self._stack.settings.cluster.name), inventory.vm(server)
+            for own in cluster.configurationEx.dasVmConfig:
+                if own.key == vm:
+                    return str(own.dasSettings.restartPriority)
+        raise Failure(f"{server} has no restart priority", "its cluster knows none of its own", "./perenne up --repair")
+
+    async def set_restart_priority(self, server: str, priority: str) -> None:
+        """Have vSphere HA restart a VM with a priority, or with `disabled` not at all.
+
+        Raises:
+            Failure: vCenter refuses or does not answer.
+        """
+
+        def begin(of: "_Inventory") -> Any:  # noqa: ANN401
+            types: Any = vim.cluster
+            info = types.DasVmConfigInfo(key=of.vm(server), dasSettings=types.DasVmSettings(restartPriority=priority))
+            change = types.DasVmConfigSpec(operation=vim.option.ArrayUpdateSpec.Operation.edit, info=info)
+            return _reconfigure(of.cluster(self._stack.settings.cluster.name), dasVmConfigSpec=[change])
+
+        await self._do(f"the restart of {server} can't be changed", begin)
+
     async def _do(
         self,
         what: str,
@@ -120,12 +166,21 @@ class _Inventory:
     def host(self, name: str) -> Any:  # noqa: ANN401
         return self._find(vim.HostSystem, {name, f"{name}.{self._domain}", str(name)})
 
+    def cluster(self, name: str) -> Any:  # noqa: ANN401
+        return self._find(vim.ClusterComputeResource, {name})
+
     def _find(self, kind: type, names: set[str]) -> Any:  # noqa: ANN401
         view = self._content.viewManager.CreateContainerView(self._content.rootFolder, [kind], True)
         for found in view.view:
             if found.name in names:
                 return found
         raise Failure(f"{min(names)} is not in vCenter", "nothing there has that name", "Run ./perenne up.")
+
+
+def _reconfigure(cluster: Any, **changes: Any) -> Any:  # noqa: ANN401
+    """Change a cluster's configuration; what isn't named stays."""
+    types: Any = vim.cluster
+    return cluster.ReconfigureComputeResource_Task(types.ConfigSpecEx(**changes), True)
 
 
 def _wait(task: Any, what: str) -> None:  # noqa: ANN401

@@ -90,6 +90,8 @@ class Fault:
     """No request that could have been sent again may fail."""
     must_break: str = ""
     """The invariant that must be found broken: a control of the checker, not of the stack."""
+    without: str = ""
+    """Id of the rule that `arrange` breaks first: what is measured is what the rule is for, and nothing need hold."""
     simulated: Simulated = Simulated.NONE
     proves: tuple[str, ...] = ()
     """Ids of the policy rules without which it would have ended otherwise."""

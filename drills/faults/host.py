@@ -108,7 +108,7 @@ def _hit(scene: Scene, host: str) -> Hit:
 async def _kill(scene: Scene, hit: Hit) -> None:
     host = hit.machine
     scene.promise(
-        _home(),
+        home(),
         Step(how=How.START, where=host, does=f"start {host} again", by_hand=f"docker start the container of {host}."),
     )
     await scene.hands.container("kill", host)
@@ -117,7 +117,7 @@ async def _kill(scene: Scene, hit: Hit) -> None:
 async def _pause(scene: Scene, hit: Hit) -> None:
     host = hit.machine
     scene.promise(
-        _home(),
+        home(),
         Step(how=How.UNPAUSE, where=host, does=f"let {host} go on", by_hand=f"docker unpause the container of {host}."),
     )
     await scene.hands.container("pause", host)
@@ -125,14 +125,14 @@ async def _pause(scene: Scene, hit: Hit) -> None:
 
 async def _isolate(scene: Scene, hit: Hit) -> None:
     host = hit.machine
-    scene.promise(_home(), healed(host))
+    scene.promise(home(), healed(host))
     await scene.hands.packets(host, cutting_off(address=str(scene.settings.hosts[host].address)))
 
 
 async def _maintain(scene: Scene, hit: Hit) -> None:
     host = hit.machine
     scene.promise(
-        _home(),
+        home(),
         Step(
             how=How.END_MAINTENANCE,
             where=host,
@@ -143,7 +143,8 @@ async def _maintain(scene: Scene, hit: Hit) -> None:
     await scene.vcenter.enter_maintenance(host)
 
 
-def _home() -> Step:
+def home() -> Step:
+    """Every server back to its own host."""
     return Step(
         how=How.HOME,
         where="all servers",

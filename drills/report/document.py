@@ -82,10 +82,17 @@ class DrillEntry:
     failed_idempotent: int
     proves: tuple[str, ...]
     runs: tuple[RunEntry, ...]
+    without: str = ""
+    """Id of the rule that was broken for it; empty where the stack was sound."""
 
     @property
     def broken(self) -> tuple[tuple[RunEntry, Invariant], ...]:
-        """Invariants that did not hold, each with its run."""
+        """Invariants that had to hold and did not, each with its run."""
+        return () if self.without else self.gave_way
+
+    @property
+    def gave_way(self) -> tuple[tuple[RunEntry, Invariant], ...]:
+        """Invariants that did not hold, whether they had to or not."""
         return tuple((run, each) for run in self.runs for each in run.invariants if not each.held)
 
 
@@ -164,17 +171,24 @@ def schema() -> dict[str, Any]:
 
 def drill_entry(like: DrillEntry, runs: Sequence[RunEntry]) -> DrillEntry:
     """An entry of the same drill with other runs, of which there must be one."""
-    return _entry(like.fault, like.title, like.target, like.proves, runs)
+    return _entry(like.fault, like.title, like.target, _Rules(like.proves, like.without), runs)
 
 
 def _drill(summary: Summary) -> DrillEntry:
     proves = tuple(sorted({rule for run in summary.runs for rule in run.result.proves}))
-    return _entry(summary.fault, summary.title, summary.target, proves, [_run(run) for run in summary.runs])
+    rules = _Rules(proves, summary.runs[0].result.without)
+    return _entry(summary.fault, summary.title, summary.target, rules, [_run(run) for run in summary.runs])
 
 
-def _entry(
-    fault: str, title: str, target: Target | None, proves: tuple[str, ...], runs: Sequence[RunEntry]
-) -> DrillEntry:
+@dataclass(frozen=True)
+class _Rules:
+    """What a drill has to do with rules."""
+
+    proves: tuple[str, ...]
+    without: str
+
+
+def _entry(fault: str, title: str, target: Target | None, rules: "_Rules", runs: Sequence[RunEntry]) -> DrillEntry:
     outage = spread(run.figures.outage for run in runs)
     paused_writes = spread(run.figures.paused_writes for run in runs)
     recoveries = [run.recovery for run in runs]
@@ -184,15 +198,16 @@ def _entry(
         fault=fault,
         title=title,
         target=target,
-        verdict=verdict(target, measured, broken=broken),
+        verdict=verdict(target, measured, broken=broken, without=rules.without),
         outage=outage,
         paused_writes=paused_writes,
         recovery=None if None in recoveries else spread(one for one in recoveries if one is not None),
         requests=sum(run.figures.requests for run in runs),
         failed=sum(run.figures.failed for run in runs),
         failed_idempotent=sum(run.figures.failed_idempotent for run in runs),
-        proves=proves,
+        proves=rules.proves,
         runs=tuple(runs),
+        without=rules.without,
     )
 
 

@@ -28,8 +28,9 @@ def overview(found: Document, timelines: Iterable[str] = (), forecasts: Iterable
         "",
         "Timelines: " + ", ".join(f"[{name}]({name})" for name in timelines),
         "",
-        *_table(found),
+        *_table([drill for drill in found.drills if not drill.without]),
         "",
+        *_without_rules([drill for drill in found.drills if drill.without]),
         *_not_held(found.drills, "##", found.unmeasured),
         "",
         *_forecasts(compared(found, forecasts)),
@@ -63,13 +64,13 @@ def _writes(drills: Iterable[DrillEntry]) -> str:
 
 
 def _control(drill: DrillEntry) -> bool:
-    return (fault := CATALOGUE.get(drill.fault)) is not None and bool(fault.must_break)
+    return bool(drill.without) or ((fault := CATALOGUE.get(drill.fault)) is not None and bool(fault.must_break))
 
 
-def _table(found: Document) -> Iterator[str]:
+def _table(drills: Iterable[DrillEntry]) -> Iterator[str]:
     yield "| drill | what happens | runs | outage | writes paused | target | | failed requests | whole again |"
     yield "|---|---|---|---|---|---|---|---|---|"
-    for drill in found.drills:
+    for drill in drills:
         target = f"{drill.target.seconds:g} {drill.target.measure}" if drill.target else ""
         failed = f"{drill.failed:,} of {drill.requests:,} ({drill.failed_idempotent:,} idempotent)"
         yield (
@@ -82,6 +83,27 @@ def _table(found: Document) -> Iterator[str]:
         f"Seconds; of several runs: median (worst), from {ENOUGH_RUNS} runs on: median · 95th percentile (worst), by "
         "nearest rank. Targets are for the 95th percentile, below 20 runs the worst run."
     )
+
+
+def _without_rules(drills: Sequence[DrillEntry]) -> Iterator[str]:
+    """What faults cost where a rule was broken first: what the rule is for."""
+    if not drills:
+        return
+    yield "## With a rule broken"
+    yield ""
+    yield "Each stack was sound but for one rule. What the same fault costs a sound stack is on the rule's page."
+    yield ""
+    yield "| drill | what happens | runs | outage | writes paused | failed requests | what gave way |"
+    yield "|---|---|---|---|---|---|---|"
+    for drill in drills:
+        rule = f"[{drill.without}](../policies/{drill.without}.md)"
+        gave_way = ", ".join(dict.fromkeys(each.name for _, each in drill.gave_way)) or "nothing"
+        yield (
+            f"| `{drill.fault}` {rule} | {drill.title} | {len(drill.runs)} | {_spread(drill.outage, drill)} |"
+            f" {_spread(drill.paused_writes, drill)} | {drill.failed:,} of {drill.requests:,} |"
+            f" {gave_way} |"
+        )
+    yield ""
 
 
 def _spread(spread: Spread, drill: DrillEntry) -> str:

@@ -48,19 +48,42 @@ def write(results: Path = RESULTS, folder: Path = QUOTED) -> None:
 def _drills(rule: Rule[Any], found: Document) -> list[DrillEntry]:
     """The drill that a rule names, then the others that prove it: broken ones, then by outage, longest first."""
     own = [drill for drill in found.drills if drill.fault == rule.drill]
-    others = [drill for drill in found.drills if rule.id in drill.proves and drill.fault not in ("", rule.drill)]
-    return own + sorted(others, key=lambda drill: (not drill.broken, -drill.outage.worst, drill.fault))[:_LONGEST]
-
-
-def _text(shown: Sequence[DrillEntry], found: Document) -> str:
+    without = [drill for drill in found.drills if drill.without == rule.id]
+    others = [
+        drill
+        for drill in found.drills
+        if rule.id in drill.proves and drill.fault not in ("", rule.drill) and not drill.without
+    ]
     return (
-        "\n".join([_lead(shown[0], found), "", *_table(shown), "", *_broken(shown), *_conditions(shown, found)]) + "\n"
+        own
+        + without
+        + sorted(others, key=lambda drill: (not drill.broken, -drill.outage.worst, drill.fault))[:_LONGEST]
     )
 
 
-def _lead(drill: DrillEntry, found: Document) -> str:
+def _text(shown: Sequence[DrillEntry], found: Document) -> str:
+    return "\n".join([_lead(shown, found), "", *_table(shown), "", *_broken(shown), *_conditions(shown, found)]) + "\n"
+
+
+def _lead(shown: Sequence[DrillEntry], found: Document) -> str:
     where = "Measured in the lab" if found.lab else f"Measured on stack {found.stack}"
-    paused = f"paused users for {drill.outage.median:.2f} s and writes for {drill.paused_writes.median:.2f} s"
+    sound = [_sound(drill, where) for drill in shown if not drill.without][:1]
+    return " ".join([*sound, *(_without(drill) for drill in shown if drill.without)])
+
+
+def _without(drill: DrillEntry) -> str:
+    """What the same kind of fault costs where the rule is broken."""
+    gave_way = ", ".join(dict.fromkeys(each.name for _, each in drill.gave_way))
+    broke = f"; what must hold elsewhere and did not: {gave_way}" if gave_way else ""
+    return f"**With the rule broken**, `{drill.fault}` {_paused(drill)} (median of {_runs(drill)}){broke}."
+
+
+def _paused(drill: DrillEntry) -> str:
+    return f"paused users for {drill.outage.median:.2f} s and writes for {drill.paused_writes.median:.2f} s"
+
+
+def _sound(drill: DrillEntry, where: str) -> str:
+    paused = _paused(drill)
     if (fault := CATALOGUE.get(drill.fault)) and fault.must_break:
         broken = f"{_lost(drill)} acknowledged writes were lost"
         return f"{where}, the rule taken away for it: `{drill.fault}` {paused} (median of {_runs(drill)}); {broken}."

@@ -33,6 +33,8 @@ class Verdict(StrEnum):
     BROKEN = "broken"
     """An invariant did not hold: no figure makes up for that."""
     NO_TARGET = "no target"
+    WITHOUT_RULE = "rule broken"
+    """A rule was broken for it: it shows what the rule is for, and nothing need have held."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,8 +163,13 @@ class Summary:
 
     @property
     def broken(self) -> tuple[tuple[Run, Invariant], ...]:
-        """Invariants that did not hold, each with its run."""
-        return tuple((run, each) for run in self.runs for each in run.result.invariants if not each.held)
+        """Invariants that had to hold and did not, each with its run."""
+        return tuple(
+            (run, each)
+            for run in self.runs
+            for each in run.result.invariants
+            if not each.held and not run.result.without
+        )
 
     @property
     def measured(self) -> Spread:
@@ -172,7 +179,7 @@ class Summary:
     @property
     def verdict(self) -> Verdict:
         """Against the target, at the 95th percentile."""
-        return verdict(self.target, self.measured, broken=bool(self.broken))
+        return verdict(self.target, self.measured, broken=bool(self.broken), without=self.runs[0].result.without)
 
     @property
     def worst(self) -> Run:
@@ -218,8 +225,10 @@ def spread(values: Iterable[float]) -> Spread:
     return Spread(median=quantile(known, 0.5), p95=quantile(known, 0.95), worst=max(known))
 
 
-def verdict(target: Target | None, measured: Spread, *, broken: bool) -> Verdict:
-    """Whether runs reached what they should, at the 95th percentile."""
+def verdict(target: Target | None, measured: Spread, *, broken: bool, without: str = "") -> Verdict:
+    """Whether runs reached what they should, at the 95th percentile; `without` is the rule that was broken for them."""
+    if without:
+        return Verdict.WITHOUT_RULE
     if broken:
         return Verdict.BROKEN
     if target is None:

@@ -15,6 +15,7 @@ from drills.faults.fault import Scene
 from drills.hands import ContainerAction
 from drills.standing import Standing
 from drills.undo import Journal
+from policies.rules import RULES
 from tests.unit.drills.virtual_time import VirtualTimeLoop
 
 DEV = Stack("dev")
@@ -67,11 +68,31 @@ class Hands:
         return self._note("packets", machine)
 
 
+@dataclass
 class VCenter:
-    """Does nothing."""
+    """Does nothing but note what changes a rule."""
+
+    journal: Journal
+    done: list[tuple[str, str, int]] = field(default_factory=list)
 
     async def power_off(self, server: str) -> None:
         """Nothing."""
+
+    async def switch_ha(self, *, on: bool) -> None:
+        """Note it."""
+        self.done.append(("HA", str(on), len(self.journal.steps)))
+
+    async def restart_priority(self, server: str) -> str:  # noqa: ARG002
+        """As the stack's application servers have it."""
+        return "medium"
+
+    async def set_restart_priority(self, server: str, priority: str) -> None:
+        """Note it."""
+        self.done.append((priority, server, len(self.journal.steps)))
+
+    async def migrate(self, server: str, host: str) -> None:
+        """Note it."""
+        self.done.append((host, server, len(self.journal.steps)))
 
     async def enter_maintenance(self, host: str) -> None:
         """Nothing."""
@@ -79,7 +100,7 @@ class VCenter:
 
 def scene(tmp_path: Path) -> Scene:
     journal = Journal("dev", "test", tmp_path / "undo.json")
-    return Scene(DEV, Hands(journal), VCenter(), journal, standing())  # type: ignore[arg-type]
+    return Scene(DEV, Hands(journal), VCenter(journal), journal, standing())  # type: ignore[arg-type]
 
 
 def possible() -> list[Fault]:
@@ -92,15 +113,40 @@ def test_what_must_be_taken_back_is_promised_first(fault: Fault, tmp_path: Path)
     where = scene(tmp_path)
 
     async def run() -> None:
+        if fault.without and fault.arrange:
+            await fault.arrange(where)
         await fault.inject(where, await fault.aim(where))
 
     with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
         runner.run(run())
-    hands = where.hands
+    hands, vcenter = where.hands, where.vcenter
     assert isinstance(hands, Hands)
+    assert isinstance(vcenter, VCenter)
     if fault.lasts is not None:
         assert where.journal.steps, "nothing takes it back"
-        assert all(promised for _what, _where, promised in hands.done)
+        assert all(promised for _what, _where, promised in (*hands.done, *vcenter.done))
+
+
+def test_each_rule_is_broken_by_one_drill_and_named_by_the_fault_it_is_about() -> None:
+    broken = [fault for fault in CATALOGUE.values() if fault.without]
+    assert len({fault.without for fault in broken}) == len(broken) > 0
+    for fault in broken:
+        (rule,) = [rule for rule in RULES if rule.id == fault.without]
+        assert rule.drill, f"the page of {rule.id} has nothing to compare it with"
+        assert fault.target is None
+        assert not fault.primary_stays
+        assert not fault.idempotent_succeed
+
+
+def test_stacks_without_a_rule_are_broken_only_when_asked_for() -> None:
+    assert not [name for name in sequence(Order(everything=True)) if name.startswith("without-")]
+    assert not [name for name in sequence(Order(random_count=200, seed=1)) if name.startswith("without-")]
+    asked = sequence(Order(rules=True))
+    assert asked == tuple(fault.name for fault in CATALOGUE.values() if fault.without)
+
+
+def sequence(order: Order) -> tuple[str, ...]:
+    return ordered_by(DEV, order).sequence
 
 
 @pytest.mark.parametrize(

@@ -45,6 +45,18 @@ def test_what_did_not_hold_is_told() -> None:
     assert "| **broken** |" in told
 
 
+def test_drills_without_a_rule_have_a_table_of_their_own() -> None:
+    gone = Invariant("sessions survive", held=False, detail="500 of 1000 lost")
+    weak = replace(result("without-app-01", 4.0, lost=3), invariants=(gone,))
+    told = overview(reported(result("lose-app", 0.5), weak))
+    sound, _, broken = told.partition("## With a rule broken")
+    assert "without-app-01" not in sound
+    assert "| `without-app-01` [APP-01](../policies/APP-01.md) |" in broken
+    assert "| sessions survive |" in broken
+    assert "Every invariant held in every run." in told
+    assert "0 of them lost" in told
+
+
 def test_every_series_page_of_timelines_is_linked() -> None:
     told = overview(reported(result("kill-httpd", 0.5)), ["timelines-1.html", "timelines-2.html"])
     for name in ("timelines-1.html", "timelines-2.html"):

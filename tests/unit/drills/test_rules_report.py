@@ -30,6 +30,7 @@ def result(fault: str, outage: float, *, run: int = 1, lost: int = 0) -> Result:
         recording=seen,
         injected=FAULT,
         proves=CATALOGUE[fault].proves,
+        without=CATALOGUE[fault].without,
     )
 
 
@@ -66,6 +67,20 @@ def test_what_did_not_hold_comes_first_and_is_told() -> None:
     rows = [line.split("`")[1] for line in text.splitlines() if line.startswith("| `")]
     assert rows == ["switchover", "kill-postgres", "freeze-primary-60s", "lose-primary"]
     assert "- `switchover`: sessions survive: 7 of 1000 lost" in text
+
+
+def test_the_drill_without_the_rule_is_quoted_beside_the_sound_one() -> None:
+    gone = Invariant("sessions survive", held=False, detail="500 of 1000 lost")
+    found = reported(result("lose-app", 0.5), replace(result("without-app-01", 4.0), invariants=(gone,)))
+    lead, _, *table = rules.measured(found)["APP-01"].splitlines()
+    assert lead == (
+        "Measured in the lab, on a stack that keeps the rule: `lose-app` paused users for 0.50 s and writes for 0.50 s"
+        " (median of 1 run). **With the rule broken**, `without-app-01` paused users for 4.00 s and writes for 4.00 s"
+        " (median of 1 run); what must hold elsewhere and did not: sessions survive."
+    )
+    assert [line.split("`")[1] for line in table if line.startswith("| `")] == ["lose-app", "without-app-01"]
+    assert "What must hold in every drill" not in "".join(table), "a stack with a broken rule need not hold"
+    assert "without-app-01" not in rules.measured(found)["BAL-02"], "it says nothing of other rules"
 
 
 def test_other_drills_that_prove_the_rule_come_after_its_own_longest_first() -> None:
