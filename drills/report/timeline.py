@@ -210,11 +210,17 @@ def _title(run: Run) -> str:
     )
 
 
+def _rounded(path: re.Match[str]) -> str:
+    """A path with as many digits as can be seen: hundreds of drawings are one page."""
+    return " " + re.sub(r"\.(\d)\d+", r".\1", " ".join(path[0].split()))
+
+
 def _inline(drawn: str, key: str, title: str) -> str:
     """The drawing as a part of a page: in the page's colours, with a name for screen readers and ids of its own."""
     body = drawn[drawn.index("<svg") :]
     body = re.sub(r"<metadata>.*?</metadata>", "", body, flags=re.DOTALL)
     body = re.sub(r' id="[a-zA-Z0-9.]+_\d+"', "", body)
+    body = re.sub(r' d="[^"]*"', _rounded, body)
     for colour, variable in _VARIABLES.items():
         body = body.replace(colour, variable)
     head = f'<svg role="img" aria-labelledby="{key}-title" '

@@ -210,6 +210,9 @@ def test_page_has_unique_ids_and_named_drawings(page: tuple[str, Page]) -> None:
         assert "width" not in root.attrib
         assert root.find("{http://www.w3.org/2000/svg}title") is not None
         assert not re.search(r"#0\d0\d0\d", drawing), "colours are the page's"
+        paths = re.findall(r' d="([^"]*)"', drawing)
+        assert paths
+        assert not any(re.search(r"\.\d\d", path) for path in paths), "nobody sees a hundredth of a point"
 
 
 def test_page_has_both_colour_schemes_and_fits_a_phone(page: tuple[str, Page]) -> None:
