@@ -66,6 +66,9 @@ _LARGEST_POOL = 20
 """Connections of one service on one node; more would wait for the same few cores (PostgreSQL wiki, "Number Of Database
 Connections"), and after a failover all of them are made anew at once."""
 
+_WORKER_THREADS = 384
+"""Requests that one node of WildFly has in progress; more wait for a thread."""
+
 _JDBC_OPTIONS = {
     "targetServerType": "primary",
     "sslmode": "verify-full",
@@ -241,7 +244,14 @@ def _application_files(render: Callable[[str], str]) -> dict[str, File]:
         "/etc/perenne/wildfly/configuration.yml": File(render("application/configuration.yml.j2")),
         "/etc/perenne/wildfly/artifacts": File(render("application/artifacts.j2")),
         "/etc/systemd/system/wildfly.service": File(render("application/wildfly.service.j2")),
+        "/etc/systemd/system/perenne-gate.service": File(_text("application/perenne-gate.service")),
+        "/etc/systemd/system/perenne-split.service": File(render("application/perenne-split.service.j2")),
         "/etc/sysctl.d/60-perenne.conf": File(_text("application/sysctl.conf")),
+        "/usr/local/lib/perenne/gate": File(_text("application/gate.sh"), 0o755),
+        "/usr/local/lib/perenne/keep-gate": File(_text("application/keep_gate.py"), 0o755),
+        "/usr/local/lib/perenne/watch-split": File(_text("application/watch_split.py"), 0o755),
+        "/usr/local/lib/perenne/drain": File(_text("application/drain.sh"), 0o755),
+        "/usr/local/lib/perenne/undrain": File(_text("application/undrain.sh"), 0o755),
         "/usr/local/share/perenne/modules/org/postgresql/jdbc/main/module.xml": File(_text("application/module.xml")),
     }
 
@@ -300,6 +310,8 @@ def _context(settings: Settings, name: str) -> dict[str, Any]:
         "cluster": CLUSTER,
         "keepers": [settings.servers[keeper] for keeper in settings.backup.servers],
         "response_timeout_seconds": _RESPONSE_TIMEOUT_SECONDS,
+        "worker_threads": _WORKER_THREADS,
+        "asked_path": next(iter(settings.services.values())).health_path,
         "initial_hosts": ",".join(f"{node.address}[7600]" for node in applications.values()),
         "datasources": {service: _jdbc_url(settings, databases, service) for service in services},
         "pool_size": _pool_size(settings, len(applications) * len(services)),

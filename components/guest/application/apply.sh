@@ -2,7 +2,7 @@
 # Application: WildFly with every service of the stack file. The program does this on one server after the other, so that a
 # restart never stops both.
 
-need ca-certificates curl openjdk-17-jre-headless openssl
+need ca-certificates curl iproute2 nftables openjdk-17-jre-headless openssl
 need_user wildfly /var/lib/wildfly
 install_files
 apply_common
@@ -58,11 +58,18 @@ done </etc/perenne/wildfly/artifacts
 
 # WildFly's own checks: it runs, it booted without errors, every deployment is there.
 ready() { curl --silent --fail --max-time 5 http://127.0.0.1:9990/health/ready; }
-systemctl enable --quiet wildfly
+systemctl enable --quiet wildfly perenne-gate perenne-split
+if changed /etc/systemd/system/perenne-gate.service /usr/local/lib/perenne/keep-gate; then systemctl restart perenne-gate; fi
+systemctl start perenne-gate
 if ! systemctl is-active --quiet wildfly; then
     systemctl start wildfly
 elif changed /etc/perenne/ /etc/systemd/system/wildfly.service /usr/local/share/perenne/modules/; then
     systemctl restart wildfly
 fi
 wait_for 120 "WildFly runs and has deployed every service (journalctl -u wildfly)" ready
+# The next server may restart only when this one takes requests again, unless somebody has drained it.
+in_service() { [[ -e /var/lib/perenne/drained ]] || /usr/local/lib/perenne/gate is-open; }
+wait_for 30 "the gate is open (/usr/local/lib/perenne/gate state)" in_service
+if changed /etc/systemd/system/perenne-split.service /usr/local/lib/perenne/watch-split; then systemctl restart perenne-split; fi
+systemctl start perenne-split
 done_with_files
