@@ -34,6 +34,8 @@ SYNCHRONOUS = ("sync_standby", "quorum_standby")
 """What Patroni calls a standby that has every acknowledged write."""
 _ETCD_PORT = 2379
 _WILDFLY_PORT = 8443
+GATE = "/usr/local/lib/perenne/gate"
+"""On application servers: `gate state` says why it is closed."""
 
 
 @dataclass
@@ -100,7 +102,7 @@ async def _ask_all(
         page, cluster, *_ = await asyncio.gather(
             _page(client, settings),
             members_of(client, settings),
-            *(_ask(client, settings, answers[name]) for name in settings.servers),
+            *(_ask(client, stack, vault, answers[name], seconds) for name in settings.servers),
             *(_vote(client, answers[name]) for name in settings.quorum),
             *(_held_addresses(stack, vault, answer, seconds) for answer in answers.values() if answer.role in _HOLDERS),
         )
@@ -147,8 +149,9 @@ async def members_of(client: httpx.AsyncClient, settings: Settings) -> list[dict
     return []
 
 
-async def _ask(client: httpx.AsyncClient, settings: Settings, answer: Answer) -> None:
-    """Ask a server's own health."""
+async def _ask(client: httpx.AsyncClient, stack: Stack, vault: Vault, answer: Answer, seconds: float) -> None:
+    """Ask a server's own health; an application server that takes no connections may have its gate closed."""
+    settings = stack.settings
     service = next(iter(settings.services.values()))
     paths = {
         Role.BALANCER: "/perenne/health",
@@ -164,6 +167,9 @@ async def _ask(client: httpx.AsyncClient, settings: Settings, answer: Answer) ->
         found = await client.get(f"https://{answer.address}{path}", extensions=extensions)
     except httpx.HTTPError as error:
         answer.detail = _why(error)
+        if answer.role == Role.APPLICATION and isinstance(error, httpx.ConnectError):
+            said = await _said(stack, vault, answer.name, f"{GATE} state", seconds)
+            answer.detail = "; ".join(said.splitlines()) if said.strip() not in ("", "open") else answer.detail
         return
     answer.serves = found.is_success
     if not found.is_success:
@@ -192,18 +198,24 @@ async def _vote(client: httpx.AsyncClient, answer: Answer) -> None:
 
 async def _held_addresses(stack: Stack, vault: Vault, answer: Answer, seconds: float) -> None:
     """Ask a server over SSH which addresses it has."""
+    said = await _said(stack, vault, answer.name, "ip -4 -oneline address show scope global", seconds)
+    held = {line.split()[3].split("/")[0] for line in said.splitlines()}
+    virtual = [str(stack.settings.site.address), str(stack.settings.database.address)]
+    answer.addresses = [address for address in virtual if address in held]
+
+
+async def _said(stack: Stack, vault: Vault, server: str, command: str, seconds: float) -> str:
+    """What a command on a server printed; nothing if the server can't be asked."""
     import asyncssh  # noqa: PLC0415 (it takes its time)
 
-    login = remote.login(stack, vault, answer.name)
+    login = remote.login(stack, vault, server)
     try:
         async with asyncio.timeout(seconds):
             async with login as connection:
-                done = await connection.run("ip -4 -oneline address show scope global", check=True)
+                done = await connection.run(command, check=True)
     except (OSError, TimeoutError, asyncssh.Error):
-        return
-    held = {line.split()[3].split("/")[0] for line in str(done.stdout).splitlines()}
-    virtual = [str(stack.settings.site.address), str(stack.settings.database.address)]
-    answer.addresses = [address for address in virtual if address in held]
+        return ""
+    return str(done.stdout)
 
 
 def _holder(answers: dict[str, Answer], address: str) -> str | None:
