@@ -18,7 +18,9 @@ this one goes on with the sessions that it had.
 """
 
 import asyncio
+import socket
 import ssl
+import struct
 import sys
 import time
 from collections.abc import Awaitable, Callable, Iterable
@@ -70,7 +72,7 @@ class Word:
     """What the site's address says."""
 
     answers: bool
-    """Whether there is a balancer."""
+    """Whether it can be reached."""
     serves: frozenset[str] = frozenset()
     """The silent servers that it sends users to."""
     unsure: bool = False
@@ -96,7 +98,7 @@ def why_stand_still(silent: Iterable[Peer], word: Word, *, serving: bool) -> str
 
 
 async def reach(address: str, port: int = JGROUPS_PORT) -> bool:
-    """Whether a server answers at JGroups' port, be it by a refusal."""
+    """Whether a machine answers at a port, be it by a refusal."""
     try:
         async with asyncio.timeout(PATIENCE_SECONDS):
             _, writer = await asyncio.open_connection(address, port)
@@ -104,6 +106,8 @@ async def reach(address: str, port: int = JGROUPS_PORT) -> bool:
         return True
     except (OSError, TimeoutError):
         return False
+    # Closed by a reset: ten a second would be 600 that wait for their end.
+    writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     writer.transport.abort()
     return True
 
@@ -118,18 +122,22 @@ class Site:
         self._port = port
 
     async def ask(self, silent: Iterable[Peer]) -> Word:
-        """Ask whether there is a balancer, and which of the silent servers it sends users to."""
-        names = [peer.name for peer in silent]
-        health, *found = await asyncio.gather(
-            self._get("/perenne/health"), *(self._get(self._path, f"JSESSIONID=perenne.{name}") for name in names)
-        )
-        served = {name for name, answer in zip(names, found, strict=True) if answer == (200, name)}
-        return Word(health is not None, frozenset(served), unsure=None in found)
+        """Ask whether there is a balancer, and which of the silent servers it sends users to.
 
-    async def _get(self, path: str, cookie: str = "") -> tuple[int, str] | None:
-        """Return the status and the node that answered; None if there is no answer in time."""
-        request = f"GET {path} HTTP/1.1\r\nHost: {self._name}\r\nConnection: close\r\n"
-        request += f"Cookie: {cookie}\r\n\r\n" if cookie else "\r\n"
+        A user of one of them asks for its health: if another one answers, the balancer doesn't reach it.
+        """
+        names = [peer.name for peer in silent]
+        there = asyncio.create_task(reach(self._name, self._port))
+        found = await asyncio.gather(*(self._node_for(name) for name in names))
+        served = {name for name, answer in zip(names, found, strict=True) if answer == (200, name)}
+        return Word(await there, frozenset(served), unsure=None in found)
+
+    async def _node_for(self, route: str) -> tuple[int, str] | None:
+        """Return status and node of the answer that users of a node get; None if they get none in time."""
+        request = (
+            f"GET {self._path} HTTP/1.1\r\nHost: {self._name}\r\nConnection: close\r\n"
+            f"Cookie: JSESSIONID=perenne.{route}\r\n\r\n"
+        )
         try:
             async with asyncio.timeout(ASK_SECONDS):
                 reader, writer = await asyncio.open_connection(self._name, self._port, ssl=self._trusted)

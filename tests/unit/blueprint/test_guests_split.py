@@ -233,14 +233,11 @@ async def site(split: ModuleType, tmp_path: Path) -> AsyncIterator[Any]:
 
     async def balance(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         head = (await reader.readuntil(b"\r\n\r\n")).decode()
-        if head.startswith("GET /perenne/health "):
-            writer.write(b"HTTP/1.1 204 No Content\r\n\r\n")
-        else:
-            (wanted,) = re.findall(r"Cookie: JSESSIONID=\w+\.(\w+)\r\n", head)
-            status, route = routes[wanted]
-            if not status:
-                await asyncio.Event().wait()
-            writer.write(f"HTTP/1.1 {status} Some Reason\r\nX-Perenne-Route: {route}\r\n\r\n".encode())
+        (wanted,) = re.findall(r"^GET /pnp/health .*^Cookie: JSESSIONID=\w+\.(\w+)\r$", head, re.DOTALL | re.MULTILINE)
+        status, route = routes[wanted]
+        if not status:
+            await asyncio.Event().wait()
+        writer.write(f"HTTP/1.1 {status} Some Reason\r\nX-Perenne-Route: {route}\r\n\r\n".encode())
         writer.close()
 
     server = await asyncio.start_server(balance, "localhost", 0, ssl=shown)
@@ -273,12 +270,21 @@ async def test_a_balancer_that_waits_for_a_server_makes_unsure(
     )
 
 
-async def test_a_site_without_balancer_does_not_answer(split: ModuleType) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        port = listening.getsockname()[1]
-    nobody = split.Site("localhost", "/pnp/health", ssl.create_default_context(), port)
-    word = await nobody.ask(peers(split, "app01"))
-    assert not word.answers
+async def test_a_site_that_can_t_be_reached_does_not_answer(split: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def nothing(*_arguments: object, **_options: object) -> None:
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(split, "PATIENCE_SECONDS", 0.01)
+    monkeypatch.setattr(split, "ASK_SECONDS", 0.01)
+    monkeypatch.setattr(split.asyncio, "open_connection", nothing)
+    nobody = split.Site("localhost", "/pnp/health", ssl.create_default_context())
+    assert not (await nobody.ask(peers(split, "app01"))).answers
+
+
+async def test_a_site_whose_certificate_can_t_be_trusted_is_still_there(split: ModuleType, site: Any) -> None:  # noqa: ANN401
+    """Nobody stands still because a certificate has run out: only who serves can't be told."""
+    site._trusted = ssl.create_default_context()
+    assert await site.ask(peers(split, "app01")) == split.Word(answers=True, unsure=True)
 
 
 def test_all_servers_are_told_of_all_in_one_order(settings: Settings) -> None:
@@ -296,14 +302,32 @@ def test_all_servers_are_told_of_all_in_one_order(settings: Settings) -> None:
         assert servers == [f"{other}={server.address}" for other, server in applications.items()]
 
 
+def given_up(settings: Settings) -> tuple[float, float]:
+    """When JGroups gives a server up that falls silent, at the earliest and at the latest (seconds)."""
+    protocol = wildfly(settings, "app01")["subsystem"]["jgroups"]["stack"]["perenne"]["protocol"]
+    times = protocol["FD_ALL3"]["properties"] | {"verify": protocol["VERIFY_SUSPECT2"]["properties"]["timeout"]}
+    heartbeat, timeout, verify = (int(times[key]) / 1000 for key in ("interval", "timeout", "verify"))
+    return timeout - heartbeat + verify, timeout + heartbeat + verify
+
+
 def test_the_split_s_side_is_chosen_before_jgroups_gives_the_other_up(split: ModuleType, settings: Settings) -> None:
     """A write may count as certain only once the other server has it, or is given up."""
-    protocol = wildfly(settings, "app01")["subsystem"]["jgroups"]["stack"]["perenne"]["protocol"]
-    properties = {name: (protocol[name] or {}).get("properties", {}) for name in ("FD_ALL3", "VERIFY_SUSPECT2")}
-    heartbeat, timeout = (int(properties["FD_ALL3"][key]) / 1000 for key in ("interval", "timeout"))
-    given_up = timeout - heartbeat + int(properties["VERIFY_SUSPECT2"]["timeout"]) / 1000
+    earliest, _ = given_up(settings)
     found_out = split.UNANSWERED * split.EVERY_SECONDS + split.PATIENCE_SECONDS + split.EVERY_SECONDS
-    assert found_out + split.ASK_SECONDS + split.EMPTY_MS / 1000 < given_up
+    assert found_out + split.ASK_SECONDS + split.EMPTY_MS / 1000 < earliest
+
+
+def test_requests_that_wait_for_a_silent_server_leave_threads_to_others(settings: Settings) -> None:
+    subsystem = wildfly(settings, "app01")["subsystem"]
+    _, latest = given_up(settings)
+    requests_per_second = 100
+    assert subsystem["io"]["worker"]["default"]["task-max-threads"] > requests_per_second * latest
+
+
+def test_a_forgotten_lock_is_taken_away_once_nobody_can_wait_for_an_answer_any_more(settings: Settings) -> None:
+    caches = wildfly(settings, "app01")["subsystem"]["infinispan"]["cache-container"]["web"]["replicated-cache"]
+    sessions = caches["sessions"]
+    assert sessions["component"]["transaction"]["complete-timeout"] > sessions["remote-timeout"]
 
 
 def test_jgroups_does_not_log_every_look_at_its_port(split: ModuleType, settings: Settings) -> None:
@@ -316,7 +340,6 @@ def test_balancers_say_which_node_answered_and_know_a_session_by_its_cookie(sett
     conf = guests.files(settings, "lb01", GuestRole.BALANCER, {})["/etc/apache2/apache2.conf"].content
     assert 'Header always set X-Perenne-Route "expr=%{reqenv:BALANCER_WORKER_ROUTE}"' in conf
     assert "stickysession=JSESSIONID|" in conf
-    assert "Redirect 204 /perenne/health" in conf
 
 
 def test_wildfly_starts_and_stops_behind_a_closed_gate(settings: Settings) -> None:
