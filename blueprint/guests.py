@@ -232,10 +232,16 @@ def _common_files(settings: Settings) -> dict[str, File]:
 def _balancer_files(render: Callable[[str], str]) -> dict[str, File]:
     return {
         "/etc/apache2/apache2.conf": File(render("balancer/apache2.conf.j2")),
-        "/etc/systemd/system/apache2.service.d/perenne.conf": File(_text("common/restart.conf")),
+        "/etc/systemd/system/apache2.service.d/perenne.conf": File(_text("balancer/httpd.conf")),
         "/etc/keepalived/keepalived.conf": File(render("balancer/keepalived.conf.j2")),
         "/etc/systemd/system/keepalived.service.d/perenne.conf": File(_text("common/restart.conf")),
+        "/etc/systemd/system/perenne-hand-over.service": File(_text("balancer/perenne-hand-over.service")),
+        "/etc/tmpfiles.d/perenne.conf": File(_text("balancer/tmpfiles.conf")),
         "/usr/local/lib/perenne/check-httpd": File(_text("balancer/check-httpd.sh"), 0o755),
+        "/usr/local/lib/perenne/hand-over": File(_text("balancer/hand_over.py"), 0o755),
+        "/usr/local/lib/perenne/reload-httpd": File(_text("balancer/reload-httpd.sh"), 0o755),
+        "/usr/local/lib/perenne/drain": File(_text("balancer/drain.sh"), 0o755),
+        "/usr/local/lib/perenne/undrain": File(_text("balancer/undrain.sh"), 0o755),
     }
 
 

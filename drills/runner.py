@@ -185,6 +185,7 @@ class Drills:
         return (
             *((invariants.primary_stays(recording, injected),) if fault.primary_stays else ()),
             *((invariants.idempotent_succeed(recording),) if fault.idempotent_succeed else ()),
+            *((invariants.all_succeed(recording),) if fault.all_succeed else ()),
         )
 
 

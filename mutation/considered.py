@@ -56,6 +56,9 @@ HARMLESS: Mapping[str, str] = {
     "/etc/systemd/journald.conf.d/*": "how much of the journal is kept",
     "/etc/patroni/passwords.sql": "passwords that are set when the database is made",
     "/etc/perenne/backup.pgpass": "a password; a wrong one fails the first backup, and with it the deployment",
+    "/usr/local/lib/perenne/drain": "used by people",
+    "/usr/local/lib/perenne/undrain": "used by people",
+    "/etc/tmpfiles.d/*": "a folder; without it keepalived does not start, and the deployment fails",
     "/usr/local/sbin/perenne-restore": "used by people, after the fact",
     "/usr/local/share/perenne/modules/*": "where WildFly finds its driver; without it the deployment fails",
 }
@@ -73,6 +76,8 @@ UNSEEN: Mapping[str, str] = {
     "/usr/local/lib/perenne/start-patroni": "without it PostgreSQL isn't run by Patroni: no election, no standby",
     "/usr/local/lib/perenne/watch-postmaster": "without it a failover begins up to a second later",
     "/usr/local/share/perenne/patroni.txt": "a Patroni before 3.1 overwrites the key of another leader",
+    "/usr/local/lib/perenne/hand-over": "without it the site's address moves all the same, and breaks requests",
+    "/usr/local/lib/perenne/reload-httpd": "without it httpd does not take up a new certificate",
     "/usr/local/lib/perenne/backup": "a program that ends well without a backup",
     "/usr/local/lib/perenne/receive-wal": "without the log, a restore goes back to the last base backup",
     "/usr/local/lib/perenne/check-primary": "the database's address stays with a standby: deployments and backups use"

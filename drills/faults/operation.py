@@ -2,6 +2,11 @@
 
 from drills.faults import arranging, targets
 from drills.faults.fault import Fault, Hit, Scene
+from drills.undo import How, Step
+
+DRAINED_SECONDS = 10.0
+HAND_OVER_SECONDS = 90.0
+"""How long a hand-over may take: it waits for kept connections, for long requests and for the other balancer."""
 
 
 def faults() -> tuple[Fault, ...]:
@@ -30,16 +35,26 @@ def faults() -> tuple[Fault, ...]:
             title="The balancer with the virtual address reloads, as after a certificate's renewal",
             aim=_balancer,
             inject=_reload_httpd,
-            target=targets.BALANCER_LOST,
-            idempotent_succeed=True,
+            target=targets.ADDRESS_HANDED_OVER,
+            all_succeed=True,
         ),
         Fault(
             name="move-site-address",
-            title="The virtual address is moved to the other balancer",
+            title="The virtual address is handed over to the other balancer",
             aim=_balancer,
-            inject=_restart_keepalived,
-            target=targets.BALANCER_LOST,
+            inject=_hand_over,
+            target=targets.ADDRESS_HANDED_OVER,
+            all_succeed=True,
             proves=("BAL-01",),
+        ),
+        Fault(
+            name="drain-balancer",
+            title="The balancer with the virtual address is drained, its services are restarted",
+            aim=_balancer,
+            inject=_drain,
+            lasts=DRAINED_SECONDS,
+            target=targets.ADDRESS_HANDED_OVER,
+            all_succeed=True,
         ),
     )
 
@@ -66,8 +81,23 @@ async def _restart_wildfly(scene: Scene, hit: Hit) -> None:
 
 
 async def _reload_httpd(scene: Scene, hit: Hit) -> None:
-    await scene.hands.shell(hit.machine, "systemctl reload apache2")
+    await scene.hands.shell(hit.machine, "systemctl reload apache2", seconds=HAND_OVER_SECONDS)
 
 
-async def _restart_keepalived(scene: Scene, hit: Hit) -> None:
-    await scene.hands.shell(hit.machine, "systemctl restart keepalived")
+async def _hand_over(scene: Scene, hit: Hit) -> None:
+    await scene.hands.shell(hit.machine, "/usr/local/lib/perenne/hand-over", seconds=HAND_OVER_SECONDS)
+
+
+async def _drain(scene: Scene, hit: Hit) -> None:
+    scene.promise(
+        Step(
+            how=How.SHELL,
+            where=hit.machine,
+            does=f"put {hit.machine} back into service",
+            by_hand=f"On {hit.machine}: /usr/local/lib/perenne/undrain",
+            script="/usr/local/lib/perenne/undrain",
+        )
+    )
+    await scene.hands.shell(hit.machine, "/usr/local/lib/perenne/drain", seconds=HAND_OVER_SECONDS)
+    # What an operator does next: here, what a reboot does to its services.
+    await scene.hands.shell(hit.machine, "systemctl restart apache2 keepalived")

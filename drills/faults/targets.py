@@ -6,6 +6,9 @@ from drills.model import Target
 DATABASE_KILLED = Target(1.5, Measure.PAUSED_WRITES, "CloudNativePG: below 10 s; a spike of the database alone: 1.1 s")
 APPLICATION_LOST = Target(1.0, Measure.OUTAGE, "by default: JGroups' silence 40 s, hcheck 30 s")
 BALANCER_LOST = Target(1.0, Measure.OUTAGE, "keepalived's default: 3.6 s")
+ADDRESS_HANDED_OVER = Target(
+    1.0, Measure.OUTAGE, "a planned move: a SYN that is dropped is repeated after 1 s (RFC 6298)"
+)
 HOST_LOST = Target(
     24.0, Measure.OUTAGE, "without a fencing agent; Proxmox about 120 s; a spike of the database alone: 22.8 s"
 )

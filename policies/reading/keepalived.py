@@ -112,7 +112,8 @@ def _weights(block: _Block, blocks: list[_Block]) -> Iterator[int]:
     for tracker, kind in _TRACKERS.items():
         described = {one.words[1]: one for one in blocks if one.words[0] in (kind, kind[5:]) and len(one.words) > 1}
         for name, *options in filter(None, block.inside(tracker)):
-            if name in described:
+            # A file that keepalived itself resets whenever it starts is a switch for operators: nobody reports there.
+            if name in described and "overwrite" not in described[name].first("init_file"):
                 own = options[options.index("weight") + 1 :] if "weight" in options else []
                 yield _number(own or described[name].first("weight")) or 0
 

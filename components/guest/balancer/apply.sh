@@ -1,10 +1,11 @@
 # shellcheck shell=bash disable=SC2154  # lower-case variables come from the role's env file
 # Balancer: Apache httpd, and keepalived that moves the site's address away when httpd doesn't answer.
 
-need apache2 curl keepalived
+need apache2 curl keepalived nftables
 need_user keepalived_script /nonexistent
 install_files
 apply_common
+systemd-tmpfiles --create /etc/tmpfiles.d/perenne.conf
 
 if changed /etc/apache2/ /etc/perenne/tls/; then
     apachectl configtest >&2 || fail "httpd refuses its configuration"
@@ -12,13 +13,16 @@ fi
 systemctl enable --quiet apache2
 # httpd sets these two aside once, when it starts ("Apache MPM Common Directives"): a reload goes on with the old ones.
 limits=$(grep --extended-regexp '^(Server|Thread)Limit ' /etc/apache2/apache2.conf)
-if ! systemctl is-active --quiet apache2 || changed /etc/systemd/system/apache2.service.d/ ||
-    [[ $limits != "$(cat /var/lib/perenne/httpd-limits 2>/dev/null)" ]]; then
+if ! systemctl is-active --quiet apache2; then
+    systemctl start apache2
+elif [[ $limits != "$(cat /var/lib/perenne/httpd-limits 2>/dev/null)" ]]; then
+    # Users go to the other balancer first; where that can't take them, they wait.
+    /usr/local/lib/perenne/hand-over || true
     systemctl restart apache2
-    echo "$limits" >/var/lib/perenne/httpd-limits
 elif changed /etc/apache2/ /etc/perenne/tls/; then
-    systemctl reload apache2 # graceful: requests in progress are finished
+    systemctl reload apache2 # through reload-httpd, which hands users over, too
 fi
+echo "$limits" >/var/lib/perenne/httpd-limits
 wait_for 30 "httpd answers (journalctl -u apache2, /var/log/apache2/error.log)" /usr/local/lib/perenne/check-httpd
 
 apply_keepalived "$address"

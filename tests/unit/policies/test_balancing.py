@@ -107,6 +107,15 @@ def test_watching_to_no_effect(first: dict[str, str], second: dict[str, str], wo
     assert words in found[0]
 
 
+@pytest.mark.parametrize(("initial", "watches"), [("init_file 0", True), ("", True), ("init_file 0 overwrite", False)])
+def test_a_file_that_keepalived_itself_resets_is_a_switch_and_watches_nothing(initial: str, watches: bool) -> None:
+    tracked = "track_file {\n state\n }\n}\ntrack_file state {\n file /run/state\n weight 0\n " + initial
+    both = {"track": "", "more": tracked}
+    found = problems(balancing.watches_the_proxy, *site(HAPROXY, first=both, second=both))
+    assert [one for one in found if "watches nothing" in one] == ([] if watches else found)
+    assert bool(found) is not watches
+
+
 def test_a_weight_that_is_large_enough_passes() -> None:
     weight = {"script": "weight -60"}
     assert problems(balancing.watches_the_proxy, *site(HAPROXY, first=weight, second=weight)) == []
