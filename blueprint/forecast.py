@@ -75,6 +75,8 @@ def forecast(settings: Settings) -> list[Forecast]:
         Forecast("lose-balancer", "the balancer with the address is lost", Measure.OUTAGE, times.address_moves),
         Forecast("freeze-balancer-5s", "it stands still for 5 s", Measure.OUTAGE, times.address_moves),
         Forecast("cut-balancer", "it is cut from the network", Measure.OUTAGE, times.address_moves),
+        Forecast("move-site-address", "the address is handed over", Measure.OUTAGE, times.address_is_handed_over),
+        Forecast("reload-balancer", "httpd reloads there", Measure.OUTAGE, times.address_is_handed_over),
         Forecast("kill-wildfly", "WildFly dies on a node", Measure.OUTAGE, times.node_refuses),
         Forecast("lose-app", "an application server is lost", Measure.OUTAGE, times.node_is_silent),
         Forecast(
@@ -129,16 +131,32 @@ class _Times:
     def address_moves(self) -> tuple[Term, ...]:
         """VRRP: three advertisements missed, and the skew of the one with the lowest priority."""
         interval = self._settings.site.vrrp.advertisement_seconds
+        return (
+            Term("advertisements missed", _MISSED_ADVERTISEMENTS * interval, "site.vrrp.advertisement_seconds"),
+            self._skew,
+            Term("neighbours learn the address, answer", _ANSWER, _ESTIMATED),
+        )
+
+    @property
+    def address_is_handed_over(self) -> tuple[Term, ...]:
+        """New connections wait for requests in progress to end; an advertisement of priority 0 leaves the skew."""
+        path = "/usr/local/lib/perenne/hand-over"
+        return (
+            Term("new connections held", _number(self._balancer, path, r"HOLD_SECONDS = ([\d.]+)"), path),
+            self._skew,
+            Term("neighbours learn the address, answer", _ANSWER, _ESTIMATED),
+        )
+
+    @property
+    def _skew(self) -> Term:
+        """What a balancer with a low priority waits longer than others before it takes the address."""
         path = "/etc/keepalived/keepalived.conf"
         priority = min(
             _number(_files_of(self._settings, name, GuestRole.BALANCER), path, r"priority (\d+)")
             for name in self._settings.servers_of(Role.BALANCER)
         )
-        return (
-            Term("advertisements missed", _MISSED_ADVERTISEMENTS * interval, "site.vrrp.advertisement_seconds"),
-            Term("skew", (_HIGHEST_PRIORITY - priority) / _HIGHEST_PRIORITY * interval, path),
-            Term("neighbours learn the address, answer", _ANSWER, _ESTIMATED),
-        )
+        skew = (_HIGHEST_PRIORITY - priority) / _HIGHEST_PRIORITY
+        return Term("skew", skew * self._settings.site.vrrp.advertisement_seconds, path)
 
     @property
     def node_refuses(self) -> tuple[Term, ...]:
