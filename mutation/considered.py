@@ -57,6 +57,9 @@ HARMLESS: Mapping[str, str] = {
     "/etc/patroni/passwords.sql": "passwords that are set when the database is made",
     "/etc/perenne/backup.pgpass": "a password; a wrong one fails the first backup, and with it the deployment",
     "/usr/local/sbin/perenne-restore": "used by people, after the fact",
+    "/usr/local/lib/perenne/drain": "used by ./perenne drain; without it a planned move is refused",
+    "/usr/local/lib/perenne/undrain": "the same",
+    "/usr/local/lib/perenne/yield-quorum": "the same",
     "/usr/local/share/perenne/modules/*": "where WildFly finds its driver; without it the deployment fails",
 }
 """Changes that bring in no single point of failure, or that fail the deployment at once."""
