@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from itertools import pairwise
 
-from drills.model import Invariant, Recording, WriterSample
+from drills.model import Invariant, Recording, Request, WriterSample
 from drills.standing import Standing
 
 SETTLED_SECONDS = 2.0
@@ -136,12 +136,20 @@ def primary_stays(recording: Recording, injected: float) -> Invariant:
 def idempotent_succeed(recording: Recording) -> Invariant:
     """No request failed that anybody on the way could have sent again."""
     failed = [request for request in recording.requests if request.idempotent and not request.good]
+    return _all_good("no idempotent request fails", failed)
+
+
+def none_fail(recording: Recording) -> Invariant:
+    """No request failed, not even one that nobody could have sent again."""
+    return _all_good("no request fails", [request for request in recording.requests if not request.good])
+
+
+def _all_good(name: str, failed: Sequence[Request]) -> Invariant:
     detail = [
         f"{request.kind} at +{request.sent:.2f} s: {request.status or request.error} after {request.seconds:.2f} s"
         for request in failed
     ]
-    what = f"{len(failed)} failed: {_some(detail)}" if failed else "none failed"
-    return Invariant("no idempotent request fails", not failed, what)
+    return Invariant(name, not failed, f"{len(failed)} failed: {_some(detail)}" if failed else "none failed")
 
 
 def _same_timeline(accepted: Sequence[WriterSample]) -> list[str]:

@@ -108,7 +108,7 @@ def _hit(scene: Scene, host: str) -> Hit:
 async def _kill(scene: Scene, hit: Hit) -> None:
     host = hit.machine
     scene.promise(
-        _home(),
+        home(),
         Step(how=How.START, where=host, does=f"start {host} again", by_hand=f"docker start the container of {host}."),
     )
     await scene.hands.container("kill", host)
@@ -117,7 +117,7 @@ async def _kill(scene: Scene, hit: Hit) -> None:
 async def _pause(scene: Scene, hit: Hit) -> None:
     host = hit.machine
     scene.promise(
-        _home(),
+        home(),
         Step(how=How.UNPAUSE, where=host, does=f"let {host} go on", by_hand=f"docker unpause the container of {host}."),
     )
     await scene.hands.container("pause", host)
@@ -131,19 +131,22 @@ async def _isolate(scene: Scene, hit: Hit) -> None:
 
 async def _maintain(scene: Scene, hit: Hit) -> None:
     host = hit.machine
-    scene.promise(
-        _home(),
-        Step(
-            how=How.END_MAINTENANCE,
-            where=host,
-            does=f"take {host} out of maintenance mode",
-            by_hand=f"Exit maintenance mode of {host} in vCenter.",
-        ),
-    )
+    scene.promise(home(), end_maintenance(host))
     await scene.vcenter.enter_maintenance(host)
 
 
-def _home() -> Step:
+def end_maintenance(host: str) -> Step:
+    """A host takes servers again."""
+    return Step(
+        how=How.END_MAINTENANCE,
+        where=host,
+        does=f"take {host} out of maintenance mode",
+        by_hand=f"Exit maintenance mode of {host} in vCenter.",
+    )
+
+
+def home() -> Step:
+    """Every server runs where the stack file wants it."""
     return Step(
         how=How.HOME,
         where="all servers",

@@ -1,7 +1,21 @@
 """What operators do on purpose; none of it may cost a user a request."""
 
+import contextlib
+from collections.abc import Callable, Coroutine, Iterator
+
+from cli.vault import Vault
+from cli.workspace import Stack
 from drills.faults import arranging, targets
 from drills.faults.fault import Fault, Hit, Scene
+from drills.faults.host import end_maintenance, home
+from drills.undo import FOLDER, How, Step
+from moves.patching import Patch, Work
+from moves.record import Progress, Record
+from moves.server import DRAIN, DRAIN_SECONDS, UNDRAIN
+from moves.site import Site
+
+DRAINED_SECONDS = 10.0
+"""How long a server stays drained: connections that were kept open are used again and again meanwhile."""
 
 
 def faults() -> tuple[Fault, ...]:
@@ -41,6 +55,37 @@ def faults() -> tuple[Fault, ...]:
             target=targets.BALANCER_LOST,
             proves=("BAL-01",),
         ),
+        _drain("drain-app", "An application server is drained, and comes back", _application),
+        _drain("drain-balancer", "The balancer with the virtual address is drained, and comes back", _balancer),
+        _drain("drain-standby", "The synchronous standby is drained, and comes back", _standby),
+        _drain("drain-primary", "The primary is drained: the standby takes over first; it comes back", _primary),
+        Fault(
+            name="rolling-patch",
+            title="Every server is drained, restarted and put back, one after the other; then every host",
+            aim=_everything,
+            inject=_patch,
+            unavailable=_not_on_real,
+            target=targets.PLANNED,
+            none_fail=True,
+            proves=("APP-01", "BAL-01", "BAL-02", "DB-01", "DB-02"),
+            notes=(
+                "No package is installed: the lab's servers reach no source.",
+                "The lab's vMotion takes no time and moves no memory; its hosts are not restarted.",
+            ),
+        ),
+    )
+
+
+def _drain(name: str, title: str, aim: Callable[[Scene], Coroutine[None, None, Hit]]) -> Fault:
+    """A server is taken out of use for a while."""
+    return Fault(
+        name=name,
+        title=title,
+        aim=aim,
+        inject=_drain_server,
+        lasts=DRAINED_SECONDS,
+        target=targets.PLANNED,
+        none_fail=True,
     )
 
 
@@ -71,3 +116,57 @@ async def _reload_httpd(scene: Scene, hit: Hit) -> None:
 
 async def _restart_keepalived(scene: Scene, hit: Hit) -> None:
     await scene.hands.shell(hit.machine, "systemctl restart keepalived")
+
+
+async def _standby(scene: Scene) -> Hit:
+    return Hit(f"{scene.standing.standby}, the synchronous standby", (scene.standing.standby,))
+
+
+async def _primary(scene: Scene) -> Hit:
+    return Hit(f"{scene.standing.primary}, the primary", (scene.standing.primary,))
+
+
+async def _everything(scene: Scene) -> Hit:
+    settings = scene.settings
+    return Hit(f"{len(settings.servers)} servers and {len(settings.hosts)} hosts", (*settings.servers, *settings.hosts))
+
+
+async def _drain_server(scene: Scene, hit: Hit) -> None:
+    scene.promise(_undrain(hit.machine))
+    await scene.hands.shell(hit.machine, DRAIN, seconds=DRAIN_SECONDS)
+
+
+async def _patch(scene: Scene, hit: Hit) -> None:
+    # Each is put back by the patch itself; what is promised is for a patch that is killed.
+    scene.promise(home(), *(end_maintenance(host) for host in scene.settings.hosts))
+    scene.promise(*(_undrain(name) for name in hit.machines if name in scene.settings.servers))
+    await _rolling(scene).run(Progress(began=""))
+
+
+def _rolling(scene: Scene) -> Patch:
+    site = Site(scene.stack, scene.hands, scene.vcenter, _unheard)
+    record = Record(FOLDER / "rolling-patch.json")
+    return Patch(site, Work(packages=False, restart=True), record, Vault.open(scene.stack), _unseen)
+
+
+def _unheard(_line: str) -> None:
+    """Leave the drill's own lines alone."""
+
+
+@contextlib.contextmanager
+def _unseen(_step: str) -> Iterator[Callable[[str], None]]:
+    yield _unheard
+
+
+def _undrain(server: str) -> Step:
+    return Step(
+        how=How.SHELL,
+        where=server,
+        does=f"put {server} back into service",
+        by_hand=f"./perenne undrain {server}",
+        script=UNDRAIN,
+    )
+
+
+def _not_on_real(stack: Stack) -> str:
+    return "" if stack.is_lab else "on a real site that is ./perenne patch, with its packages"
