@@ -29,7 +29,8 @@ async def drain_server(site: Site, name: str) -> None:
     await allow(site, name)
     if name in site.settings.backup.servers:
         await _check_backup(site, name)
-    await _run(site, name, DRAIN)
+    remedy = f"Mend that and run this again, or take back what was begun: ./perenne undrain {name} {site.stack.name}"
+    await _run(site, name, DRAIN, f"{name} is not drained", remedy)
     found = await until_whole(site, away=name)
     if name not in found.drained:
         raise _not_so(site, name, f"{name} does not say that it is drained")
@@ -44,7 +45,7 @@ async def undrain_server(site: Site, name: str) -> None:
     Raises:
         Failure: It does not come back.
     """
-    await _run(site, name, UNDRAIN)
+    await _run(site, name, UNDRAIN, f"{name} is not in service yet", f"See ./perenne logs {name}, then run this again.")
     found = await until_whole(site)
     if name in found.drained:
         raise Failure(f"{name} is still drained", "it says so", f"./perenne logs {name} shows what it did.")
@@ -54,8 +55,16 @@ async def undrain_server(site: Site, name: str) -> None:
     site.say(f"{name} is in service again, and the site is whole.")
 
 
-async def _run(site: Site, name: str, program: str) -> None:
-    said = await site.hands.shell(name, program, seconds=DRAIN_SECONDS)
+async def _run(site: Site, name: str, program: str, what: str, remedy: str) -> None:
+    """Run a server's own program, and tell what it says.
+
+    Raises:
+        Failure: With `what` and `remedy`; why, the program or the connection says.
+    """
+    try:
+        said = await site.hands.shell(name, program, seconds=DRAIN_SECONDS)
+    except Failure as failure:
+        raise Failure(what, failure.why, remedy) from failure
     for line in said.splitlines():
         site.say(f"{name}: {line}")
 

@@ -64,6 +64,19 @@ async def test_a_server_that_does_not_say_that_it_is_drained_is_not_to_be_stoppe
     assert "Don't stop it" in raised.value.remedy
 
 
+async def test_why_a_server_refuses_is_told_with_the_way_back(dev: Pretend) -> None:
+    def refuse(_what: str) -> None:
+        raise Failure("a command on app01 failed", "requests are still in progress", "Look there.")
+
+    dev.before = refuse
+    with pytest.raises(Failure) as raised:
+        await node.drain(dev.site, "app01")
+    assert raised.value.why == "requests are still in progress"
+    assert "./perenne undrain app01 dev" in raised.value.remedy
+    with pytest.raises(Failure, match="not in service yet"):
+        await node.undrain(dev.site, "app01")
+
+
 async def test_what_is_back_but_not_whole_is_said(dev: Pretend) -> None:
     dev.drained.add("app01")
     dev.broken.add("app02")
