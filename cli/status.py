@@ -202,20 +202,25 @@ _INSIDE = "ip -4 -oneline address show scope global\nif [ -e /var/lib/perenne/dr
 
 async def _look_inside(stack: Stack, vault: Vault, answer: Answer, seconds: float) -> None:
     """Ask a server over SSH which virtual addresses it has, and whether it was taken out of use."""
-    import asyncssh  # noqa: PLC0415 (it takes its time)
-
-    login = remote.login(stack, vault, answer.name)
-    try:
-        async with asyncio.timeout(seconds):
-            async with login as connection:
-                done = await connection.run(_INSIDE, check=True)
-    except (OSError, TimeoutError, asyncssh.Error):
-        return
-    lines = str(done.stdout).splitlines()
+    lines = (await _said(stack, vault, answer.name, _INSIDE, seconds)).splitlines()
     answer.drained = "drained" in lines
     held = {line.split()[3].split("/")[0] for line in lines if line != "drained"}
     virtual = [str(stack.settings.site.address), str(stack.settings.database.address)]
     answer.addresses = [address for address in virtual if address in held]
+
+
+async def _said(stack: Stack, vault: Vault, server: str, command: str, seconds: float) -> str:
+    """What a command on a server printed; nothing if the server can't be asked."""
+    import asyncssh  # noqa: PLC0415 (it takes its time)
+
+    login = remote.login(stack, vault, server)
+    try:
+        async with asyncio.timeout(seconds):
+            async with login as connection:
+                done = await connection.run(command, check=True)
+    except (OSError, TimeoutError, asyncssh.Error):
+        return ""
+    return str(done.stdout)
 
 
 def _holder(answers: dict[str, Answer], address: str) -> str | None:

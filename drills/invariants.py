@@ -136,15 +136,15 @@ def primary_stays(recording: Recording, injected: float) -> Invariant:
 def idempotent_succeed(recording: Recording) -> Invariant:
     """No request failed that anybody on the way could have sent again."""
     failed = [request for request in recording.requests if request.idempotent and not request.good]
-    return _all_good("no idempotent request fails", failed)
+    return _none_failed("no idempotent request fails", failed)
 
 
-def none_fail(recording: Recording) -> Invariant:
-    """No request failed, not even one that nobody could have sent again."""
-    return _all_good("no request fails", [request for request in recording.requests if not request.good])
+def all_succeed(recording: Recording) -> Invariant:
+    """No request failed, of whatever kind."""
+    return _none_failed("no request fails", [request for request in recording.requests if not request.good])
 
 
-def _all_good(name: str, failed: Sequence[Request]) -> Invariant:
+def _none_failed(name: str, failed: Sequence[Request]) -> Invariant:
     detail = [
         f"{request.kind} at +{request.sent:.2f} s: {request.status or request.error} after {request.seconds:.2f} s"
         for request in failed

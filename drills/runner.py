@@ -146,7 +146,7 @@ class Drills:
         return (
             *((invariants.primary_stays(recording, injected),) if fault.primary_stays else ()),
             *((invariants.idempotent_succeed(recording),) if fault.idempotent_succeed else ()),
-            *((invariants.none_fail(recording),) if fault.none_fail else ()),
+            *((invariants.all_succeed(recording),) if fault.all_succeed else ()),
         )
 
 

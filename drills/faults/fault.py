@@ -88,8 +88,8 @@ class Fault:
     """It must not make the database fail over."""
     idempotent_succeed: bool = False
     """No request that could have been sent again may fail."""
-    none_fail: bool = False
-    """No request at all may fail: what operators do as planned."""
+    all_succeed: bool = False
+    """No request may fail, writes included: what is done on purpose costs nobody anything."""
     must_break: str = ""
     """The invariant that must be found broken: a control of the checker, not of the stack."""
     simulated: Simulated = Simulated.NONE

@@ -66,7 +66,7 @@ def faults() -> tuple[Fault, ...]:
             inject=_patch,
             unavailable=_not_on_real,
             target=targets.PLANNED,
-            none_fail=True,
+            all_succeed=True,
             proves=("APP-01", "BAL-01", "BAL-02", "DB-01", "DB-02"),
             notes=(
                 "No package is installed: the lab's servers reach no source.",
@@ -85,7 +85,7 @@ def _drain(name: str, title: str, aim: Callable[[Scene], Coroutine[None, None, H
         inject=_drain_server,
         lasts=DRAINED_SECONDS,
         target=targets.PLANNED,
-        none_fail=True,
+        all_succeed=True,
     )
 
 
