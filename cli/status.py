@@ -196,6 +196,22 @@ async def _vote(client: httpx.AsyncClient, answer: Answer) -> None:
         answer.serves = answer.vote
 
 
+def drained(stack: Stack, seconds: float = ANSWER_SECONDS) -> list[str]:
+    """The servers that are out of use on purpose, as far as they answer.
+
+    Raises:
+        StackFileError: The stack file or its secrets can't be used.
+    """
+    vault = Vault.open(stack)
+    answers = [Answer(name, str(one.role), str(one.address), one.host) for name, one in stack.settings.servers.items()]
+
+    async def ask() -> None:
+        await asyncio.gather(*(_look_inside(stack, vault, answer, seconds) for answer in answers))
+
+    asyncio.run(ask())
+    return [answer.name for answer in answers if answer.drained]
+
+
 _INSIDE = "ip -4 -oneline address show scope global\nif [ -e /var/lib/perenne/drained ]; then echo drained; fi\n"
 """What a server says of itself over SSH: a line per address, and whether it is drained."""
 
