@@ -111,7 +111,10 @@ class Patch:
         except asyncio.CancelledError as error:
             interrupted = error
             self.site.say(f"{name} is put back into service first; Ctrl-C once more leaves it drained.")
-        await self._do(f"{name}: undrain", lambda site: node.undrain(site, name))
+        try:
+            await self._do(f"{name}: undrain", lambda site: node.undrain(site, name))
+        except asyncio.CancelledError as error:  # after it has come to its end
+            interrupted = error
         self._note(progress)
         if interrupted:
             raise interrupted
@@ -192,4 +195,5 @@ async def to_its_end(work: Coroutine[None, None, None]) -> None:
         await asyncio.shield(task)
     except asyncio.CancelledError:
         await asyncio.wait([task])
+        task.result()  # that it failed is more than that it was interrupted
         raise

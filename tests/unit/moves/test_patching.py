@@ -111,7 +111,7 @@ async def test_nothing_is_drained_where_no_package_source_answers(
     assert not dev.done
 
 
-@pytest.mark.parametrize("when", ["drain app01", "restart app01"])
+@pytest.mark.parametrize("when", ["drain app01", "restart app01", "undrain app01"])
 async def test_ctrl_c_leaves_nothing_drained(dev: Pretend, record: Record, when: str) -> None:
     interrupted = asyncio.Event()
 
@@ -131,6 +131,26 @@ async def test_ctrl_c_leaves_nothing_drained(dev: Pretend, record: Record, when:
     assert kept is not None
     assert "app01" not in kept.done
     assert kept.current == ""
+
+
+async def test_what_fails_while_it_is_interrupted_is_told_and_stays_drained(dev: Pretend, record: Record) -> None:
+    begun = asyncio.Event()
+
+    def break_app02(what: str) -> None:
+        if what == "drain app01":
+            dev.broken.add("app02")
+            begun.set()
+
+    dev.before = break_app02
+    task = asyncio.create_task(patch(dev, SERVERS_ONLY, record).run(progress()))
+    await begun.wait()
+    task.cancel()
+    with pytest.raises(Failure, match="app02 does not serve"):
+        await task
+    assert dev.drained == {"app01"}
+    kept = record.read()
+    assert kept is not None
+    assert kept.current == "app01"
 
 
 async def test_a_record_that_is_none_is_told(record: Record, tmp_path: Path) -> None:
