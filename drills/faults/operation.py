@@ -3,6 +3,7 @@
 import contextlib
 from collections.abc import Callable, Coroutine, Iterator
 
+from blueprint.terms import Role
 from cli.vault import Vault
 from cli.workspace import Stack
 from drills.faults import arranging, targets
@@ -16,6 +17,9 @@ from moves.site import Site
 
 DRAINED_SECONDS = 10.0
 """How long a server stays drained: connections that were kept open are used again and again meanwhile."""
+
+_UNITS = {Role.BALANCER: "apache2 keepalived", Role.APPLICATION: "wildfly", Role.DATABASE: "patroni"}
+"""What of a server users depend on."""
 
 
 def faults() -> tuple[Fault, ...]:
@@ -55,10 +59,12 @@ def faults() -> tuple[Fault, ...]:
             target=targets.BALANCER_LOST,
             proves=("BAL-01",),
         ),
-        _drain("drain-app", "An application server is drained, and comes back", _application),
-        _drain("drain-balancer", "The balancer with the virtual address is drained, and comes back", _balancer),
-        _drain("drain-standby", "The synchronous standby is drained, and comes back", _standby),
-        _drain("drain-primary", "The primary is drained: the standby takes over first; it comes back", _primary),
+        _drain("drain-app", "An application server is drained, its WildFly restarted, and put back", _application),
+        _drain(
+            "drain-balancer", "The balancer with the virtual address is drained, restarted, and put back", _balancer
+        ),
+        _drain("drain-standby", "The synchronous standby is drained, its PostgreSQL restarted, and put back", _standby),
+        _drain("drain-primary", "The primary is drained after a switchover, restarted, and put back", _primary),
         Fault(
             name="rolling-patch",
             title="Every server is drained, restarted and put back, one after the other; then every host",
@@ -77,7 +83,7 @@ def faults() -> tuple[Fault, ...]:
 
 
 def _drain(name: str, title: str, aim: Callable[[Scene], Coroutine[None, None, Hit]]) -> Fault:
-    """A server is taken out of use for a while."""
+    """A server is taken out of use, and what it does is restarted as at a reboot."""
     return Fault(
         name=name,
         title=title,
@@ -134,6 +140,8 @@ async def _everything(scene: Scene) -> Hit:
 async def _drain_server(scene: Scene, hit: Hit) -> None:
     scene.promise(_undrain(hit.machine))
     await scene.hands.shell(hit.machine, DRAIN, seconds=DRAIN_SECONDS)
+    units = _UNITS[scene.settings.servers[hit.machine].role]
+    await scene.hands.shell(hit.machine, f"systemctl restart {units}", seconds=DRAIN_SECONDS)
 
 
 async def _patch(scene: Scene, hit: Hit) -> None:
