@@ -125,7 +125,7 @@ async def _pause(scene: Scene, hit: Hit) -> None:
 
 async def _isolate(scene: Scene, hit: Hit) -> None:
     host = hit.machine
-    scene.promise(_home(), healed(host))
+    scene.promise(home(), healed(host))
     await scene.hands.packets(host, cutting_off(address=str(scene.settings.hosts[host].address)))
 
 
