@@ -21,7 +21,11 @@ apt() {
 dpkg half-way."""
 
 _LOOK = f"""{_APT}
-apt -o APT::Update::Error-Mode=any update
+apt --error-on=any update
+if [[ -z $(apt-get indextargets) ]]; then
+    echo "it has no package source (/etc/apt/sources.list)" >&2
+    exit 1
+fi
 apt-get --quiet --quiet --simulate --with-new-pkgs upgrade </dev/null | awk '/^Inst / {{ print $2 }}'
 """
 # Kernels come as new packages.
