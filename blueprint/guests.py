@@ -113,7 +113,7 @@ def files(settings: Settings, name: str, role: GuestRole, checksums: Mapping[str
         case GuestRole.APPLICATION:
             own = _application_files(render)
         case GuestRole.QUORUM:
-            own = _quorum_files(render)
+            own = _quorum_files(render, settings.servers[name].role)
         case GuestRole.DATABASE:
             own = _database_files(render)
         case GuestRole.BACKUP:
@@ -262,15 +262,26 @@ def _application_files(render: Callable[[str], str]) -> dict[str, File]:
     }
 
 
-def _quorum_files(render: Callable[[str], str]) -> dict[str, File]:
-    return {
+def _quorum_files(render: Callable[[str], str], server: Role) -> dict[str, File]:
+    # A database server is drained as what it is beside a vote.
+    drain = _drain_files("quorum/drain.sh") if server == Role.WITNESS else {}
+    return drain | {
         "/etc/default/etcd": File(render("quorum/etcd.env.j2")),
         "/etc/systemd/system/etcd.service.d/perenne.conf": File(_text("quorum/etcd.conf")),
+        "/usr/local/lib/perenne/yield-quorum": File(_text("quorum/yield-quorum.sh"), 0o755),
+    }
+
+
+def _drain_files(script: str) -> dict[str, File]:
+    """What takes a server out of use before it is stopped, and back (`./perenne drain`)."""
+    return {
+        "/usr/local/lib/perenne/drain": File(_text(script), 0o755),
+        "/usr/local/lib/perenne/undrain": File(_text("common/undrain.sh"), 0o755),
     }
 
 
 def _database_files(render: Callable[[str], str]) -> dict[str, File]:
-    return {
+    return _drain_files("database/drain") | {
         "/etc/patroni/perenne/10-patroni.yml": File(render("database/patroni.yml.j2")),
         "/etc/patroni/dynamic.json": File(render("database/dynamic.json.j2")),
         "/etc/systemd/system/patroni.service.d/perenne.conf": File(_text("database/patroni.conf")),

@@ -19,6 +19,7 @@ app = typer.Typer(
 _PASSED_ON = {"allow_extra_args": True, "ignore_unknown_options": True}
 
 StackArgument = Annotated[str, typer.Argument(metavar="STACK", help="The stack; dev lives in the embedded lab.")]
+NodeArgument = Annotated[str, typer.Argument(metavar="NODE", help="A server or a host.")]
 StackOption = Annotated[str, typer.Option("--stack", "-s", metavar="STACK", help="The stack.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Don't ask.")]
 Diff = Annotated[bool, typer.Option("--diff", help="Show each change in full, as Pulumi does.")]
@@ -181,6 +182,53 @@ def switchover(
     from cli.switchover import switchover as run
 
     raise typer.Exit(run(_stack(stack, option), to))
+
+
+@app.command()
+def drain(node: NodeArgument, stack: StackArgument = "dev", option: StackOption = "") -> None:
+    """Take a server or a host out of use, so that it can be stopped; users notice nothing."""
+    from cli.drain import drain as run
+
+    raise typer.Exit(run(_stack(stack, option), node))
+
+
+@app.command()
+def undrain(node: NodeArgument, stack: StackArgument = "dev", option: StackOption = "") -> None:
+    """Put a server or a host that was drained back into service."""
+    from cli.drain import undrain as run
+
+    raise typer.Exit(run(_stack(stack, option), node))
+
+
+@app.command()
+def patch(
+    stack: StackArgument = "dev",
+    option: StackOption = "",
+    *,
+    only: Annotated[str, typer.Option("--only", metavar="servers|hosts", help="Leave the others out.")] = "",
+    packages: Annotated[bool, typer.Option("--packages/--no-packages", help="Install newer Debian packages.")] = True,
+    reboot: Annotated[bool, typer.Option("--reboot", help="Restart every server, whatever was installed.")] = False,
+    host_command: Annotated[
+        str, typer.Option("--host-command", metavar="COMMAND", help="Run on each host while it is empty, as root.")
+    ] = "",
+    host_reboot: Annotated[bool, typer.Option("--host-reboot", help="Then restart the host through vCenter.")] = False,
+    anew: Annotated[bool, typer.Option("--anew", help="Don't go on where the last patch stopped.")] = False,
+) -> None:
+    """Patch every server and every host, one at a time; users notice nothing."""
+    from cli.patch import patch as run
+    from moves.patching import Work
+
+    if only not in ("", "servers", "hosts"):
+        raise typer.BadParameter("--only takes servers or hosts")
+    work = Work(
+        servers=only != "hosts",
+        hosts=only != "servers",
+        packages=packages,
+        restart=reboot,
+        host_command=host_command,
+        host_restart=host_reboot,
+    )
+    raise typer.Exit(run(_stack(stack, option), work, anew=anew))
 
 
 @app.command(context_settings=_PASSED_ON)

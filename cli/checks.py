@@ -48,6 +48,7 @@ def _service(stack: Stack, found: SiteStatus) -> Iterator[Check]:
     silent = [answer.name for answer in found.servers if not answer.serves]
     told = f"{', '.join(silent)} does not" if silent else ", ".join(serving)
     yield Check("every server serves", told, held=not silent)
+    yield Check("no server is drained", ", ".join(found.drained) or "none", held=not found.drained)
     pair = f"{found.primary or 'nobody'}, {found.sync_standby or 'nobody'}"
     yield Check("there are a primary and a synchronous standby", pair, held=bool(found.primary and found.sync_standby))
     votes = len(settings.quorum)

@@ -53,6 +53,8 @@ class Answer:
     """Which virtual addresses it holds."""
     vote: bool | None = None
     """Whether its etcd vote counts; None if it has none."""
+    drained: bool = False
+    """Whether `./perenne drain` took it out of use; what can't be reached isn't known to be."""
 
 
 @dataclass
@@ -71,6 +73,11 @@ class SiteStatus:
     lab: dict[str, Any] | None
     to_renew: list[str] = field(default_factory=list)
     """Certificates in the stack file that end soon or no longer fit."""
+
+    @property
+    def drained(self) -> list[str]:
+        """The servers that were taken out of use on purpose."""
+        return [answer.name for answer in self.servers if answer.drained]
 
 
 def status(stack: Stack, seconds: float = ANSWER_SECONDS) -> SiteStatus:
@@ -104,7 +111,7 @@ async def _ask_all(
             members_of(client, settings),
             *(_ask(client, stack, vault, answers[name], seconds) for name in settings.servers),
             *(_vote(client, answers[name]) for name in settings.quorum),
-            *(_held_addresses(stack, vault, answer, seconds) for answer in answers.values() if answer.role in _HOLDERS),
+            *(_look_inside(stack, vault, answer, seconds) for answer in answers.values()),
         )
     for member in cluster:
         if answer := answers.get(member["name"]):
@@ -125,7 +132,6 @@ async def _ask_all(
 
 
 _LOOKS: dict[str, Any] = {"title_justify": "left", "title_style": "bold", "box": box.SIMPLE_HEAD}
-_HOLDERS = (Role.BALANCER, Role.DATABASE)
 
 
 async def _page(client: httpx.AsyncClient, settings: Settings) -> str:
@@ -196,10 +202,31 @@ async def _vote(client: httpx.AsyncClient, answer: Answer) -> None:
         answer.serves = answer.vote
 
 
-async def _held_addresses(stack: Stack, vault: Vault, answer: Answer, seconds: float) -> None:
-    """Ask a server over SSH which addresses it has."""
-    said = await _said(stack, vault, answer.name, "ip -4 -oneline address show scope global", seconds)
-    held = {line.split()[3].split("/")[0] for line in said.splitlines()}
+def drained(stack: Stack, seconds: float = ANSWER_SECONDS) -> list[str]:
+    """The servers that are out of use on purpose, as far as they answer.
+
+    Raises:
+        StackFileError: The stack file or its secrets can't be used.
+    """
+    vault = Vault.open(stack)
+    answers = [Answer(name, str(one.role), str(one.address), one.host) for name, one in stack.settings.servers.items()]
+
+    async def ask() -> None:
+        await asyncio.gather(*(_look_inside(stack, vault, answer, seconds) for answer in answers))
+
+    asyncio.run(ask())
+    return [answer.name for answer in answers if answer.drained]
+
+
+_INSIDE = "ip -4 -oneline address show scope global\nif [ -e /var/lib/perenne/drained ]; then echo drained; fi\n"
+"""What a server says of itself over SSH: a line per address, and whether it is drained."""
+
+
+async def _look_inside(stack: Stack, vault: Vault, answer: Answer, seconds: float) -> None:
+    """Ask a server over SSH which virtual addresses it has, and whether it was taken out of use."""
+    lines = (await _said(stack, vault, answer.name, _INSIDE, seconds)).splitlines()
+    answer.drained = "drained" in lines
+    held = {line.split()[3].split("/")[0] for line in lines if line != "drained"}
     virtual = [str(stack.settings.site.address), str(stack.settings.database.address)]
     answer.addresses = [address for address in virtual if address in held]
 
@@ -277,8 +304,12 @@ def show(found: SiteStatus, stack: Stack) -> None:
         vote = "" if answer.vote is None else _mark(good=answer.vote)
         held = ", ".join(f"holds {virtual[address]}" for address in answer.addresses)
         detail = Text("; ".join(part for part in (answer.detail, held) if part), "dim")
-        servers.add_row(answer.name, answer.role, answer.host, _mark(good=answer.serves), vote, detail)
+        serves = Text("drained", "yellow") if answer.drained else _mark(good=answer.serves)
+        servers.add_row(answer.name, answer.role, answer.host, serves, vote, detail)
     out.print(servers)
+    for name in found.drained:
+        remedy = f"back into service with ./perenne undrain {name} {stack.name}"
+        out.print(Text(f"{name} was taken out of use on purpose: {remedy}", "yellow"))
     if found.to_renew:
         remedy = f"./perenne init {stack.name} makes new ones, ./perenne up {stack.name} puts them in place"
         out.print(Text(f"Certificates to renew: {', '.join(found.to_renew)}; {remedy}", "red"))
@@ -293,7 +324,8 @@ def _show_lab(lab: dict[str, Any]) -> None:
         running = [
             vm["name"] for vm in vcenter["vms"] if vm["host"] == host["name"] and vm["power_state"] == "poweredOn"
         ]
-        hosts.add_row(host["name"], host["connection_state"], host["power_state"], ", ".join(sorted(running)))
+        connection = "in maintenance mode" if host["in_maintenance_mode"] else host["connection_state"]
+        hosts.add_row(host["name"], connection, host["power_state"], ", ".join(sorted(running)))
     out.print(hosts if vcenter else Text("vCenter does not answer", "red"))
     down = [f"{name} is {state}" for name, state in lab["machines"].items() if state != "running"]
     if down:

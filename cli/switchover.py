@@ -65,7 +65,10 @@ def _agreed(found: SiteStatus, to: str | None) -> tuple[str, str]:
     if to == found.primary:
         raise Failure("there is nothing to switch over", f"{to} is the primary", "See ./perenne status.")
     if found.sync_standby is None:
+        drained = [one.name for one in found.servers if one.drained and one.role == Role.DATABASE]
         remedy = "Wait until ./perenne status shows a synchronous standby; ./perenne logs tells what keeps it."
+        if drained:
+            remedy = f"{drained[0]} is drained: ./perenne undrain {drained[0]}"
         raise Failure("a switchover is not safe now", "no standby has every acknowledged write", remedy)
     if to not in (None, found.sync_standby):
         why = f"{to} is not the synchronous standby and may lack writes"

@@ -63,6 +63,7 @@ def _lab_up(stack: Stack, display: Display, *, repair: bool) -> None:
     began = time.monotonic()
     _announce(stack, lab_of(stack))
     lab = start_lab(stack, display)
+    _check_none_drained(lab.pulumi)
     deployment = deploy(lab.pulumi, display, _to_mend(lab.pulumi, display) if repair else ())
     with display.step("page through the virtual address") as progress:
         seconds = await_page(lab.pulumi.stack, certificate_of(lab.secrets["tls-authority"]), progress)
@@ -308,6 +309,7 @@ def _real_up(stack: Stack, display: Display, options: tuple[str, ...], *, repair
         from cli.vcenter import check_user  # noqa: PLC0415 (VMware's library takes its time, and only real stacks need it)
 
         check_user(stack, vault.Vault.open(stack))
+    _check_none_drained(pulumi)
     more = _to_mend(pulumi, display) if repair else ()
     return pulumi.attended("up", "--stack", stack.name, *engine.POLICIES, *options, *more)
 
@@ -316,9 +318,29 @@ def _to_mend(pulumi: Engine, display: Display) -> Sequence[str]:
     """Pulumi's options that undo what was changed by hand; none for a stack that is not deployed yet."""
     from cli import drift  # noqa: PLC0415 (which imports this module)
 
-    if not (pulumi.state().get("deployment") or {}).get("resources"):
+    if not _is_deployed(pulumi):
         return ()
     return drift.options_to_mend(drift.compare(pulumi, display))
+
+
+def _check_none_drained(pulumi: Engine) -> None:
+    """Check that no server is out of use: what a deployment restarts might be its twin, which carries the load alone.
+
+    Raises:
+        Failure: One is.
+    """
+    from cli.status import drained  # noqa: PLC0415 (which imports this module)
+
+    stack = pulumi.stack
+    names = drained(stack) if _is_deployed(pulumi) else []
+    if names:
+        why = f"{', '.join(names)} is drained, and what a deployment restarts might be its twin"
+        remedy = f"First: ./perenne undrain {names[0]} {stack.name}"
+        raise Failure("nothing was deployed", why, remedy)
+
+
+def _is_deployed(pulumi: Engine) -> bool:
+    return bool((pulumi.state().get("deployment") or {}).get("resources"))
 
 
 def ready_engine(stack: Stack, display: Display) -> Engine:

@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from blueprint.settings import Settings
@@ -76,9 +76,13 @@ class Standing:
         """The servers that run on a host."""
         return tuple(answer.name for answer in self.site.servers if answer.host == host)
 
-    def missing(self) -> list[str]:
-        """What keeps the stack from full redundancy; nothing, if it is whole."""
-        return list(_missing(self))
+    def missing(self, away: str = "") -> list[str]:
+        """What keeps the stack from full redundancy; nothing, if it is whole.
+
+        Args:
+            away: A server or host that is meant to be drained, and so isn't missing.
+        """
+        return [*_drained(self, away), *_missing(self)]
 
     def _answer(self, server: str) -> Answer:
         return next(answer for answer in self.site.servers if answer.name == server)
@@ -132,21 +136,47 @@ etcdctl --endpoints=https://{settings.servers[leader].address}:2379 move-leader 
     await hands.shell(leader, script)
 
 
+def _drained(found: Standing, away: str) -> Iterator[str]:
+    """What was taken out of use on purpose."""
+    yield from (f"{name} is drained" for name in found.site.drained if name != away)
+    vcenter = found.site.lab and found.site.lab["vcenter"]
+    for host in vcenter["hosts"] if vcenter else ():
+        name = host["name"].partition(".")[0]
+        if host["in_maintenance_mode"] and name != away:
+            yield in_maintenance(name)
+
+
+def in_maintenance(host: str) -> str:
+    """How it is told that a host is drained."""
+    return f"{host} is in maintenance mode"
+
+
 def _missing(found: Standing) -> Iterator[str]:
     site = found.site
     if site.page != "200":
         yield f"the page does not answer ({site.page})"
-    yield from (f"{answer.name} does not serve" for answer in site.servers if not answer.serves)
+    # What a drained server does not do was taken from it.
+    yield from (f"{answer.name} does not serve" for answer in site.servers if not answer.serves and not answer.drained)
     if site.votes < len(found.settings.quorum):
         yield f"etcd has {site.votes} of {len(found.settings.quorum)} votes"
-    if site.sync_standby is None:
+    if site.sync_standby is None and not any(one.drained and one.role == Role.DATABASE for one in site.servers):
         yield "the database has no synchronous standby"
     yield from _missing_addresses(found)
-    for role in (Role.BALANCER, Role.APPLICATION, Role.DATABASE):
-        hosts = Counter(answer.host for answer in site.servers if answer.role == role)
-        yield from (f"two {role} servers run on {host}" for host, count in hosts.items() if count > 1)
+    yield from too_close(found.settings, {answer.name: answer.host for answer in site.servers})
     if site.lab:
         yield from _missing_in_vcenter(found)
+
+
+def too_close(settings: Settings, places: Mapping[str, str]) -> Iterator[str]:
+    """Servers of one tier that a single host takes down.
+
+    Args:
+        settings: The stack's settings.
+        places: The host on which each server runs.
+    """
+    for role in (Role.BALANCER, Role.APPLICATION, Role.DATABASE):
+        hosts = Counter(places[name] for name in settings.servers_of(role) if name in places)
+        yield from (f"two {role} servers run on {host}" for host, count in hosts.items() if count > 1)
 
 
 def _missing_addresses(found: Standing) -> Iterator[str]:

@@ -1,9 +1,11 @@
-"""The few things that drills have vCenter do, through VMware's own library."""
+"""The few things that drills and operators' moves have vCenter do, through VMware's own library."""
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from pyVmomi import vim, vmodl
@@ -15,6 +17,22 @@ from cli.workspace import Stack
 
 TASK_SECONDS = 120.0
 _POLL_SECONDS = 0.2
+
+
+@dataclass(frozen=True)
+class HostState:
+    """A host as vCenter sees it."""
+
+    name: str
+    """As in the stack file."""
+    connected: bool
+    in_maintenance: bool
+    free_mib: int
+    """Memory that is promised to no VM that runs."""
+    runs: tuple[str, ...]
+    """The VMs that run on it."""
+    booted: datetime | None
+    """When it was started, if vCenter knows."""
 
 
 class VCenter:
@@ -57,16 +75,38 @@ class VCenter:
 
         await self._do(f"{server} can't be moved to {host}", begin)
 
-    async def enter_maintenance(self, host: str) -> None:
-        """Empty a host and take it into maintenance mode.
+    async def hosts(self) -> tuple[HostState, ...]:
+        """How the hosts of the stack are, in the order of its file; one that vCenter doesn't have is left out.
+
+        Raises:
+            Failure: vCenter does not answer.
+        """
+        return await asyncio.to_thread(self._hosts)
+
+    async def enter_maintenance(self, host: str, *, seconds: float = TASK_SECONDS, powered_off: bool = True) -> None:
+        """Empty a host, as far as DRS does, and take it into maintenance mode.
+
+        Args:
+            host: The host.
+            seconds: How long vCenter may take; it moves the memory of every VM.
+            powered_off: Whether DRS moves what does not run, too.
+
+        Raises:
+            Failure: vCenter refuses, does not answer, or something still runs there.
+        """
+        await self._do(
+            f"{host} can't enter maintenance mode",
+            lambda of: of.host(host).EnterMaintenanceMode_Task(int(seconds), powered_off),
+            seconds=seconds,
+        )
+
+    async def reboot(self, host: str) -> None:
+        """Have a host that is in maintenance mode start anew; returns before it does.
 
         Raises:
             Failure: vCenter refuses or does not answer.
         """
-        seconds = int(TASK_SECONDS)
-        await self._do(
-            f"{host} can't enter maintenance mode", lambda of: of.host(host).EnterMaintenanceMode_Task(seconds, True)
-        )
+        await self._do(f"{host} can't be rebooted", lambda of: of.host(host).RebootHost_Task(force=False))
 
     async def exit_maintenance(self, host: str) -> None:
         """Take a host out of maintenance mode; one that is in service stays as it is.
@@ -132,20 +172,31 @@ class VCenter:
         begin: Callable[["_Inventory"], Any],
         *,
         allowed: type[Exception] | tuple[type[Exception], ...] = (),
+        seconds: float = TASK_SECONDS,
     ) -> None:
-        await asyncio.to_thread(self._do_and_wait, what, begin, allowed)
+        await asyncio.to_thread(self._do_and_wait, what, begin, allowed, seconds)
 
     def _do_and_wait(
-        self, what: str, begin: Callable[["_Inventory"], Any], allowed: type[Exception] | tuple[type[Exception], ...]
+        self,
+        what: str,
+        begin: Callable[["_Inventory"], Any],
+        allowed: type[Exception] | tuple[type[Exception], ...],
+        seconds: float,
     ) -> None:
         try:
             with self._inventory() as inventory:
-                _wait(begin(inventory), what)
+                _wait(begin(inventory), what, seconds)
         except allowed:
             return
         except (OSError, vmodl.MethodFault) as fault:
-            why = getattr(fault, "msg", "") or str(fault) or type(fault).__name__
-            raise Failure(what, f"vCenter says: {why}", "Look at the VM's and the host's tasks in vCenter.") from fault
+            raise _refused(what, fault) from fault
+
+    def _hosts(self) -> tuple[HostState, ...]:
+        try:
+            with self._inventory() as inventory:
+                return tuple(inventory.states(list(self._stack.settings.hosts)))
+        except (OSError, vmodl.MethodFault) as fault:
+            raise _refused("it isn't known how the hosts are", fault) from fault
 
     @contextmanager
     def _inventory(self) -> Iterator["_Inventory"]:
@@ -169,9 +220,18 @@ class _Inventory:
     def cluster(self, name: str) -> Any:  # noqa: ANN401
         return self._find(vim.ClusterComputeResource, {name})
 
+    def states(self, names: Sequence[str]) -> Iterator[HostState]:
+        """How the hosts of these names are."""
+        found = {host.name.partition(".")[0]: host for host in self._all(vim.HostSystem)}
+        for name in names:
+            if host := found.get(name.partition(".")[0]):
+                yield _state(name, host)
+
+    def _all(self, kind: type) -> Any:  # noqa: ANN401
+        return self._content.viewManager.CreateContainerView(self._content.rootFolder, [kind], True).view
+
     def _find(self, kind: type, names: set[str]) -> Any:  # noqa: ANN401
-        view = self._content.viewManager.CreateContainerView(self._content.rootFolder, [kind], True)
-        for found in view.view:
+        for found in self._all(kind):
             if found.name in names:
                 return found
         raise Failure(f"{min(names)} is not in vCenter", "nothing there has that name", "Run ./perenne up.")
@@ -183,11 +243,29 @@ def _reconfigure(cluster: Any, **changes: Any) -> Any:  # noqa: ANN401
     return cluster.ReconfigureComputeResource_Task(types.ConfigSpecEx(**changes), True)
 
 
-def _wait(task: Any, what: str) -> None:  # noqa: ANN401
-    deadline = time.monotonic() + TASK_SECONDS
+def _state(name: str, host: Any) -> HostState:  # noqa: ANN401
+    running = [vm for vm in host.vm if vm.runtime.powerState == vim.VirtualMachine.PowerState.poweredOn]
+    promised = sum(int(vm.summary.config.memorySizeMB or 0) for vm in running)
+    return HostState(
+        name=name,
+        connected=host.runtime.connectionState == vim.HostSystem.ConnectionState.connected,
+        in_maintenance=bool(host.runtime.inMaintenanceMode),
+        free_mib=(int(host.summary.hardware.memorySize) >> 20) - promised,
+        runs=tuple(sorted(vm.name for vm in running)),
+        booted=host.runtime.bootTime,
+    )
+
+
+def _refused(what: str, fault: Exception) -> Failure:
+    why = getattr(fault, "msg", "") or str(fault) or type(fault).__name__
+    return Failure(what, f"vCenter says: {why}", "Look at the VM's and the host's tasks in vCenter.")
+
+
+def _wait(task: Any, what: str, seconds: float) -> None:  # noqa: ANN401
+    deadline = time.monotonic() + seconds
     while (info := task.info).state not in {vim.TaskInfo.State.success, vim.TaskInfo.State.error}:
         if time.monotonic() > deadline:
-            raise Failure(what, f"vCenter's task did not end within {TASK_SECONDS:g} s", "Look at it in vCenter.")
+            raise Failure(what, f"vCenter's task did not end within {seconds:g} s", "Look at it in vCenter.")
         time.sleep(_POLL_SECONDS)
     if info.state == vim.TaskInfo.State.error:
         raise info.error

@@ -17,19 +17,24 @@ _POLL_SECONDS = 0.5
 
 
 async def until_whole(
-    stack: Stack, *, seconds: float = WHOLE_SECONDS, steady: float = STEADY_SECONDS
+    stack: Stack, *, seconds: float = WHOLE_SECONDS, steady: float = STEADY_SECONDS, away: str = ""
 ) -> tuple[float | None, Standing]:
     """Wait until nothing is missing, and stays so; returns since when (`time.monotonic()`), and how it stands.
 
-    The time is None where something is still missing after so many `seconds`; for `steady` seconds nothing may be
-    missing.
+    The time is None where something is still missing after so many seconds.
+
+    Args:
+        stack: The stack.
+        seconds: How long to wait.
+        steady: For how many seconds nothing may be missing.
+        away: A server or host that is meant to be drained.
     """
     deadline = time.monotonic() + seconds
     since: float | None = None
     while True:
         asked = time.monotonic()
         found = await standing(stack)
-        since = None if found.missing() else since or asked
+        since = None if found.missing(away) else since or asked
         if since is not None and time.monotonic() - since >= steady:
             return since, found
         if time.monotonic() > deadline:

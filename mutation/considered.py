@@ -56,10 +56,11 @@ HARMLESS: Mapping[str, str] = {
     "/etc/systemd/journald.conf.d/*": "how much of the journal is kept",
     "/etc/patroni/passwords.sql": "passwords that are set when the database is made",
     "/etc/perenne/backup.pgpass": "a password; a wrong one fails the first backup, and with it the deployment",
-    "/usr/local/lib/perenne/drain": "used by people",
-    "/usr/local/lib/perenne/undrain": "used by people",
     "/etc/tmpfiles.d/*": "a folder; without it keepalived does not start, and the deployment fails",
     "/usr/local/sbin/perenne-restore": "used by people, after the fact",
+    "/usr/local/lib/perenne/drain": "used by ./perenne drain; without it a planned move is refused",
+    "/usr/local/lib/perenne/undrain": "the same",
+    "/usr/local/lib/perenne/yield-quorum": "the same",
     "/usr/local/share/perenne/modules/*": "where WildFly finds its driver; without it the deployment fails",
 }
 """Changes that bring in no single point of failure, or that fail the deployment at once."""

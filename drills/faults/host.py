@@ -131,20 +131,22 @@ async def _isolate(scene: Scene, hit: Hit) -> None:
 
 async def _maintain(scene: Scene, hit: Hit) -> None:
     host = hit.machine
-    scene.promise(
-        home(),
-        Step(
-            how=How.END_MAINTENANCE,
-            where=host,
-            does=f"take {host} out of maintenance mode",
-            by_hand=f"Exit maintenance mode of {host} in vCenter.",
-        ),
-    )
+    scene.promise(home(), end_maintenance(host))
     await scene.vcenter.enter_maintenance(host)
 
 
+def end_maintenance(host: str) -> Step:
+    """A host takes servers again."""
+    return Step(
+        how=How.END_MAINTENANCE,
+        where=host,
+        does=f"take {host} out of maintenance mode",
+        by_hand=f"Exit maintenance mode of {host} in vCenter.",
+    )
+
+
 def home() -> Step:
-    """Every server back to its own host."""
+    """Every server runs where the stack file wants it."""
     return Step(
         how=How.HOME,
         where="all servers",

@@ -1,12 +1,28 @@
 """What operators do on purpose; none of it may cost a user a request."""
 
+import contextlib
+from collections.abc import Callable, Coroutine, Iterator
+
+from blueprint.terms import Role
+from cli.vault import Vault
+from cli.workspace import Stack
 from drills.faults import arranging, targets
 from drills.faults.fault import Fault, Hit, Scene
-from drills.undo import How, Step
+from drills.faults.host import end_maintenance, home
+from drills.undo import FOLDER, How, Step
+from moves.patching import Patch, Work
+from moves.record import Progress, Record
+from moves.server import DRAIN, DRAIN_SECONDS, UNDRAIN
+from moves.site import Site
 
 DRAINED_SECONDS = 10.0
+"""How long a server stays drained: connections that were kept open are used again and again meanwhile."""
+
 HAND_OVER_SECONDS = 90.0
 """How long a hand-over may take: it waits for kept connections, for long requests and for the other balancer."""
+
+_UNITS = {Role.BALANCER: "apache2 keepalived", Role.APPLICATION: "wildfly", Role.DATABASE: "patroni"}
+"""What of a server users depend on."""
 
 
 def faults() -> tuple[Fault, ...]:
@@ -47,15 +63,39 @@ def faults() -> tuple[Fault, ...]:
             all_succeed=True,
             proves=("BAL-01",),
         ),
-        Fault(
-            name="drain-balancer",
-            title="The balancer with the virtual address is drained, its services are restarted",
-            aim=_balancer,
-            inject=_drain,
-            lasts=DRAINED_SECONDS,
-            target=targets.ADDRESS_HANDED_OVER,
-            all_succeed=True,
+        _drain("drain-app", "An application server is drained, its WildFly restarted, and put back", _application),
+        _drain(
+            "drain-balancer", "The balancer with the virtual address is drained, restarted, and put back", _balancer
         ),
+        _drain("drain-standby", "The synchronous standby is drained, its PostgreSQL restarted, and put back", _standby),
+        _drain("drain-primary", "The primary is drained after a switchover, restarted, and put back", _primary),
+        Fault(
+            name="rolling-patch",
+            title="Every server is drained, restarted and put back, one after the other; then every host",
+            aim=_everything,
+            inject=_patch,
+            unavailable=_not_on_real,
+            target=targets.PLANNED,
+            all_succeed=True,
+            proves=("APP-01", "BAL-01", "BAL-02", "DB-01", "DB-02"),
+            notes=(
+                "No package is installed: the lab's servers reach no source.",
+                "The lab's vMotion takes no time and moves no memory; its hosts are not restarted.",
+            ),
+        ),
+    )
+
+
+def _drain(name: str, title: str, aim: Callable[[Scene], Coroutine[None, None, Hit]]) -> Fault:
+    """A server is taken out of use, and what it does is restarted as at a reboot."""
+    return Fault(
+        name=name,
+        title=title,
+        aim=aim,
+        inject=_drain_server,
+        lasts=DRAINED_SECONDS,
+        target=targets.PLANNED,
+        all_succeed=True,
     )
 
 
@@ -88,16 +128,57 @@ async def _hand_over(scene: Scene, hit: Hit) -> None:
     await scene.hands.shell(hit.machine, "/usr/local/lib/perenne/hand-over", seconds=HAND_OVER_SECONDS)
 
 
-async def _drain(scene: Scene, hit: Hit) -> None:
-    scene.promise(
-        Step(
-            how=How.SHELL,
-            where=hit.machine,
-            does=f"put {hit.machine} back into service",
-            by_hand=f"On {hit.machine}: /usr/local/lib/perenne/undrain",
-            script="/usr/local/lib/perenne/undrain",
-        )
+async def _standby(scene: Scene) -> Hit:
+    return Hit(f"{scene.standing.standby}, the synchronous standby", (scene.standing.standby,))
+
+
+async def _primary(scene: Scene) -> Hit:
+    return Hit(f"{scene.standing.primary}, the primary", (scene.standing.primary,))
+
+
+async def _everything(scene: Scene) -> Hit:
+    settings = scene.settings
+    return Hit(f"{len(settings.servers)} servers and {len(settings.hosts)} hosts", (*settings.servers, *settings.hosts))
+
+
+async def _drain_server(scene: Scene, hit: Hit) -> None:
+    scene.promise(_undrain(hit.machine))
+    await scene.hands.shell(hit.machine, DRAIN, seconds=DRAIN_SECONDS)
+    units = _UNITS[scene.settings.servers[hit.machine].role]
+    await scene.hands.shell(hit.machine, f"systemctl restart {units}", seconds=DRAIN_SECONDS)
+
+
+async def _patch(scene: Scene, hit: Hit) -> None:
+    # Each is put back by the patch itself; what is promised is for a patch that is killed.
+    scene.promise(home(), *(end_maintenance(host) for host in scene.settings.hosts))
+    scene.promise(*(_undrain(name) for name in hit.machines if name in scene.settings.servers))
+    await _rolling(scene).run(Progress(began=""))
+
+
+def _rolling(scene: Scene) -> Patch:
+    site = Site(scene.stack, scene.hands, scene.vcenter, _unheard)
+    record = Record(FOLDER / "rolling-patch.json")
+    return Patch(site, Work(packages=False, restart=True), record, Vault.open(scene.stack), _unseen)
+
+
+def _unheard(_line: str) -> None:
+    """Leave the drill's own lines alone."""
+
+
+@contextlib.contextmanager
+def _unseen(_step: str) -> Iterator[Callable[[str], None]]:
+    yield _unheard
+
+
+def _undrain(server: str) -> Step:
+    return Step(
+        how=How.SHELL,
+        where=server,
+        does=f"put {server} back into service",
+        by_hand=f"./perenne undrain {server}",
+        script=UNDRAIN,
     )
-    await scene.hands.shell(hit.machine, "/usr/local/lib/perenne/drain", seconds=HAND_OVER_SECONDS)
-    # What an operator does next: here, what a reboot does to its services.
-    await scene.hands.shell(hit.machine, "systemctl restart apache2 keepalived")
+
+
+def _not_on_real(stack: Stack) -> str:
+    return "" if stack.is_lab else "on a real site that is ./perenne patch, with its packages"

@@ -14,3 +14,4 @@ HOST_LOST = Target(
 )
 SWITCHOVER = Target(1.0, Measure.PAUSED_WRITES, "RDS Proxy: 1 s")
 SHORT_FREEZE = Target(6.5, Measure.OUTAGE, "5 s of freeze, in which nobody may fail over, and 1.5 s to go on")
+PLANNED = Target(1.0, Measure.PAUSED_WRITES, "what operators do on purpose: no failed request, as a planned switchover")

@@ -73,7 +73,8 @@ if changed /etc/patroni/dynamic.json && pending 127.0.0.1; then
 fi
 
 apply_keepalived "$address"
-has_standby() { api 127.0.0.1 cluster | grep --quiet '"sync_standby"'; }
+# One that is drained (/usr/local/lib/perenne/drain) is not synchronous on purpose.
+has_standby() { api 127.0.0.1 cluster | grep --quiet --extended-regexp '"sync_standby"|"nosync": true'; }
 wait_for 180 "a standby is synchronous (patronictl -c /etc/patroni/perenne list)" has_standby
 wait_for 30 "the database's address $database_address is at the primary (journalctl -u keepalived)" api "$database_address" primary
 done_with_files

@@ -128,6 +128,16 @@ def test_no_file_of_one_role_is_also_of_another(settings: Settings, values: dict
         assert not quorum.keys() & database.keys()
 
 
+@pytest.mark.parametrize("role", [Role.DATABASE, Role.WITNESS])
+def test_a_server_knows_how_it_is_drained(settings: Settings, values: dict[str, str], role: Role) -> None:
+    for name in settings.servers_of(role):
+        found = {path: file for one in ROLES_OF[role] for path, file in installed(settings, values, name, one).items()}
+        for path in ("/usr/local/lib/perenne/drain", "/usr/local/lib/perenne/undrain"):
+            assert found[path]["mode"] == 0o755
+        assert found["/usr/local/lib/perenne/yield-quorum"]["mode"] == 0o755
+        assert "/usr/local/lib/perenne/yield-quorum" in found["/usr/local/lib/perenne/drain"]["content"]
+
+
 def test_secret_files_are_made_from_what_they_name(settings: Settings, values: dict[str, str]) -> None:
     for name, server in settings.servers.items():
         for role in ROLES_OF[server.role]:

@@ -25,6 +25,9 @@ COMMANDS = (
     "forecast",
     "describe",
     "switchover",
+    "drain",
+    "undrain",
+    "patch",
     "status",
     "ssh",
     "logs",
@@ -51,6 +54,10 @@ def test_every_command_has_help(command: str) -> None:
 
 def test_an_unknown_option_is_a_usage_error() -> None:
     assert CliRunner().invoke(app, ["up", "--nonsense"]).exit_code == 2
+
+
+def test_a_patch_is_of_servers_or_of_hosts() -> None:
+    assert CliRunner().invoke(app, ["patch", "--only", "racks"]).exit_code == 2
 
 
 def test_help_loads_neither_pulumi_nor_the_lab() -> None:

@@ -7,7 +7,7 @@ from typing import Any, cast
 
 import pytest
 
-from cli import engine, up, verdict
+from cli import engine, status, up, verdict
 from cli.console import Display, Progress
 from cli.engine import Engine
 from cli.events import Deployment
@@ -94,6 +94,23 @@ def test_a_half_made_virtual_machine_means_a_new_lab(pulumi: FakeEngine, progres
     pulumi.document = _state(("creating", VM))
     assert _check(pulumi, progress).downs == 1
     assert pulumi.written is None
+
+
+def test_nothing_is_deployed_while_a_server_is_drained(pulumi: FakeEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(status, "drained", lambda _stack: ["app01"])
+    pulumi.document = {"deployment": {"resources": [{"urn": VM}]}}
+    with pytest.raises(Failure, match="app01 is drained") as raised:
+        up._check_none_drained(pulumi)
+    assert raised.value.remedy == "First: ./perenne undrain app01 dev"
+    monkeypatch.setattr(status, "drained", lambda _stack: [])
+    up._check_none_drained(pulumi)
+
+
+def test_before_the_first_deployment_no_server_is_asked(pulumi: FakeEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(status, "drained", lambda _stack: pytest.fail("there is none"))
+    for document in ({}, _state()):
+        pulumi.document = document
+        up._check_none_drained(pulumi)
 
 
 def test_a_state_without_unfinished_operations_stays(pulumi: FakeEngine, progress: Progress) -> None:

@@ -10,11 +10,12 @@ from cli.drill import Order, drill, ordered_by
 from cli.failure import Failure
 from cli.status import Answer, SiteStatus
 from cli.workspace import Stack
-from drills.faults import CATALOGUE, Fault
+from drills.faults import CATALOGUE, Fault, operation
 from drills.faults.fault import Scene
 from drills.hands import ContainerAction
 from drills.standing import Standing
 from drills.undo import Journal
+from moves.record import Progress
 from policies.rules import RULES
 from tests.unit.drills.virtual_time import VirtualTimeLoop
 
@@ -107,9 +108,19 @@ def possible() -> list[Fault]:
     return [fault for fault in CATALOGUE.values() if not fault.unavailable(DEV)]
 
 
+class Patch:
+    """Stands for a whole patch, which has tests of its own."""
+
+    async def run(self, progress: Progress) -> None:
+        """Nothing."""
+
+
 @pytest.mark.parametrize("fault", possible(), ids=lambda fault: fault.name)
-def test_what_must_be_taken_back_is_promised_first(fault: Fault, tmp_path: Path) -> None:
+def test_what_must_be_taken_back_is_promised_first(
+    fault: Fault, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A fault that lasts has promised its end before it does anything."""
+    monkeypatch.setattr(operation, "_rolling", lambda _scene: Patch())
     where = scene(tmp_path)
 
     async def run() -> None:
@@ -161,6 +172,10 @@ def sequence(order: Order) -> tuple[str, ...]:
         ("lose-standby-host", ("psexi04",)),
         ("cut-primary-from-quorum", ("db02", "db01", "wit01")),
         ("stall-datastore", ("db02",)),
+        ("drain-app", ("app01",)),
+        ("drain-balancer", ("lb01",)),
+        ("drain-standby", ("db01",)),
+        ("drain-primary", ("db02",)),
     ],
 )
 def test_targets_are_found_by_role(name: str, machines: tuple[str, ...], tmp_path: Path) -> None:
@@ -183,6 +198,41 @@ def test_whole_site_misses_nothing() -> None:
 )
 def test_what_is_missing_is_said(changes: dict[str, object], reason: str) -> None:
     assert any(reason in text for text in standing(**changes).missing())
+
+
+def drained(*names: str) -> Standing:
+    found = standing()
+    for answer in found.site.servers:
+        answer.drained = answer.name in names
+        answer.serves = not answer.drained
+    return found
+
+
+@pytest.mark.parametrize("name", ["lb02", "app01", "wit01"])
+def test_what_is_drained_is_said_and_is_not_broken(name: str) -> None:
+    assert drained(name).missing() == [f"{name} is drained"]
+    assert drained(name).missing(name) == []
+
+
+def test_a_drained_standby_is_not_missed() -> None:
+    found = drained("db01")
+    found.site.sync_standby = None
+    assert found.missing() == ["db01 is drained"]
+    assert found.missing("db01") == []
+
+
+def test_beside_what_is_drained_everything_is_missed() -> None:
+    found = drained("app01")
+    found.site.sync_standby = None
+    assert found.missing("app01") == ["the database has no synchronous standby"]
+    assert "app01 is drained" in found.missing("app02")
+
+
+def test_a_host_in_maintenance_is_drained() -> None:
+    hosts = [{"name": "psexi02.vmlabs.int", "in_maintenance_mode": True}]
+    found = standing(lab={"vcenter": {"hosts": hosts, "vms": []}})
+    assert found.missing() == ["psexi02 is in maintenance mode"]
+    assert found.missing("psexi02") == []
 
 
 def test_two_of_a_tier_on_one_host_are_not_whole() -> None:

@@ -130,3 +130,9 @@ def test_failed_post_is_no_failed_idempotent_request(good: Recording) -> None:
     found = invariants.idempotent_succeed(bad)
     assert not found.held
     assert "api at +6.00 s: 503" in found.detail
+
+
+def test_a_failed_post_breaks_a_promise_that_no_request_fails(good: Recording) -> None:
+    found = invariants.all_succeed(good)
+    assert not found.held
+    assert invariants.all_succeed(replace(good, requests=tuple(one for one in good.requests if one.good))).held

@@ -1,0 +1,52 @@
+"""How far a patch came, so that the next one goes on from there."""
+
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from cli.failure import Failure
+
+
+class Progress(BaseModel):
+    """What is done of a patch."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    began: str
+    """When, in ISO 8601."""
+    done: list[str] = Field(default_factory=list)
+    """Servers and hosts that are patched and in service."""
+    current: str = ""
+    """The one that may be drained now."""
+
+
+class Record:
+    """The progress of a stack's patch on disk; there is none once it is complete."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+
+    def read(self) -> Progress | None:
+        """The progress of a patch that did not come to its end.
+
+        Raises:
+            Failure: It can't be understood.
+        """
+        try:
+            return Progress.model_validate_json(self._file.read_bytes())
+        except FileNotFoundError:
+            return None
+        except ValidationError as error:
+            why = f"{self._file} is not what a patch writes: {error}"
+            raise Failure("it isn't known how far the last patch came", why, "Begin anew: --anew") from error
+
+    def write(self, progress: Progress) -> None:
+        """Keep it."""
+        self._file.parent.mkdir(parents=True, exist_ok=True)
+        new = self._file.with_suffix(".new")
+        new.write_text(progress.model_dump_json(indent=2))
+        new.replace(self._file)
+
+    def forget(self) -> None:
+        """The patch is complete, or is to begin anew."""
+        self._file.unlink(missing_ok=True)

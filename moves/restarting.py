@@ -1,0 +1,44 @@
+"""A server that is drained is restarted, and waited for."""
+
+import asyncio
+
+from cli.failure import Failure
+from moves.site import Site, clock
+
+BOOT_SECONDS = 600.0
+"""How long a server may take until it answers over SSH again; file systems may be checked meanwhile."""
+
+_ANSWER_SECONDS = 10.0
+_POLL_SECONDS = 1.0
+
+# A container has its machine's boot id, so that it is told by its first process.
+_WHICH_BOOT = "cat /proc/sys/kernel/random/boot_id\nawk '{ print $22 }' /proc/1/stat\n"
+# Not at once: this very command is to end well first.
+_REBOOT = "systemd-run --quiet --on-active=1s systemctl reboot\n"
+_STARTED = "systemctl is-system-running --wait || true\n"
+"""Waits for the units that start at boot; one that failed shows when the server is put back into service."""
+
+
+async def restart(site: Site, name: str) -> None:
+    """Restart a server and wait until it has started.
+
+    Raises:
+        Failure: It can't be reached, or does not come back.
+    """
+    before = await site.hands.shell(name, _WHICH_BOOT)
+    began = clock()
+    await site.hands.shell(name, _REBOOT)
+    while await _boot_of(site, name) in ("", before):
+        if clock() - began > BOOT_SECONDS:
+            remedy = f"Look at its console in vCenter. Once it runs: ./perenne undrain {name} {site.stack.name}"
+            raise Failure(f"{name} did not come back", f"not within {BOOT_SECONDS:g} s of its restart", remedy)
+        await asyncio.sleep(_POLL_SECONDS)
+    await site.hands.shell(name, _STARTED, seconds=BOOT_SECONDS)
+
+
+async def _boot_of(site: Site, name: str) -> str:
+    """Which boot a server is in; empty while it does not answer."""
+    try:
+        return await site.hands.shell(name, _WHICH_BOOT, seconds=_ANSWER_SECONDS)
+    except Failure:
+        return ""

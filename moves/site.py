@@ -1,0 +1,127 @@
+"""Where a move is made, and whether redundancy allows it."""
+
+import asyncio
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+from blueprint.settings import Settings
+from cli.failure import Failure
+from cli.workspace import Stack
+from drills.hands import Hands
+from drills.standing import Standing, in_maintenance, standing, too_close
+from drills.vcenter import HostState, VCenter
+from drills.waiting import STEADY_SECONDS
+
+WHOLE_SECONDS = 300.0
+"""How long a site may take to be whole after a move: a guest boots, WildFly starts, a standby catches up."""
+SETTLE_SECONDS = 30.0
+"""How long one that ought to be whole may take to be seen so: what was just done settles within seconds."""
+
+_POLL_SECONDS = 0.5
+
+
+@dataclass(frozen=True)
+class Site:
+    """A stack, and what moves need to act on it."""
+
+    stack: Stack
+    hands: Hands
+    vcenter: VCenter
+    say: Callable[[str], None]
+    """Takes a line about what goes on."""
+
+    @property
+    def settings(self) -> Settings:
+        """The stack's settings."""
+        return self.stack.settings
+
+
+@dataclass(frozen=True)
+class Look:
+    """The site at one moment, hosts as vCenter sees them included."""
+
+    standing: Standing
+    hosts: Sequence[HostState]
+
+    @property
+    def drained(self) -> list[str]:
+        """Servers and hosts that are out of use on purpose."""
+        return [*self.standing.site.drained, *(host.name for host in self.hosts if host.in_maintenance)]
+
+    def missing(self, away: str = "") -> list[str]:
+        """What keeps the site from full redundancy, beside `away`, which is meant to be out of use."""
+        found = [*self.standing.missing(away), *self._missing_in_vcenter(away)]
+        return list(dict.fromkeys(found))
+
+    def host_of(self, server: str) -> str:
+        """The host on which a server runs, by vCenter.
+
+        Raises:
+            Failure: It runs on none.
+        """
+        for host in self.hosts:
+            if server in host.runs:
+                return host.name
+        raise Failure(f"{server} runs nowhere", "vCenter has it on no host", "Look at ./perenne status.")
+
+    def _missing_in_vcenter(self, away: str) -> Iterator[str]:
+        settings = self.standing.settings
+        states = {host.name: host for host in self.hosts}
+        for name in settings.hosts:
+            if name == away:
+                continue
+            if name not in states or not states[name].connected:
+                yield f"{name} is not connected to vCenter"
+            elif states[name].in_maintenance:
+                yield in_maintenance(name)
+        places = {server: host.name for host in self.hosts for server in host.runs}
+        yield from too_close(settings, places)
+
+
+async def look(site: Site) -> Look:
+    """Ask servers and vCenter.
+
+    Raises:
+        Failure: The stack's secrets can't be read, its lab is not there, or vCenter does not answer.
+    """
+    found, hosts = await asyncio.gather(standing(site.stack), site.vcenter.hosts())
+    return Look(found, hosts)
+
+
+async def until_whole(site: Site, *, away: str = "", seconds: float = WHOLE_SECONDS) -> Look:
+    """Wait until nothing is missing but `away`, and stays so; after so many seconds return how it stands anyway."""
+    deadline = clock() + seconds
+    since: float | None = None
+    while True:
+        asked = clock()
+        found = await look(site)
+        missing = found.missing(away)
+        since = None if missing else since or asked
+        if since is not None and clock() - since >= STEADY_SECONDS:
+            return found
+        if since is None and clock() > deadline:
+            return found
+        await asyncio.sleep(_POLL_SECONDS)
+
+
+async def allow(site: Site, node: str) -> Look:
+    """Check that a node may be taken out of use now: the site is whole, and nothing else is drained.
+
+    Raises:
+        Failure: It may not.
+    """
+    what = f"{node} can't be drained now"
+    found = await look(site)
+    if other := next((name for name in found.drained if name != node), None):
+        why = f"{other} is drained: with both away, one failure would be an outage"
+        raise Failure(what, why, f"First: ./perenne undrain {other} {site.stack.name}")
+    found = await until_whole(site, away=node, seconds=SETTLE_SECONDS)
+    if missing := found.missing(node):
+        remedy = f"Nothing was changed. Mend it first: ./perenne status {site.stack.name}"
+        raise Failure(what, f"the site is not whole: {'; '.join(missing)}", remedy)
+    return found
+
+
+def clock() -> float:
+    """The time on the clock of what waits, in seconds."""
+    return asyncio.get_running_loop().time()

@@ -1,0 +1,1 @@
+"""Operators' moves on a pretended site."""

@@ -1,0 +1,161 @@
+"""A patch goes through the whole site, one at a time, and stops where redundancy is not whole."""
+
+import asyncio
+import contextlib
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from cli.failure import Failure
+from moves.patching import Patch, Work, order
+from moves.record import Progress, Record
+from tests.unit.moves.pretend import Pretend
+
+RESTART = Work(packages=False, restart=True)
+SERVERS_ONLY = Work(hosts=False, packages=False, restart=True)
+
+
+@contextlib.contextmanager
+def unseen(_step: str) -> Iterator[Callable[[str], None]]:
+    yield lambda _line: None
+
+
+@pytest.fixture
+def record(tmp_path: Path) -> Record:
+    return Record(tmp_path / "patch" / "dev.json")
+
+
+def patch(found: Pretend, work: Work, record: Record) -> Patch:
+    return Patch(found.site, work, record, None, unseen)  # type: ignore[arg-type]
+
+
+def progress() -> Progress:
+    return Progress(began="2026-11-27T12:00:00+00:00")
+
+
+async def test_roles_move_once_and_to_what_is_done(dev: Pretend) -> None:
+    found = order(dev.settings, await dev.standing(dev.stack))
+    assert found == ["wit01", "db01", "lb02", "app01", "app02", "lb01", "db02"]
+
+
+async def test_each_is_drained_restarted_and_put_back_before_the_next(dev: Pretend, record: Record) -> None:
+    await patch(dev, RESTART, record).run(progress())
+    servers = ["wit01", "db01", "lb02", "app01", "app02", "lb01", "db02"]
+    steps = [f"{what} {name}" for name in servers for what in ("drain", "restart", "undrain")]
+    assert dev.done[: len(steps)] == steps
+    hosts = [line for line in dev.done[len(steps) :] if re.match("enter|exit", line)]
+    assert hosts == [f"{what} {name}" for name in dev.settings.hosts for what in ("enter", "exit")]
+    assert not dev.drained
+    assert not dev.maintained
+    assert record.read() is None
+
+
+async def test_it_stops_where_the_site_is_not_whole_and_goes_on_from_there(dev: Pretend, record: Record) -> None:
+    def break_app02(what: str) -> None:
+        if what == "undrain db01":
+            dev.broken.add("app02")
+
+    dev.before = break_app02
+    with pytest.raises(Failure, match="app02 does not serve"):
+        await patch(dev, SERVERS_ONLY, record).run(progress())
+    kept = record.read()
+    assert kept is not None
+    assert (kept.done, kept.current) == (["wit01"], "db01")
+
+    dev.before = lambda _what: None
+    dev.broken.clear()
+    dev.done.clear()
+    await patch(dev, SERVERS_ONLY, record).run(kept)
+    assert dev.done[0] == "drain db01", "what may be drained comes first"
+    assert "drain wit01" not in dev.done
+    assert record.read() is None
+
+
+async def test_what_was_left_drained_is_taken_up_first(dev: Pretend, record: Record) -> None:
+    dev.drained.add("app02")
+    kept = Progress(began="", done=["wit01"], current="app02")
+    await patch(dev, SERVERS_ONLY, record).run(kept)
+    assert dev.done[:3] == ["drain app02", "restart app02", "undrain app02"]
+
+
+async def test_only_what_lacks_packages_is_drained(dev: Pretend, record: Record) -> None:
+    dev.answers["app01 "] = "openssl\nlibssl3\n"
+    await patch(dev, Work(hosts=False), record).run(progress())
+    assert dev.done == ["drain app01", "upgrade app01", "restart app01", "undrain app01"]
+
+
+async def test_a_server_that_asks_for_a_restart_gets_it(dev: Pretend, record: Record) -> None:
+    dev.answers["reboot-required"] = ""
+    dev.answers["lb01 if [ -e /run/reboot-required"] = "yes\n"
+    del dev.answers["reboot-required"]
+    await patch(dev, Work(hosts=False), record).run(progress())
+    assert dev.done == ["drain lb01", "restart lb01", "undrain lb01"]
+
+
+async def test_nothing_is_drained_where_no_package_source_answers(
+    dev: Pretend, record: Record, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shell = dev.shell
+
+    async def without_source(server: str, script: str, *, seconds: float = 0.0) -> str:
+        if "update" in script:
+            raise Failure("a command failed", "Temporary failure resolving", "Look.")
+        return await shell(server, script, seconds=seconds)
+
+    monkeypatch.setattr(dev, "shell", without_source)
+    with pytest.raises(Failure) as raised:
+        await patch(dev, Work(), record).run(progress())
+    assert "--no-packages" in raised.value.remedy
+    assert not dev.done
+
+
+@pytest.mark.parametrize("when", ["drain app01", "restart app01", "undrain app01"])
+async def test_ctrl_c_leaves_nothing_drained(dev: Pretend, record: Record, when: str) -> None:
+    interrupted = asyncio.Event()
+
+    def interrupt(what: str) -> None:
+        if what == when:
+            interrupted.set()
+
+    dev.before = interrupt
+    task = asyncio.create_task(patch(dev, SERVERS_ONLY, record).run(progress()))
+    await interrupted.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert dev.done[-1] == "undrain app01"
+    assert not dev.drained
+    kept = record.read()
+    assert kept is not None
+    assert "app01" not in kept.done
+    assert kept.current == ""
+
+
+async def test_what_fails_while_it_is_interrupted_is_told_and_stays_drained(dev: Pretend, record: Record) -> None:
+    begun = asyncio.Event()
+
+    def break_app02(what: str) -> None:
+        if what == "drain app01":
+            dev.broken.add("app02")
+            begun.set()
+
+    dev.before = break_app02
+    task = asyncio.create_task(patch(dev, SERVERS_ONLY, record).run(progress()))
+    await begun.wait()
+    task.cancel()
+    with pytest.raises(Failure, match="app02 does not serve"):
+        await task
+    assert dev.drained == {"app01"}
+    kept = record.read()
+    assert kept is not None
+    assert kept.current == "app01"
+
+
+async def test_a_record_that_is_none_is_told(record: Record, tmp_path: Path) -> None:
+    file = tmp_path / "patch" / "dev.json"
+    file.parent.mkdir()
+    file.write_text("{}")
+    with pytest.raises(Failure, match="how far the last patch came"):
+        record.read()
