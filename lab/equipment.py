@@ -186,10 +186,8 @@ def _host(plan: Plan, name: str) -> Machine:
             "LAB_API": f"http://{vcenter_address(plan.settings)}:{LAB_API_PORT}",
             "LAB_HOST": name,
         },
-        files={
-            "ssh_host_ed25519_key": plan.host_keys[name],
-            "authorized_keys": f"{plan.secrets.ssh_public_key.strip()}\n".encode(),
-        },
+        files={"ssh_host_ed25519_key": plan.host_keys[name]},
+        first_files={"authorized_keys": f"{plan.secrets.ssh_public_key.strip()}\n".encode()},
         answers_on=((address, SSH_PORT),),
     )
 

@@ -43,7 +43,7 @@ class Port:
 
 @dataclass(frozen=True)
 class Machine:
-    """What a container is made from. Secrets are in `files` only, which nobody but root can read."""
+    """What a container is made from. Secrets are in its files only, which nobody but root can read."""
 
     name: str
     kind: Kind
@@ -52,6 +52,8 @@ class Machine:
     command: tuple[str, ...] = ()
     environment: Mapping[str, str] = field(default_factory=dict)
     files: Mapping[str, bytes] = field(default_factory=dict)
+    first_files: Mapping[str, bytes] = field(default_factory=dict)
+    """Read when the machine starts for the first time, never again: it is not made anew where they have changed."""
     mounts: Mapping[str, str] = field(default_factory=dict)
     capabilities: tuple[str, ...] = ()
     tmpfs: tuple[str, ...] = ()
@@ -80,7 +82,7 @@ class Machine:
 
     def write_files(self, directory: Path) -> None:
         """Write the machine's files into `directory`, which becomes its /run/lab."""
-        for name, content in self.files.items():
+        for name, content in {**self.files, **self.first_files}.items():
             write(directory / name, content, PRIVATE)
 
     def start(
@@ -98,7 +100,7 @@ class Machine:
         first, *others = self.addresses
         home = f"{lab}-{network_of(first, networks).name}"
         mounts = [Mount(target, source, type="bind") for target, source in self.mounts.items()]
-        if self.files:
+        if self.files or self.first_files:
             mounts.append(Mount(FILES, str(directory), type="bind", read_only=True))
         options: dict[str, Any] = {}
         if self.port:

@@ -61,8 +61,9 @@ ready() { curl --silent --fail --max-time 5 http://127.0.0.1:9990/health/ready; 
 systemctl enable --quiet wildfly
 if ! systemctl is-active --quiet wildfly; then
     systemctl start wildfly
-elif changed /etc/perenne/ /etc/systemd/system/wildfly.service /usr/local/share/perenne/modules/; then
+elif changed /etc/perenne/application.env /etc/perenne/tls/server.pem /etc/perenne/wildfly/ /etc/systemd/system/wildfly.service \
+    /usr/local/share/perenne/modules/; then
     systemctl restart wildfly
-fi
+fi # the driver reads the authority's certificate for every connection
 wait_for 120 "WildFly runs and has deployed every service (journalctl -u wildfly)" ready
 done_with_files

@@ -77,7 +77,7 @@ def test_an_array_is_told_its_luns_and_chap(layout: dict[str, Machine]) -> None:
 
 def test_a_host_has_its_own_key_and_lets_perenne_in(layout: dict[str, Machine]) -> None:
     assert layout["psexi04"].files["ssh_host_ed25519_key"] == b"key of psexi04"
-    assert layout["psexi04"].files["authorized_keys"] == b"ssh-ed25519 AAAA me\n"
+    assert layout["psexi04"].first_files["authorized_keys"] == b"ssh-ed25519 AAAA me\n"
     assert layout["psexi04"].environment == {"LAB_API": "http://198.18.10.10:8080", "LAB_HOST": "psexi04"}
 
 
