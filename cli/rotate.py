@@ -16,7 +16,7 @@ from cli.console import Display, out, say
 from cli.engine import Engine
 from cli.failure import Failure
 from cli.initialise import Ask, asking
-from cli.labs import lab_of
+from cli.labs import lab_of, lab_secrets
 from cli.vault import Vault
 from cli.workspace import Stack, log_file, only_command
 from lab.site import Condition
@@ -89,8 +89,8 @@ def _chosen(stack: Stack, only: Sequence[str]) -> list[Secret]:
     except KeyError as error:
         name = error.args[0]
         raise Failure(f"there is no secret {name}", "", f"./perenne rotate {stack.name} --list shows all.") from None
-    if stack.is_lab and (given := [secret.name for secret in wanted if secret.given]):
-        why = f"{', '.join(given)}: the lab's equipment is given its secrets when it is built"
+    if stack.is_lab and (given := [secret.name for secret in wanted if secret.given and secret.kind is Kind.PASSWORD]):
+        why = f"{', '.join(given)}: the lab's vCenter is given its passwords when it is built"
         raise Failure("the lab can't rotate that", why, "./perenne down and up build it with new ones.")
     return wanted
 
@@ -117,7 +117,7 @@ class _Site:
     def __init__(self, stack: Stack, display: Display, prompt: Callable[[str], str] | None) -> None:
         self._display = display
         self._ask: Ask = asking(prompt)
-        self._engine = _engine(stack, display)
+        self._engine, self._equip = _ready(stack, display)
         self.vault = Vault.open(self._engine.stack)
 
     @property
@@ -130,7 +130,8 @@ class _Site:
         self.vault.keep(rotation.begin(wanted, self.vault.values, self._make))
 
     def _make(self, secret: Secret, authority: str) -> str:
-        return self._ask(secret) if secret.given else keys.make(secret, authority)
+        asked = secret.given and not self.stack.is_lab  # the lab's arrays take what they are given
+        return self._ask(secret) if asked else keys.make(secret, authority)
 
     def go_on(self, confirm: Confirm, *, yes: bool) -> None:
         """Do what is left of a rotation, step by step.
@@ -143,6 +144,7 @@ class _Site:
             self._await_whole()
             if rotation.must_be_deployed(needed, self.vault.values):
                 say(f"{self.stack.name}: {step}", "bold")
+                self._equip(self.vault)
                 self._engine.stack = self.stack
                 up.deploy(self._engine, self._display)
             if step is Step.ACCEPT:
@@ -183,9 +185,16 @@ class _Site:
             )
 
 
-def _engine(stack: Stack, display: Display) -> Engine:
+def _ready(stack: Stack, display: Display) -> tuple[Engine, Callable[[Vault], None]]:
+    """What deploys, and what gives a lab's arrays the secrets that on a real site somebody gives them by hand."""
     if not stack.is_lab:
-        return up.ready_engine(stack, display)
+        return up.ready_engine(stack, display), lambda _vault: None
     if lab_of(stack).state().condition is not Condition.HEALTHY:
         raise Failure("there is nothing to rotate", "the lab is not up", f"Run ./perenne up {stack.name}.")
-    return up.start_lab(stack, display).pulumi
+    started = up.start_lab(stack, display)
+
+    def equip(opened: Vault) -> None:
+        with display.step("lab") as progress:
+            lab_of(opened.stack).up(lab_secrets(opened.stack, opened.values), started.images, progress)
+
+    return started.pulumi, equip

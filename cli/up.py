@@ -77,6 +77,7 @@ class Started:
     pulumi: Engine
     secrets: dict[str, str] = field(repr=False)
     outcome: Outcome
+    images: Images
 
 
 def start_lab(stack: Stack, display: Display) -> Started:
@@ -101,7 +102,7 @@ def start_lab(stack: Stack, display: Display) -> Started:
         outcome = lab.up(lab_secrets(stack, initialised.vault.values), ready.images, progress)
         _adopt(stack, outcome, progress)
         pulumi.ensure_stack()
-    return Started(pulumi, initialised.vault.values, outcome)
+    return Started(pulumi, initialised.vault.values, outcome, ready.images)
 
 
 @dataclass(frozen=True)

@@ -197,6 +197,8 @@ def _array(plan: Plan, name: str, array: Array) -> Machine:
     configuration = {
         "iqn": array.iqn,
         "luns": [{"name": lun_name, "naa": lun.naa, "size_gib": lun.size_gib} for lun_name, lun in array.luns.items()],
+    }
+    accounts = {
         "chap": {"user": array.chap.user, "secret": secret},
         "chap_mutual": {"user": array.chap.mutual_user, "secret": mutual_secret},
     }
@@ -206,6 +208,7 @@ def _array(plan: Plan, name: str, array: Array) -> Machine:
         image=plan.images.san,
         addresses=tuple(array.portals.values()),
         files={"san.json": json.dumps(configuration, indent=2).encode()},
+        live_files={"chap.json": json.dumps(accounts, indent=2).encode()},
         answers_on=tuple((address, ISCSI_PORT) for address in array.portals.values()),
         announces=f"{array.iqn} serves",  # tgt listens before it has its LUNs
     )

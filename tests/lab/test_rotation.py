@@ -1,17 +1,22 @@
 """Every secret is rotated while users use the site: nobody notices, and nobody sees one."""
 
 import asyncio
+import subprocess
 import threading
+import uuid
 from asyncio.subprocess import DEVNULL, PIPE, STDOUT
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import asyncssh
+import httpx
 import psycopg
 import pytest
 
 from blueprint import rotation
 from blueprint.secrets import Way, secrets_of
+from blueprint.settings import Settings
 from cli import keys
 from cli.checks import check_site
 from cli.vault import Vault
@@ -22,6 +27,7 @@ from drills.workload.site import plan_for
 from drills.workload.workload import Workload
 from tests.lab.conftest import PROJECT
 from tests.lab.secret_forms import Forms
+from tests.lab.waiting import wait_until
 
 pytestmark = [pytest.mark.lab, pytest.mark.destructive]
 
@@ -147,6 +153,39 @@ def test_old_logins_are_refused(rotated: Rotated) -> None:
     for address in addresses:
         with pytest.raises(asyncssh.PermissionDenied):
             asyncio.run(_log_in(str(address), rotated.before["ssh-key"]))
+
+
+def test_an_array_s_secrets_are_rotated_and_every_path_is_there(settings: Settings) -> None:
+    names = [f"chap-{array}" for array in settings.storage] + [f"chap-mutual-{array}" for array in settings.storage]
+    before = Vault.open(Stack("dev")).values
+    _rotate(*names)
+    after = Vault.open(Stack("dev")).values
+    assert {name for name in after if after[name] != before[name]} == set(names)
+    assert [check for check in check_site(Stack("dev")) if not check.held] == []
+
+
+def test_application_servers_find_each_other_by_a_new_key(node: Callable[[str], httpx.Client]) -> None:
+    """What this costs is in docs/decisions, 24; afterwards sessions are shared as before."""
+    _rotate("jgroups-key")
+    assert [check for check in check_site(Stack("dev")) if not check.held] == []
+    value = str(uuid.uuid4())
+    first, second = node("app01"), node("app02")
+    assert first.post("/api/session", json={"value": value}).status_code == httpx.codes.OK
+    session = first.cookies["JSESSIONID"].split(".")[0]
+
+    def seen_at_the_other() -> bool:
+        answer = second.get("/api/session", headers={"Cookie": f"JSESSIONID={session}"})
+        return bool(answer.status_code == httpx.codes.OK and answer.json()["value"] == value)
+
+    wait_until(seen_at_the_other, seconds=10, what="the other node has the session")
+
+
+def _rotate(*names: str) -> None:
+    only = [f"--only={name}" for name in names]
+    done = subprocess.run(
+        ["./perenne", "rotate", "--yes", *only], cwd=PROJECT, stdin=subprocess.DEVNULL, capture_output=True, check=False
+    )
+    assert done.returncode == 0, done.stderr.decode()
 
 
 async def _log_in(address: str, key: str) -> None:

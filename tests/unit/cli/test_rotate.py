@@ -25,6 +25,7 @@ class Site:
 
     def __init__(self) -> None:
         self.deployed: list[dict[str, str]] = []
+        self.equipped: list[dict[str, str]] = []
         self.kill_at = -1
         self.moment = 0
 
@@ -40,6 +41,10 @@ class Site:
         self.deployed.append(Vault.open(engine.stack).values)
         self.strike()
 
+    def equip(self, opened: Vault) -> None:
+        """Give the arrays their secrets."""
+        self.equipped.append(opened.values)
+
     def change_host_keys(self, opened: Vault, _progress: object) -> None:
         """Show new host keys, one server after the other."""
         begun = rotation.names_in(opened.values, Stage.NEXT)
@@ -54,7 +59,9 @@ def site(dev: Stack, monkeypatch: pytest.MonkeyPatch) -> Site:
     """The lab's stack with all its secrets, and a site that does as it is told."""
     initialise(dev, None, {})
     pretended = Site()
-    monkeypatch.setattr(rotate, "_engine", lambda stack, _display: SimpleNamespace(stack=Stack(stack.name)))
+    monkeypatch.setattr(
+        rotate, "_ready", lambda stack, _display: (SimpleNamespace(stack=Stack(stack.name)), pretended.equip)
+    )
     monkeypatch.setattr(rotate, "check_site", lambda _stack: [Check("the page answers", "200", held=True)])
     monkeypatch.setattr(up, "deploy", pretended.deploy)
     monkeypatch.setattr(hostkeys, "change", pretended.change_host_keys)
@@ -133,7 +140,14 @@ def test_a_site_that_is_not_whole_is_left_alone(site: Site, monkeypatch: pytest.
     assert not site.deployed
 
 
-@pytest.mark.parametrize("name", ["vcenter-password", "esxi-password", "chap-san01"])
+def test_the_lab_s_array_is_given_a_new_secret_before_hosts_use_it(site: Site) -> None:
+    before = values()
+    run("chap-san01", "chap-mutual-san01")
+    (equipped,), (deployed,) = site.equipped, site.deployed
+    assert equipped["chap-san01"] == deployed["chap-san01"] == values()["chap-san01"] != before["chap-san01"]
+
+
+@pytest.mark.parametrize("name", ["vcenter-password", "esxi-password"])
 @pytest.mark.usefixtures("site")
 def test_the_lab_s_equipment_keeps_its_secrets(name: str) -> None:
     with pytest.raises(Failure, match=name):
@@ -177,7 +191,6 @@ def test_a_real_site_waits_until_users_trust_the_new_authority(
     site: Site, dev: Stack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Stack, "is_lab", False)
-    monkeypatch.setattr(up, "ready_engine", lambda stack, _display: SimpleNamespace(stack=stack))
     answers = iter([True, False])
     with pytest.raises(Failure, match="waits"):
         rotate.rotate(dev, ["tls-authority"], yes=False, prompt=None, confirm=lambda _question: next(answers))
