@@ -127,6 +127,7 @@ def test_no_journal_has_one(forms: Forms, servers: list[Container]) -> None:
     for server in servers:
         code, journal = server.exec_run(["journalctl", "--no-pager", "--all", "--output=export"])
         assert code == 0
+        assert isinstance(journal, bytes)
         assert b"MESSAGE=" in journal
         assert forms.found_in(journal) == set(), server.name
 
