@@ -14,6 +14,7 @@ from components import remote, stack
 from components.backup import Backup, BackupArgs
 from components.balancer import Balancer, BalancerArgs
 from components.esxi_cluster import EsxiCluster, EsxiClusterArgs
+from components.host_access import HostAccess, HostAccessArgs
 from components.iscsi_datastore import IscsiDatastores, IscsiDatastoresArgs
 from components.jboss_pair import JbossPair, JbossPairArgs
 from components.postgres_pair import PostgresPair, PostgresPairArgs
@@ -43,6 +44,7 @@ logins = {
     host: remote.Login(str(described.address), secrets["ssh-key"], settings.host_keys.get(host, ""))
     for host, described in settings.hosts.items()
 }
+HostAccess("access", HostAccessArgs(logins, secrets), opts)
 chap = stack.chap(settings, secrets)
 storage = IscsiDatastores("storage", IscsiDatastoresArgs(settings, cluster, logins, chap), opts)
 template = VmTemplate("template", VmTemplateArgs(settings, storage), opts)
@@ -77,7 +79,7 @@ postgres = PostgresPair(
         {name: servers[name] for name in settings.quorum},
         checksums,
         secrets,
-        stack.authority_file(secrets["tls-authority"]),
+        stack.authority_file(secrets),
     ),
     opts,
 )

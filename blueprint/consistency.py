@@ -146,6 +146,11 @@ def _reference_mistakes(settings: "Settings") -> Iterator[Mistake]:
         if server.datastore not in luns:
             remedy = f"add the LUN to an array or use one of: {', '.join(luns)}"
             yield Mistake(f"servers.{name}.datastore", server.datastore, "no array has a LUN of that name", remedy)
+    for name in settings.logins.keys() - settings.services.keys():
+        yield Mistake(f"logins.{name}", name, "no such service", f"use one of: {', '.join(settings.services)}")
+    for name, login in settings.logins.items():
+        if login not in (name, f"{name}_b"):
+            yield Mistake(f"logins.{name}", login, "no role of the service's", f"write {name} or {name}_b")
     for name in settings.host_keys.keys() - settings.hosts.keys():
         yield Mistake(f"host_keys.{name}", name, "no such host", f"use one of: {', '.join(settings.hosts)}")
     for name in settings.servers.keys() & settings.hosts.keys():

@@ -22,6 +22,11 @@ def iscsi_script(settings: Settings, host: str) -> str:
     )
 
 
+def access_script() -> str:
+    """Return the script that lets Perenne log in on a host; it reads `keys.host_access` on standard input."""
+    return (_TEMPLATES / "access.sh").read_text()
+
+
 def rescan_script() -> str:
     """Return the script that makes a host see the VMFS volumes that another host made."""
     return (_TEMPLATES / "rescan.sh").read_text()

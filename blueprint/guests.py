@@ -4,6 +4,7 @@ Over SSH a server gets one script per role, in clear, and on standard input one 
 secrets included (`bundle`).
 """
 
+import hashlib
 import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -16,7 +17,9 @@ from typing import Any
 import yaml
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from blueprint import keys
 from blueprint.hosts_file import hosts_file
+from blueprint.secrets import Stage, password_of
 from blueprint.settings import Settings
 from blueprint.terms import Role
 
@@ -45,7 +48,10 @@ class File:
 
 @dataclass(frozen=True)
 class SecretFile:
-    """A file that is made from the secrets of these names (`blueprint.secrets`) once their values are known."""
+    """A file that is made from the secrets of these names (`blueprint.secrets`) once their values are known.
+
+    While a secret is rotated, `render` is given its values of every stage.
+    """
 
     secrets: tuple[str, ...]
     render: Callable[[Mapping[str, str]], str]
@@ -124,13 +130,14 @@ def files(settings: Settings, name: str, role: GuestRole, checksums: Mapping[str
 def secret_files(settings: Settings, name: str, role: GuestRole) -> dict[str, SecretFile]:
     """The files of `role` on server `name` that are made from secrets, by path."""
     # Only its certificate leaves the machine that runs Pulumi, never the key that signs the others.
-    authority = SecretFile(("tls-authority",), lambda values: _certificates(values["tls-authority"]), 0o644)
+    authority = SecretFile(("tls-authority",), keys.authorities, 0o644)
+    login = SecretFile(("ssh-key",), keys.authorized_keys)
     context = _context(settings, name)
     match role:
         case GuestRole.BALANCER:
             own = {"/etc/perenne/tls/site.pem": _verbatim("tls-site")}
         case GuestRole.APPLICATION:
-            passwords = tuple(f"database-{service}-password" for service in context["datasources"])
+            passwords = tuple(password_of(service) for service in context["datasources"])
             own = {
                 "/etc/perenne/tls/server.pem": _verbatim(f"tls-{name}"),
                 "/etc/perenne/wildfly/environment": _template(
@@ -148,16 +155,19 @@ def secret_files(settings: Settings, name: str, role: GuestRole) -> dict[str, Se
                 "/etc/perenne/tls/postgres.pem": _verbatim(f"tls-{name}", owner),
                 "/etc/patroni/perenne/20-secrets.yml": _template("database/secrets.yml.j2", secrets, context, owner),
                 "/etc/patroni/passwords.sql": _template("database/passwords.sql.j2", roles, context, owner),
+                "/etc/patroni/passwords": _template("database/pgpass.j2", roles, context),
             }
         case GuestRole.BACKUP:
             needed, owner = ("database-backup-password",), "perenne-backup:perenne-backup"
+            # Logins, the authority's certificate and what else every server has came with the role beside this one.
             return {"/etc/perenne/backup.pgpass": _template("backup/pgpass.j2", needed, context, owner)}
-    return {"/etc/perenne/tls/ca.pem": authority} | own
+    return {"/etc/perenne/tls/ca.pem": authority, "/root/.ssh/authorized_keys": login} | own
 
 
-def secret_names(needed: Mapping[str, SecretFile]) -> set[str]:
-    """The names of all secrets that these files are made from."""
-    return {name for file in needed.values() for name in file.secrets}
+def secret_names(needed: Mapping[str, SecretFile], known: Iterable[str]) -> set[str]:
+    """The names of all secrets that these files are made from, with those `known` of them in stages of a rotation."""
+    names = {name for file in needed.values() for name in file.secrets}
+    return names | {key for key in known for stage in Stage if key.removeprefix(stage) in names and key not in names}
 
 
 def bundle(plain: Mapping[str, File], secret: Mapping[str, SecretFile], values: Mapping[str, str]) -> str:
@@ -357,11 +367,6 @@ def _template(
     return SecretFile(secrets, lambda values: _render(template, {**context, "secret": values}), 0o600, owner)
 
 
-def _certificates(pem: str) -> str:
-    """Leave the key out of a PEM bundle: a private key followed by certificates."""
-    return pem[pem.index("-----BEGIN CERTIFICATE-----") :]
-
-
 def _text(path: str) -> str:
     return (_GUEST / path).read_text()
 
@@ -375,6 +380,11 @@ def _password_variable(service: str) -> str:
     return f"PERENNE_DATABASE_{service.upper().replace('-', '_')}_PASSWORD"
 
 
+def _fingerprint(secret: str) -> str:
+    """Tells a secret drawn by chance from its successor, and nothing about either: 32 bits of its SHA-256."""
+    return hashlib.sha256(secret.encode()).hexdigest()[:8]
+
+
 def _environment() -> Environment:
     environment = Environment(
         loader=FileSystemLoader(_GUEST),
@@ -384,7 +394,7 @@ def _environment() -> Environment:
         keep_trailing_newline=True,
         autoescape=False,  # noqa: S701  # configuration files, not HTML; the values are checked by blueprint.settings
     )
-    environment.filters |= {"password_variable": _password_variable, "quote": quote}
+    environment.filters |= {"fingerprint": _fingerprint, "password_variable": _password_variable, "quote": quote}
     return environment
 
 

@@ -1,9 +1,10 @@
-"""Which secrets a stack has: their names in the encrypted configuration and what each is for.
+"""Which secrets a stack has: their names in the encrypted configuration, what each is for, and how each is rotated.
 
-`./perenne init STACK` makes those that are missing (cli/init.py); the program reads them as secret outputs.
+`./perenne init STACK` makes those that are missing (cli/init.py); the program reads them as secret outputs;
+`./perenne rotate` takes new ones into use (blueprint/rotation.py).
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -26,12 +27,38 @@ class Kind(StrEnum):
     """A P-256 key and a certificate of the site's own authority, PEM."""
 
 
+class Way(StrEnum):
+    """How a running site gets from a secret's old value to a new one."""
+
+    SWAP = "swap"
+    """One deployment puts the new value in the old one's place; nothing that serves needs both at the same time."""
+    OVERLAP = "overlap"
+    """Both are accepted while servers change over one after the other."""
+    IN_PLACE = "in place"
+    """A server's own key, by which deployments know it: it is changed on the server before they expect the new one."""
+    GIVEN = "given"
+    """It belongs to equipment that Perenne does not own: it is changed there, and Perenne is told."""
+    COSTLY = "costly"
+    """There is no way without a cost to users; it is rotated only when it is named."""
+
+
+class Stage(StrEnum):
+    """What stands before a secret's name while it is rotated: the rotation's only memory."""
+
+    NEXT = "next-"
+    """The new value: where both are accepted it is, and nothing uses it yet."""
+    PREVIOUS = "previous-"
+    """The old value: still accepted, no longer used."""
+    RETIRED = "retired-"
+    """The old value: the next deployment takes it off every server."""
+
+
 @dataclass(frozen=True)
 class Secret:
     """One secret of a stack.
 
     `given` secrets belong to equipment that exists before Perenne: `init` asks for them where there is no lab.
-    `names` are what a certificate is valid for: DNS names and addresses.
+    `names` are what a certificate is valid for: DNS names and addresses. `touches` is what rotating it does.
     """
 
     name: str
@@ -39,40 +66,105 @@ class Secret:
     purpose: str
     given: bool = False
     names: tuple[str, ...] = ()
+    way: Way = Way.SWAP
+    touches: str = ""
 
 
 _PREFIXES = ("vcenter-", "esxi-", "chap-", "ssh-", "tls-", "database-", "patroni-", "etcd-", "jgroups-")
+_SECOND_LOGIN = "_b"
 
 
 def is_secret_name(name: str) -> bool:
     """Whether a configuration key holds a secret, not a setting."""
-    return name.startswith(_PREFIXES)
+    return name.startswith((*_PREFIXES, *Stage))
+
+
+def accepted(values: Mapping[str, str], name: str) -> list[str]:
+    """The values of a secret that servers accept now, the one in use first."""
+    keys = (name, f"{Stage.NEXT}{name}", f"{Stage.PREVIOUS}{name}")
+    return [values[key] for key in keys if key in values]
+
+
+def password_of(service: str) -> str:
+    """The name of the secret by which a service logs in on its database."""
+    return f"database-{service}-password"
+
+
+def other_login(service: str, login: str) -> str:
+    """The role that a service logs in by next: it has two, as PostgreSQL knows one password per role."""
+    return service if login != service else service + _SECOND_LOGIN
 
 
 def secrets_of(settings: Settings) -> Iterator[Secret]:
     """Every secret that the stack needs."""
-    yield Secret("vcenter-password", Kind.PASSWORD, f"vCenter's {settings.vcenter.user}", given=True)
-    yield Secret("esxi-password", Kind.PASSWORD, "root of the ESXi hosts", given=True)
-    for array in settings.storage:
-        yield Secret(f"chap-{array}", Kind.CHAP, f"the hosts prove themselves to array {array}", given=True)
-        yield Secret(f"chap-mutual-{array}", Kind.CHAP, f"array {array} proves itself to the hosts", given=True)
-    yield Secret("ssh-key", Kind.SSH_KEY, "Perenne's login on hosts and servers")
+    yield from _of_equipment(settings)
+    login, in_place = (
+        "authorized on hosts and servers beside the old one, then used, then the old one goes",
+        Way.IN_PLACE,
+    )
+    yield Secret("ssh-key", Kind.SSH_KEY, "Perenne's login on hosts and servers", way=Way.OVERLAP, touches=login)
     for name in settings.servers:
-        yield Secret(f"ssh-host-key-{name}", Kind.SSH_KEY, f"{name}'s own SSH key")
-    yield Secret("tls-authority", Kind.CERTIFICATE_AUTHORITY, "signs the site's certificates")
+        touches = f"sshd of {name} reloads"
+        yield Secret(f"ssh-host-key-{name}", Kind.SSH_KEY, f"{name}'s own SSH key", way=in_place, touches=touches)
+    yield from _certificates(settings)
+    yield from _of_databases(settings)
+    touches = "all application servers restart one after the other and forget their sessions"
+    purpose = "application servers recognise each other by it"
+    yield Secret("jgroups-key", Kind.PASSWORD, purpose, way=Way.COSTLY, touches=touches)
+
+
+def _of_equipment(settings: Settings) -> Iterator[Secret]:
+    def given(name: str, kind: Kind, purpose: str, touches: str) -> Secret:
+        return Secret(name, kind, purpose, given=True, way=Way.GIVEN, touches=touches)
+
+    yield given("vcenter-password", Kind.PASSWORD, f"vCenter's {settings.vcenter.user}", "change it in vCenter first")
+    yield given("esxi-password", Kind.PASSWORD, "root of the ESXi hosts", "change it on every host first")
+    for array in settings.storage:
+        touches = f"change it on {array} at the same time; paths that are logged in stay so"
+        yield given(f"chap-{array}", Kind.CHAP, f"the hosts prove themselves to array {array}", touches)
+        yield given(f"chap-mutual-{array}", Kind.CHAP, f"array {array} proves itself to the hosts", touches)
+
+
+def _certificates(settings: Settings) -> Iterator[Secret]:
+    yield Secret(
+        "tls-authority",
+        Kind.CERTIFICATE_AUTHORITY,
+        "signs the site's certificates",
+        way=Way.OVERLAP,
+        touches="trusted beside the old one, signs all certificates, then the old one goes; users need it, too",
+    )
     site = (settings.site.name, str(settings.site.address), "localhost", "127.0.0.1")
-    yield Secret("tls-site", Kind.CERTIFICATE, "what users' browsers see", names=site)
+    touches = "balancers reload one after the other"
+    yield Secret("tls-site", Kind.CERTIFICATE, "what users' browsers see", names=site, touches=touches)
     for name, server in settings.servers.items():
         names = [settings.fqdn(name), name, str(server.address), "localhost", "127.0.0.1"]
         if server.role is Role.DATABASE:
             names.append(str(settings.database.address))
-        yield Secret(f"tls-{name}", Kind.CERTIFICATE, f"{name}'s listeners", names=tuple(names))
-    yield Secret("database-superuser-password", Kind.PASSWORD, "PostgreSQL's postgres role")
-    yield Secret("database-replication-password", Kind.PASSWORD, "the standby's role")
-    yield Secret("database-rewind-password", Kind.PASSWORD, "pg_rewind's role")
+        touches = _TOUCHED_BY_CERTIFICATE[server.role].format(name)
+        yield Secret(f"tls-{name}", Kind.CERTIFICATE, f"{name}'s listeners", names=tuple(names), touches=touches)
+
+
+_TOUCHED_BY_CERTIFICATE = {
+    Role.BALANCER: "nothing: {} shows users the site's certificate",
+    Role.APPLICATION: "{} restarts; its sessions go on at the others",
+    Role.DATABASE: "PostgreSQL and Patroni of {} reload",
+    Role.WITNESS: "nothing: etcd of {} reads it for every connection",
+}
+
+
+def _of_databases(settings: Settings) -> Iterator[Secret]:
+    def password(name: str, purpose: str, touches: str, way: Way = Way.SWAP) -> Secret:
+        return Secret(name, Kind.PASSWORD, purpose, way=way, touches=touches)
+
+    reload = "Patroni reloads; connections that are there stay"
+    yield password("database-superuser-password", "PostgreSQL's postgres role", reload)
+    yield password("database-replication-password", "the standby's role", reload)
+    yield password("database-rewind-password", "pg_rewind's role", reload)
     if settings.backup.servers:
-        yield Secret("database-backup-password", Kind.PASSWORD, "the backups' role")
+        yield password(
+            "database-backup-password", "the backups' role", "the log's receiver restarts, and misses nothing"
+        )
     for service in (name for name, service in settings.services.items() if service.database):
-        yield Secret(f"database-{service}-password", Kind.PASSWORD, f"service {service}'s database role")
-    yield Secret("patroni-api-password", Kind.PASSWORD, "changes through Patroni's REST interface")
-    yield Secret("jgroups-key", Kind.PASSWORD, "application servers recognise each other by it")
+        touches = "a second role is made, application servers restart one after the other, then the first one goes"
+        yield password(password_of(service), f"service {service}'s database role", touches, Way.OVERLAP)
+    yield password("patroni-api-password", "changes through Patroni's REST interface", "Patroni reloads")

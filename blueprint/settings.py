@@ -325,6 +325,8 @@ class Settings(Model):
     """The application servers."""
     services: dict[Name, Service] = Field(min_length=1)
     """What runs on the platform, by name."""
+    logins: dict[Name, str] = Field(default_factory=dict)
+    """The database role by which a service logs in, if not by that of its own name; `rotate` writes them."""
     ntp: tuple[IPv4Address | Domain, ...] = ()
     """Time sources of the servers; empty: they keep the time that vSphere gives them."""
     administrators: tuple[SshKey, ...] = ()
@@ -352,6 +354,10 @@ class Settings(Model):
     def luns(self) -> dict[str, Lun]:
         """Every LUN of every array by its datastore's name."""
         return {name: lun for array in self.storage.values() for name, lun in array.luns.items()}
+
+    def login_of(self, service: str) -> str:
+        """The database role by which a service logs in."""
+        return self.logins.get(service, service)
 
     def fqdn(self, name: str) -> str:
         """The full name of a host or server."""

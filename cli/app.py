@@ -308,6 +308,33 @@ def init(stack: Annotated[str, typer.Argument(metavar="STACK", help="The stack."
 
 
 @app.command()
+def rotate(
+    stack: StackArgument = "dev",
+    option: StackOption = "",
+    *,
+    only: Annotated[
+        list[str] | None, typer.Option("--only", metavar="NAME", help="This secret; may be given several times.")
+    ] = None,
+    list_: Annotated[bool, typer.Option("--list", help="Show every secret, and change nothing.")] = False,
+    yes: Yes = False,
+) -> None:
+    """Give a running site new passwords, keys and certificates, step by step, so that nothing stops."""
+    from cli import rotate as rotation
+
+    if list_:
+        raise typer.Exit(rotation.show(_stack(stack, option)))
+
+    def prompt(question: str) -> str:
+        return str(typer.prompt(question, hide_input=True, err=True))
+
+    def confirm(question: str) -> bool:
+        return sys.stdin.isatty() and typer.confirm(question, err=True)
+
+    asked = prompt if sys.stdin.isatty() else None
+    raise typer.Exit(rotation.rotate(_stack(stack, option), only or (), yes=yes, prompt=asked, confirm=confirm))
+
+
+@app.command()
 def doctor() -> None:
     """Show what is there, what is missing, and the one command that mends it."""
     from cli.doctor import doctor as run

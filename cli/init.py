@@ -7,11 +7,11 @@ import sys
 
 import typer
 
+from blueprint.keys import public_key
 from cli import vault
 from cli.console import say
 from cli.failure import Failure
 from cli.initialise import Initialised, asking, initialise
-from cli.keys import public_key
 from cli.labs import lab_of
 from cli.workspace import Stack, only_command
 

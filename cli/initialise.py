@@ -54,6 +54,8 @@ def initialise(
         authority = changed.get("tls-authority") or opened.values.get("tls-authority", "")
         if value is None and secret.given and ask:
             changed[secret.name] = ask(secret)
+        elif secret.kind is Kind.CERTIFICATE_AUTHORITY and value is not None and not keys.has_ended(value):
+            continue  # what servers trust changes in steps: ./perenne rotate
         elif value is None or not keys.is_good(secret, value, authority):
             changed[secret.name] = keys.make(secret, authority)
     new_hosts = [host for host, key in host_keys.items() if stack.settings.host_keys.get(host) != key]
@@ -80,7 +82,10 @@ def check_secrets(stack: Stack) -> None:
 
 
 def certificates_to_renew(opened: Vault) -> list[str]:
-    """Names of the certificates that `init` would make anew: they end soon, or no longer fit names or authority."""
+    """Names of certificates to make anew: they end soon, or no longer fit names or authority.
+
+    `init` and `rotate` do that, but for the authority, which `rotate` alone does.
+    """
     authority = opened.values["tls-authority"]
     return [
         secret.name

@@ -13,9 +13,7 @@ from cryptography.hazmat.primitives.serialization import (
     Encoding,
     NoEncryption,
     PrivateFormat,
-    PublicFormat,
     load_pem_private_key,
-    load_ssh_private_key,
 )
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
@@ -50,21 +48,26 @@ def make(secret: Secret, authority: str = "") -> str:
             return _certificate(secret.names, authority)
 
 
-def public_key(private_key: str) -> str:
-    """The public half of an OpenSSH private key, in the one-line form of authorized_keys."""
-    key = load_ssh_private_key(private_key.encode(), password=None)
-    return key.public_key().public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH).decode()
+def validity(pem: str) -> tuple[datetime, datetime]:
+    """From when, and until when, a certificate is valid."""
+    certificate = x509.load_pem_x509_certificate(pem.encode())
+    return certificate.not_valid_before_utc, certificate.not_valid_after_utc
+
+
+def has_ended(pem: str) -> bool:
+    """Whether a certificate is valid no more."""
+    return validity(pem)[1] <= datetime.now(UTC)
 
 
 def is_good(secret: Secret, value: str, authority: str = "") -> bool:
     """Whether a value still serves: certificates expire, names change, and authorities are made anew."""
     if secret.kind not in (Kind.CERTIFICATE, Kind.CERTIFICATE_AUTHORITY):
         return True
-    certificate = x509.load_pem_x509_certificate(value.encode())
-    if certificate.not_valid_after_utc - datetime.now(UTC) < RENEWAL:
+    if validity(value)[1] - datetime.now(UTC) < RENEWAL:
         return False
     if secret.kind is Kind.CERTIFICATE_AUTHORITY:
         return True
+    certificate = x509.load_pem_x509_certificate(value.encode())
     names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     issuer = x509.load_pem_x509_certificate(authority.encode())
     key_id = issuer.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value.digest

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from cli import keys
+from blueprint.keys import public_key
 from cli.workspace import LAB, Stack, lab_name
 from lab.equipment import LabSecrets
 from lab.site import Lab
@@ -20,5 +20,5 @@ def lab_secrets(stack: Stack, values: Mapping[str, str]) -> LabSecrets:
         vcenter_password=values["vcenter-password"],
         esxi_password=values["esxi-password"],
         chap=chap,
-        ssh_public_key=keys.public_key(values["ssh-key"]),
+        ssh_public_key=public_key(values["ssh-key"]),
     )

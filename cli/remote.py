@@ -10,7 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cli import keys, packages
+from blueprint.keys import public_key
+from blueprint.secrets import accepted
+from cli import packages
 from cli.failure import Failure
 from cli.vault import Vault
 from cli.workspace import Stack, lab_name
@@ -29,6 +31,13 @@ class Machine:
     address: str
     host_key: str
     """In the form of known_hosts: `ssh-ed25519 AAAA…`."""
+    other_host_keys: tuple[str, ...] = ()
+    """Those by which it may be known, too, while its key is rotated."""
+
+    @property
+    def known_hosts(self) -> str:
+        """What is known of it, in OpenSSH's form."""
+        return "".join(f"{self.address} {key}\n" for key in (self.host_key, *self.other_host_keys))
 
 
 def machine(stack: Stack, vault: Vault, name: str) -> Machine:
@@ -40,8 +49,8 @@ def machine(stack: Stack, vault: Vault, name: str) -> Machine:
     settings = stack.settings
     short = name.removesuffix(f".{settings.domain}")
     if short in settings.servers:
-        host_key = keys.public_key(vault.values[f"ssh-host-key-{short}"])
-        return Machine(short, str(settings.servers[short].address), host_key)
+        host_key, *others = map(public_key, accepted(vault.values, f"ssh-host-key-{short}"))
+        return Machine(short, str(settings.servers[short].address), host_key, tuple(others))
     if short not in settings.hosts:
         known = ", ".join([*settings.servers, *settings.hosts])
         raise Failure(f"{name} is unknown", f"{stack.file.name} has no server or host of that name", f"One of: {known}")
@@ -64,7 +73,7 @@ def login(stack: Stack, vault: Vault, name: str) -> "AbstractAsyncContextManager
         found.address,
         username="root",
         client_keys=[asyncssh.import_private_key(vault.values["ssh-key"])],
-        known_hosts=asyncssh.import_known_hosts(f"{found.address} {found.host_key}\n"),
+        known_hosts=asyncssh.import_known_hosts(found.known_hosts),
         config=None,
         agent_path=None,
     )
@@ -103,7 +112,7 @@ def _ssh_options(found: Machine, vault: Vault) -> Iterator[list[str]]:
         key, known = Path(folder) / "key", Path(folder) / "known_hosts"
         key.touch(mode=0o600)
         key.write_text(vault.values["ssh-key"])
-        known.write_text(f"{found.address} {found.host_key}\n")
+        known.write_text(found.known_hosts)
         settings = {
             "IdentityFile": key,
             "IdentitiesOnly": "yes",

@@ -17,6 +17,7 @@ from typing import IO, Any
 
 import yaml
 
+from blueprint.keys import public_key
 from blueprint.loading import NAMESPACE
 from blueprint.secrets import Kind, Secret, is_secret_name, secrets_of
 from cli import keys
@@ -115,7 +116,7 @@ def _config(stack: Stack, server: str, values: dict[str, str]) -> dict[str, Any]
 
 def _host_key() -> str:
     """A host's SSH key, which `init` learns from the site."""
-    return keys.public_key(keys.make(Secret("ssh-host-key", Kind.SSH_KEY, "a host that there is not")))
+    return public_key(keys.make(Secret("ssh-host-key", Kind.SSH_KEY, "a host that there is not")))
 
 
 def _free_ports() -> tuple[int, int]:

@@ -14,6 +14,7 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
+from blueprint.keys import authorities
 from blueprint.settings import Settings
 from blueprint.terms import Role
 from cli import remote
@@ -21,7 +22,6 @@ from cli.console import out
 from cli.failure import Failure
 from cli.initialise import certificates_to_renew
 from cli.labs import lab_of
-from cli.up import certificate_of
 from cli.vault import Vault
 from cli.workspace import Stack
 from lab.status import Status as LabStatus
@@ -265,7 +265,7 @@ def _why(error: httpx.HTTPError) -> str:
 @contextmanager
 def trust(vault: Vault) -> Iterator[ssl.SSLContext]:
     """Trust the site's authority, and prove ourselves to etcd with the certificate of a server."""
-    context = ssl.create_default_context(cadata=certificate_of(vault.values["tls-authority"]))
+    context = ssl.create_default_context(cadata=authorities(vault.values))
     quorum = next(iter(vault.stack.settings.quorum))
     with tempfile.TemporaryDirectory(prefix="perenne-") as folder:
         bundle = Path(folder) / "client.pem"

@@ -22,6 +22,7 @@ from rich.table import Table
 from rich.text import Text
 
 from blueprint import loading
+from blueprint.keys import authorities
 from blueprint.loading import NAMESPACE
 from blueprint.secrets import is_secret_name
 from blueprint.twin import Config, Difference, Renumbering, equipment, twin_of
@@ -32,7 +33,7 @@ from cli.down import lab_down
 from cli.failure import Failure
 from cli.initialise import initialise
 from cli.labs import lab_of
-from cli.up import Started, await_page, certificate_of, deploy, start_lab
+from cli.up import Started, await_page, deploy, start_lab
 from cli.workspace import PROGRAM, REPOSITORY, TWIN, Stack, link_program, log_file, only_command
 from lab.files import PRIVATE as OWNER_ONLY
 from lab.files import write
@@ -226,7 +227,7 @@ def _deploy(started: Started, display: Display) -> None:
     deployment = deploy(started.pulumi, display)
     say(f"    {deployment.summary}", "dim")
     with display.step("page through the virtual address") as progress:
-        await_page(started.pulumi.stack, certificate_of(started.secrets["tls-authority"]), progress)
+        await_page(started.pulumi.stack, authorities(started.secrets), progress)
 
 
 def _check(started: Started, display: Display, what: str) -> bool:

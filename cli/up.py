@@ -14,8 +14,9 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
+from blueprint.keys import authorities
 from blueprint.terms import Role
-from cli import artifacts, engine, packages, toolchain, vault, verdict
+from cli import artifacts, engine, hostkeys, packages, toolchain, vault, verdict
 from cli.console import Display, Progress, err, out, say
 from cli.engine import Engine
 from cli.events import Deployment
@@ -66,7 +67,7 @@ def _lab_up(stack: Stack, display: Display, *, repair: bool) -> None:
     _check_none_drained(lab.pulumi)
     deployment = deploy(lab.pulumi, display, _to_mend(lab.pulumi, display) if repair else ())
     with display.step("page through the virtual address") as progress:
-        seconds = await_page(lab.pulumi.stack, certificate_of(lab.secrets["tls-authority"]), progress)
+        seconds = await_page(lab.pulumi.stack, authorities(lab.secrets), progress)
     _conclude(lab.pulumi.stack, lab.outcome, deployment, seconds, time.monotonic() - began)
 
 
@@ -77,6 +78,7 @@ class Started:
     pulumi: Engine
     secrets: dict[str, str] = field(repr=False)
     outcome: Outcome
+    images: Images
 
 
 def start_lab(stack: Stack, display: Display) -> Started:
@@ -95,12 +97,13 @@ def start_lab(stack: Stack, display: Display) -> Started:
     with display.step(f"secrets (init {stack.name})") as progress:
         initialised = initialise(stack, None, lab.prepare().host_keys)
         progress(_made(initialised))
+        hostkeys.settle(initialised.vault)
     stack = pulumi.stack = stack.reread()
     with display.step("lab") as progress:
         outcome = lab.up(lab_secrets(stack, initialised.vault.values), ready.images, progress)
         _adopt(stack, outcome, progress)
         pulumi.ensure_stack()
-    return Started(pulumi, initialised.vault.values, outcome)
+    return Started(pulumi, initialised.vault.values, outcome, ready.images)
 
 
 @dataclass(frozen=True)
@@ -200,11 +203,6 @@ def deploy(pulumi: Engine, display: Display, options: Sequence[str] = ()) -> Dep
     if report:
         verdict.show_remarks(report)
     return deployment
-
-
-def certificate_of(bundle: str) -> str:
-    """The certificate out of a key with its certificate in PEM."""
-    return bundle[bundle.index("-----BEGIN CERTIFICATE-----") :]
 
 
 def await_page(stack: Stack, authority: str, progress: Progress) -> float:
@@ -351,7 +349,8 @@ def ready_engine(stack: Stack, display: Display) -> Engine:
         StackFileError: Secrets are missing.
     """
     check_secrets(stack)
-    vault.Vault.open(stack)
+    hostkeys.settle(vault.Vault.open(stack))
+    stack = stack.reread()
     with display.step("Pulumi") as progress:
         chosen = toolchain.ensure(progress)
         progress(str(chosen))

@@ -3,11 +3,12 @@
 import json
 import os
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from blueprint.loading import NAMESPACE
+from blueprint.rotation import Change
 from cli import stackfile
 from cli.crypter import Crypter, WrongPassphraseError
 from cli.failure import Failure
@@ -76,12 +77,26 @@ class Vault:
             _keep_passphrase(stack, passphrase)
         return cls(stack, {}, Crypter.new(passphrase))
 
-    def write(self, changed: Mapping[str, str], plain: Mapping[str, Mapping[str, str]]) -> None:
-        """Put secrets, encrypted, and plain values into the stack file."""
-        self.values.update(changed)
+    def write(
+        self,
+        changed: Mapping[str, str],
+        plain: Mapping[str, Mapping[str, str]],
+        removed: Collection[str] = (),
+    ) -> None:
+        """Put secrets, encrypted, and plain values into the stack file, and take others out, all at once."""
         secure = {name: self._crypter.encrypt(value) for name, value in changed.items()}
-        text = stackfile.with_values(self.stack.file.read_text(), self._crypter.salt, secure, plain)
-        stackfile.write(self.stack.file, text)
+        text = stackfile.without(self.stack.file.read_text(), removed)
+        stackfile.write(self.stack.file, stackfile.with_values(text, self._crypter.salt, secure, plain))
+        kept = {name: value for name, value in self.values.items() if name not in removed}
+        self.values = kept | dict(changed)
+
+    def keep(self, change: Change) -> None:
+        """Write a step of a rotation into the stack file, all at once."""
+        plain = {"logins": {**self.stack.settings.logins, **change.logins}} if change.logins else {}
+        if self.stack.is_lab:
+            note_made(self.stack, [*change.values, *plain])
+        self.write(change.values, plain, change.removed)
+        self.stack = self.stack.reread()
 
 
 def passphrase_of(stack: Stack) -> str | None:

@@ -7,6 +7,7 @@ import pulumi
 import pulumi_postgresql as postgresql
 
 from blueprint.guests import GuestRole
+from blueprint.secrets import Stage, other_login, password_of
 from blueprint.settings import Settings
 from blueprint.terms import Role
 from components.esxi_cluster import EsxiCluster
@@ -61,13 +62,7 @@ class PostgresPair(pulumi.ComponentResource):
         )
         there = pulumi.ResourceOptions(parent=self, provider=provider, depends_on=members)
         self.ready = [
-            _database(
-                f"{name}-{service}",
-                service,
-                args.secrets[f"database-{service}-password"],
-                there,
-                protect=settings.protect,
-            )
+            _database(f"{name}-{service}", service, _logins(settings, service, args.secrets), there, settings)
             for service, described in settings.services.items()
             if described.database
         ]
@@ -81,14 +76,45 @@ class PostgresPair(pulumi.ComponentResource):
         self.register_outputs({"virtual_address": str(settings.database.address), "members": list(args.servers)})
 
 
+def _logins(
+    settings: Settings, service: str, values: Mapping[str, pulumi.Output[str]]
+) -> dict[str, pulumi.Output[str]]:
+    """The roles by which a service may log in, with their passwords, the one in use first."""
+    secret, login = password_of(service), settings.login_of(service)
+    others = (values[key] for key in (f"{Stage.NEXT}{secret}", f"{Stage.PREVIOUS}{secret}") if key in values)
+    return {login: values[secret]} | {other_login(service, login): other for other in others}
+
+
 def _database(
-    name: str, service: str, password: pulumi.Input[str], opts: pulumi.ResourceOptions, *, protect: bool
+    name: str,
+    service: str,
+    logins: Mapping[str, pulumi.Input[str]],
+    opts: pulumi.ResourceOptions,
+    settings: Settings,
 ) -> postgresql.Database:
-    """Make the role and the database of one service."""
-    role = postgresql.Role(f"{name}-role", name=service, login=True, password=password, opts=opts)
+    """Make the database of one service, the role that owns it, and the one that stands in for it where there is one.
+
+    A role has one password. So that application servers can take up a new one one after the other, the service then has
+    two roles to log in by; what the second one makes belongs to the first.
+    """
+    in_use = next(iter(logins.values()))
+    owner = postgresql.Role(
+        f"{name}-role", name=service, login=service in logins, password=logins.get(service, in_use), opts=opts
+    )
+    second = other_login(service, service)
+    if second in logins:
+        postgresql.Role(
+            f"{name}-second-role",
+            name=second,
+            login=True,
+            password=logins[second],
+            roles=[owner.name],
+            assume_role=owner.name,
+            opts=opts,
+        )
     return postgresql.Database(
         f"{name}-database",
         name=service,
-        owner=role.name,
-        opts=pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(protect=protect)),
+        owner=owner.name,
+        opts=pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(protect=settings.protect)),
     )

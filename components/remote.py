@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import pulumi
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_ssh_private_key
 from pulumi_command import remote
 
 _DIAL_ERRORS = 40
@@ -73,9 +72,3 @@ def copy(
     return remote.CopyToRemote(
         name, connection=login.connection(), source=source, remote_path=path, triggers=triggers, opts=opts
     )
-
-
-def public_key(private_key: str) -> str:
-    """Return the public half of an OpenSSH private key, in the one-line form of `authorized_keys`."""
-    key = load_ssh_private_key(private_key.encode(), password=None)
-    return key.public_key().public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH).decode()

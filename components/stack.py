@@ -6,9 +6,10 @@ from pathlib import Path
 import pulumi
 from pulumi.runtime import config as runtime_config
 
+from blueprint import keys
 from blueprint.loading import NAMESPACE
 from blueprint.mistakes import Mistake, StackFileError
-from blueprint.secrets import Secret
+from blueprint.secrets import Secret, Stage
 from blueprint.settings import Settings
 
 
@@ -18,7 +19,7 @@ def configuration() -> dict[str, str]:
 
 
 def secrets(needed: Iterable[Secret], source: str) -> dict[str, pulumi.Output[str]]:
-    """Every secret that the stack needs, by name.
+    """Every secret that the stack needs, by name, and its values in the stages of a rotation, as far as there are any.
 
     Raises:
         StackFileError: Some are not in the stack's configuration.
@@ -32,7 +33,8 @@ def secrets(needed: Iterable[Secret], source: str) -> dict[str, pulumi.Output[st
         raise StackFileError(
             source, [Mistake(secret.name, None, f"secret is missing ({secret.purpose})", remedy) for secret in missing]
         )
-    return {secret.name: config.require_secret(secret.name) for secret in needed}
+    names = [prefix + secret.name for secret in needed for prefix in ("", *Stage)]
+    return {name: config.require_secret(name) for name in names if NAMESPACE + name in present}
 
 
 def chap(settings: Settings, values: Mapping[str, pulumi.Output[str]]) -> pulumi.Output[dict[str, tuple[str, str]]]:
@@ -43,15 +45,19 @@ def chap(settings: Settings, values: Mapping[str, pulumi.Output[str]]) -> pulumi
     )
 
 
-def authority_file(authority: pulumi.Output[str]) -> pulumi.Output[str]:
-    """Write the certificate (not the key) of the site's authority where providers and browsers can read it."""
+def authority_file(values: Mapping[str, pulumi.Output[str]]) -> pulumi.Output[str]:
+    """Write the certificate (not the key) of the site's authority where providers and browsers can read it.
+
+    While the authority is rotated, these are two certificates.
+    """
     path = Path(".perenne") / f"{pulumi.get_stack()}-ca.pem"
 
-    def write(bundle: str) -> str:
-        certificate = bundle[bundle.index("-----BEGIN CERTIFICATE-----") :]
+    def write(bundles: dict[str, str]) -> str:
+        trusted = keys.authorities(bundles)
         path.parent.mkdir(exist_ok=True)
-        if not path.exists() or path.read_text() != certificate:
-            path.write_text(certificate)
+        if not path.exists() or path.read_text() != trusted:
+            path.write_text(trusted)
         return str(path)
 
-    return pulumi.Output.unsecret(authority.apply(write))
+    known = {name: value for name, value in values.items() if name.endswith("tls-authority")}
+    return pulumi.Output.unsecret(pulumi.Output.all(**known).apply(write))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_vsphere as vsphere
 
-from blueprint import guests
+from blueprint import guests, keys
 from blueprint.settings import Settings
 from blueprint.terms import Role
 from components import lookups, remote
@@ -72,7 +72,7 @@ class VirtualMachine(pulumi.ComponentResource):
             network_interfaces=[vsphere.VirtualMachineNetworkInterfaceArgs(network_id=self._network_id())],
             disks=[vsphere.VirtualMachineDiskArgs(label="disk0", size=described.disk_gib)],
             clone=vsphere.VirtualMachineCloneArgs(template_uuid=args.template.item.id),
-            extra_config=pulumi.Output.all(private_key, host_key).apply(lambda keys: self._guestinfo(*keys)),
+            extra_config=pulumi.Output.all(private_key, host_key).apply(lambda pair: self._guestinfo(*pair)),
             wait_for_guest_net_timeout=0,
             wait_for_guest_ip_timeout=0,
             opts=pulumi.ResourceOptions(
@@ -90,7 +90,7 @@ class VirtualMachine(pulumi.ComponentResource):
             opts=self._child,
         )
         self.login = remote.Login(
-            address=str(described.address), private_key=private_key, host_key=host_key.apply(remote.public_key)
+            address=str(described.address), private_key=private_key, host_key=host_key.apply(keys.public_key)
         )
         self.ready = remote.run(
             f"{name}-ready",
@@ -109,7 +109,7 @@ class VirtualMachine(pulumi.ComponentResource):
     ) -> pulumi.Resource:
         """Put the files and services of `role` on the server, once it is ready and `depends_on` are done."""
         secret_files = guests.secret_files(self._args.settings, self._args.server, role)
-        names = sorted(guests.secret_names(secret_files))
+        names = sorted(guests.secret_names(secret_files, self._args.secrets))
         files = guests.files(self._args.settings, self._args.server, role, checksums)
         stdin = pulumi.Output.all(**{name: self._args.secrets[name] for name in names}).apply(
             lambda values: guests.bundle(files, secret_files, values)
@@ -144,7 +144,7 @@ class VirtualMachine(pulumi.ComponentResource):
         settings, server = self._args.settings, self._args.server
         documents = {
             "metadata": guests.metadata(settings, server),
-            "userdata": guests.user_data(settings, server, remote.public_key(private_key), host_key),
+            "userdata": guests.user_data(settings, server, keys.public_key(private_key), host_key),
         }
         encoded = {f"guestinfo.{key}": base64.b64encode(text.encode()).decode() for key, text in documents.items()}
         return encoded | {f"guestinfo.{key}.encoding": "base64" for key in documents}

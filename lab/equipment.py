@@ -186,10 +186,8 @@ def _host(plan: Plan, name: str) -> Machine:
             "LAB_API": f"http://{vcenter_address(plan.settings)}:{LAB_API_PORT}",
             "LAB_HOST": name,
         },
-        files={
-            "ssh_host_ed25519_key": plan.host_keys[name],
-            "authorized_keys": f"{plan.secrets.ssh_public_key.strip()}\n".encode(),
-        },
+        files={"ssh_host_ed25519_key": plan.host_keys[name]},
+        first_files={"authorized_keys": f"{plan.secrets.ssh_public_key.strip()}\n".encode()},
         answers_on=((address, SSH_PORT),),
     )
 
@@ -199,6 +197,8 @@ def _array(plan: Plan, name: str, array: Array) -> Machine:
     configuration = {
         "iqn": array.iqn,
         "luns": [{"name": lun_name, "naa": lun.naa, "size_gib": lun.size_gib} for lun_name, lun in array.luns.items()],
+    }
+    accounts = {
         "chap": {"user": array.chap.user, "secret": secret},
         "chap_mutual": {"user": array.chap.mutual_user, "secret": mutual_secret},
     }
@@ -208,6 +208,7 @@ def _array(plan: Plan, name: str, array: Array) -> Machine:
         image=plan.images.san,
         addresses=tuple(array.portals.values()),
         files={"san.json": json.dumps(configuration, indent=2).encode()},
+        live_files={"chap.json": json.dumps(accounts, indent=2).encode()},
         answers_on=tuple((address, ISCSI_PORT) for address in array.portals.values()),
         announces=f"{array.iqn} serves",  # tgt listens before it has its LUNs
     )

@@ -27,6 +27,8 @@ READY_SECONDS = 60
 """Far more than any machine takes, even on a busy computer."""
 
 _LOG_LINES = 15
+_TOLD = "told"
+"""Which live files the machine has read."""
 
 API_VERSION = "1.41"
 """Of Docker 20.10, the oldest engine that the lab runs on."""
@@ -43,7 +45,7 @@ class Port:
 
 @dataclass(frozen=True)
 class Machine:
-    """What a container is made from. Secrets are in `files` only, which nobody but root can read."""
+    """What a container is made from. Secrets are in its files only, which nobody but root can read."""
 
     name: str
     kind: Kind
@@ -52,6 +54,10 @@ class Machine:
     command: tuple[str, ...] = ()
     environment: Mapping[str, str] = field(default_factory=dict)
     files: Mapping[str, bytes] = field(default_factory=dict)
+    first_files: Mapping[str, bytes] = field(default_factory=dict)
+    """Read when the machine starts for the first time, never again: it is not made anew where they have changed."""
+    live_files: Mapping[str, bytes] = field(default_factory=dict)
+    """Read again whenever the machine is told that they have changed (SIGHUP); it is not made anew for them either."""
     mounts: Mapping[str, str] = field(default_factory=dict)
     capabilities: tuple[str, ...] = ()
     tmpfs: tuple[str, ...] = ()
@@ -80,8 +86,24 @@ class Machine:
 
     def write_files(self, directory: Path) -> None:
         """Write the machine's files into `directory`, which becomes its /run/lab."""
-        for name, content in self.files.items():
+        for name, content in {**self.files, **self.first_files, **self.live_files}.items():
             write(directory / name, content, PRIVATE)
+        if self.live_files:
+            write(directory / _TOLD, self._checksum_of_live_files(), PRIVATE)
+
+    def tell(self, container: Container, directory: Path) -> bool:
+        """Have the running machine read its live files again if they have changed; returns whether they have."""
+        told, content = directory / _TOLD, self._checksum_of_live_files()
+        if not self.live_files or (told.exists() and told.read_text() == content):
+            return False
+        for name, live in self.live_files.items():
+            write(directory / name, live, PRIVATE)
+        container.kill("SIGHUP")
+        write(told, content, PRIVATE)  # last: after an interruption the machine is told once more
+        return True
+
+    def _checksum_of_live_files(self) -> str:
+        return hashlib.sha256(repr(sorted(self.live_files.items())).encode()).hexdigest()
 
     def start(
         self, client: DockerClient, networks: Sequence[LabNetwork], directory: Path, labels: Mapping[str, str]
@@ -98,7 +120,7 @@ class Machine:
         first, *others = self.addresses
         home = f"{lab}-{network_of(first, networks).name}"
         mounts = [Mount(target, source, type="bind") for target, source in self.mounts.items()]
-        if self.files:
+        if self.files or self.first_files or self.live_files:
             mounts.append(Mount(FILES, str(directory), type="bind", read_only=True))
         options: dict[str, Any] = {}
         if self.port:

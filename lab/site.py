@@ -225,6 +225,7 @@ class Lab:
                 stale = self._stale(client, found, plan)
                 if stale is not None:
                     self._replace(client, plan, stale, progress)
+                    self._tell(client, plan, progress)
                     replaced = tuple(machine.name for machine in stale)
                     return Outcome(state.generation, built=False, replaced=replaced, url=_url(plan.port))
                 reason = "its equipment has changed"
@@ -276,6 +277,14 @@ class Lab:
                 if member := found.machine(machine.name):
                     inventory.remove_container(client, member.id)
             self._start(client, plan, stale)
+
+    def _tell(self, client: DockerClient, plan: Plan, progress: Progress) -> None:
+        """Change on running equipment what can be changed there, as an administrator would."""
+        found = Inventory.read(client, self.name)
+        for machine in equipment.machines(plan):
+            member = found.machine(machine.name) if machine.live_files else None
+            if member and machine.tell(client.containers.get(member.id), self.state_dir / "run" / machine.name):
+                progress(f"lab: {machine.name} takes its new secrets")
 
     def _build(self, client: DockerClient, plan: Plan, progress: Progress) -> Outcome:
         networks = networks_of(self.settings)

@@ -2,11 +2,12 @@
 
 from pathlib import Path
 
+from blueprint.keys import authorities
+from blueprint.secrets import password_of
 from blueprint.settings import Settings
 from blueprint.terms import Role
 from cli import remote
 from cli.failure import Failure
-from cli.up import certificate_of
 from cli.vault import Vault
 from cli.workspace import Stack
 from drills.workload.plan import Load, Login, Observer, Plan, Probe, Site
@@ -20,7 +21,6 @@ def plan_for(stack: Stack, vault: Vault, folder: Path, load: Load | None = None)
     """
     settings, values = stack.settings, vault.values
     service, root = _service(settings)
-    authority = certificate_of(values["tls-authority"])
     databases = settings.servers_of(Role.DATABASE)
 
     def logins(role: Role) -> dict[str, Login]:
@@ -30,7 +30,7 @@ def plan_for(stack: Stack, vault: Vault, folder: Path, load: Load | None = None)
     return Plan(
         site=Site(
             url=f"https://{settings.site.address}",
-            authority=authority,
+            authority=authorities(values),
             page=f"{root}/people",
             api=f"{root}/api/people?size=1",
             ledger=f"{root}/api/ledger",
@@ -40,8 +40,8 @@ def plan_for(stack: Stack, vault: Vault, folder: Path, load: Load | None = None)
         probe=Probe(
             servers={name: str(server.address) for name, server in databases.items()},
             database=service,
-            user=service,
-            password=values[f"database-{service}-password"],
+            user=settings.login_of(service),
+            password=values[password_of(service)],
         ),
         observer=Observer(
             site_address=str(settings.site.address),

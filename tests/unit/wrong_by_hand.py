@@ -92,6 +92,8 @@ _AS_A_SITE = (
     ("WildFly without checksum", _PROTECT, _PROTECT + "  perenne:wildfly: { url: https://a.example/w.zip }\n", "wildfly.sha256", "add sha256"),
     ("a health path elsewhere", "health_path: /pnp-manager/", "health_path: /pnp-managers/", "services.pnp-manager.health_path", "begin it with /pnp-manager"),
     ("a service with the platform's name", "    pnp-manager:\n", "    postgres:\n", "services.postgres = 'postgres'", "another name"),
+    ("a login of an unknown service", _PROTECT, _PROTECT + "  perenne:logins: { crm: crm_b }\n", "logins.crm", "use one of: pnp-manager"),
+    ("another service's login", _PROTECT, _PROTECT + "  perenne:logins: { pnp-manager: postgres }\n", "logins.pnp-manager = 'postgres'", "write pnp-manager or pnp-manager_b"),
     ("a host's key of an unknown host", _PROTECT, _PROTECT + "  perenne:host_keys: { psexi09: ssh-ed25519 AAAA }\n", "host_keys.psexi09", "use one of: psexi02"),
     ("a key that is none", _PROTECT, _PROTECT + "  perenne:administrators: [id_ed25519.pub]\n", "administrators.0 = 'id_ed25519.pub'", "public SSH key"),
     ("a time source that is none", _PROTECT, _PROTECT + "  perenne:ntp: [pool ntp]\n", "ntp.0 = 'pool ntp'", "a DNS name"),

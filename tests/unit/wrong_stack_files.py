@@ -41,6 +41,7 @@ def made_of_the_models() -> Iterator[Wrong]:
     sound["ntp"] = ["198.18.20.1"]
     sound["administrators"] = ["ssh-ed25519 AAAA"]
     sound["host_keys"] = {"psexi02": "ssh-ed25519 AAAA"}
+    sound["logins"] = {"pnp-manager": "pnp-manager_b"}
     sound["wildfly"] |= {"url": "https://downloads.example/wildfly.zip", "sha256": "0" * 64}
     sound["hosts"]["psexi02"]["thumbprint"] = ":".join(["AB"] * 20)
     yield from _of_model(Settings, sound, (), sound)

@@ -63,9 +63,10 @@ if changed /etc/systemd/system/perenne-gate.service /usr/local/lib/perenne/keep-
 systemctl start perenne-gate
 if ! systemctl is-active --quiet wildfly; then
     systemctl start wildfly
-elif changed /etc/perenne/ /etc/systemd/system/wildfly.service /usr/local/share/perenne/modules/; then
+elif changed /etc/perenne/application.env /etc/perenne/tls/server.pem /etc/perenne/wildfly/ /etc/systemd/system/wildfly.service \
+    /usr/local/share/perenne/modules/; then
     systemctl restart wildfly
-fi
+fi # the driver reads the authority's certificate for every connection
 wait_for 120 "WildFly runs and has deployed every service (journalctl -u wildfly)" ready
 # The next server may restart only when this one takes requests again, unless somebody has drained it.
 in_service() { [[ -e /var/lib/perenne/drained ]] || /usr/local/lib/perenne/gate is-open; }

@@ -20,6 +20,17 @@ fi
 ln --symbolic --no-dereference --force "$patroni" /opt/patroni
 
 api() { curl --silent --fail --max-time 2 --cacert /etc/perenne/tls/ca.pem "https://$1:8008/$2"; }
+# Roles keep their old passwords until the primary is told the new ones: by whoever is the primary, were it to change just now.
+passwords_set() {
+    local role
+    if api 127.0.0.1 primary; then
+        runuser --user postgres -- psql --quiet --set=ON_ERROR_STOP=1 --file=/etc/patroni/passwords.sql </dev/null || return 1
+    fi
+    for role in postgres replicator rewind; do
+        PGPASSFILE=/etc/patroni/passwords psql --no-password --command='SELECT 1' </dev/null "host=$database_address user=$role \
+            dbname=postgres sslmode=verify-full sslrootcert=/etc/perenne/tls/ca.pem connect_timeout=2" || return 1
+    done
+}
 ctl() { /usr/local/bin/patronictl --config-file /etc/patroni/perenne "$@" </dev/null >&2; }
 
 # Containers have their machine's kernel, and no watchdog of their own.
@@ -41,9 +52,8 @@ else
     elif changed /etc/patroni/perenne/ /etc/perenne/tls/; then
         systemctl reload patroni
     fi
-    # Roles keep their old passwords until the primary is told the new ones.
-    if changed /etc/patroni/perenne/20-secrets.yml && api 127.0.0.1 primary >/dev/null; then
-        runuser --user postgres -- psql --quiet --set=ON_ERROR_STOP=1 --file=/etc/patroni/passwords.sql </dev/null
+    if changed /etc/patroni/passwords.sql; then
+        wait_for 60 "the primary has the roles' new passwords (journalctl -u patroni)" passwords_set
     fi
     if changed /etc/perenne/tls/; then
         runuser --user postgres -- psql --quiet --command='SELECT pg_reload_conf()' </dev/null >/dev/null

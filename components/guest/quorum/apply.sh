@@ -28,11 +28,11 @@ fi
 systemctl enable --quiet etcd
 if ! systemctl is-active --quiet etcd; then
     systemctl start etcd || fail "etcd does not start (journalctl -u etcd)"
-elif changed /etc/default/etcd /etc/systemd/system/; then
+elif changed /etc/default/etcd /etc/perenne/tls/ca.pem /etc/systemd/system/; then
     # One at a time, by a lock that etcd itself keeps: two restarted together would stop the quorum.
     wait_for 60 "every vote of etcd answers before this one is restarted" etcdctl --command-timeout=2s endpoint health
     etcdctl lock perenne/restart bash -c \
         'systemctl restart etcd && until etcdctl --command-timeout=2s endpoint health; do sleep 0.2; done' >&2 </dev/null
-fi # certificates are read anew for every connection
+fi # certificates are read anew for every connection, but not the authority's (etcd-io/etcd#11555)
 wait_for 60 "etcd has a quorum (journalctl -u etcd)" etcdctl --command-timeout=2s get perenne
 done_with_files

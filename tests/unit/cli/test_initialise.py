@@ -8,6 +8,7 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
+from blueprint.keys import public_key
 from blueprint.mistakes import StackFileError
 from blueprint.secrets import Kind, Secret, secrets_of
 from cli import keys, vault
@@ -161,7 +162,7 @@ def test_a_real_stack_s_lost_passphrase_is_an_error(clone: Path, monkeypatch: py
 def test_ssh_keys_are_ed25519_in_openssh_s_format() -> None:
     key = keys.make(Secret("ssh-key", Kind.SSH_KEY, "login"))
     assert key.startswith("-----BEGIN OPENSSH PRIVATE KEY-----")
-    assert keys.public_key(key).startswith("ssh-ed25519 AAAA")
+    assert public_key(key).startswith("ssh-ed25519 AAAA")
 
 
 @pytest.mark.parametrize(("kind", "length"), [(Kind.PASSWORD, 32), (Kind.CHAP, 16)])

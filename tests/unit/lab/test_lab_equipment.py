@@ -6,6 +6,7 @@ from dataclasses import replace
 from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
@@ -71,19 +72,20 @@ def test_an_array_is_told_its_luns_and_chap(layout: dict[str, Machine]) -> None:
     told = json.loads(layout["san01"].files["san.json"])
 
     assert told["luns"][1] == {"name": "datastore02", "naa": "naa.3000000100000002", "size_gib": 64}
-    assert told["chap"] == {"user": "perenne", "secret": "chap-secret"}
-    assert told["chap_mutual"] == {"user": "array", "secret": "mutual-secret"}
+    accounts = json.loads(layout["san01"].live_files["chap.json"])
+    assert accounts["chap"] == {"user": "perenne", "secret": "chap-secret"}
+    assert accounts["chap_mutual"] == {"user": "array", "secret": "mutual-secret"}
 
 
 def test_a_host_has_its_own_key_and_lets_perenne_in(layout: dict[str, Machine]) -> None:
     assert layout["psexi04"].files["ssh_host_ed25519_key"] == b"key of psexi04"
-    assert layout["psexi04"].files["authorized_keys"] == b"ssh-ed25519 AAAA me\n"
+    assert layout["psexi04"].first_files["authorized_keys"] == b"ssh-ed25519 AAAA me\n"
     assert layout["psexi04"].environment == {"LAB_API": "http://198.18.10.10:8080", "LAB_HOST": "psexi04"}
 
 
 def test_secrets_are_in_files_only(layout: dict[str, Machine]) -> None:
     for machine in layout.values():
-        shown = repr(replace(machine, files={}))
+        shown = repr(replace(machine, files={}, live_files={}))
         assert "secret" not in shown, machine.name
     assert "secret" not in repr(plan(settings_from_file(STACK))).replace("secrets=", "")
 
@@ -142,3 +144,32 @@ def test_the_kinds_are_those_that_vcenter_knows() -> None:
     assert re.search(rf'kindESXi\s+= "{Kind.ESXI}"', source)
     for label in (Label.LAB, Label.KIND, Label.NAME):
         assert f'= "{label}"' in source
+
+
+def test_what_a_running_machine_can_be_told_makes_no_other_machine_of_it(layout: dict[str, Machine]) -> None:
+    array, host = layout["san01"], layout["psexi04"]
+    assert replace(array, live_files={"chap.json": b"{}"}).fingerprint("san") == array.fingerprint("san")
+    assert replace(host, first_files={"authorized_keys": b""}).fingerprint("esxi") == host.fingerprint("esxi")
+
+
+def test_a_running_array_is_told_new_secrets_once(layout: dict[str, Machine], tmp_path: Path) -> None:
+    array = layout["san01"]
+    array.write_files(tmp_path)
+    container = Mock()
+    assert not array.tell(container, tmp_path)
+    changed = replace(array, live_files={"chap.json": b"{}"})
+    assert changed.tell(container, tmp_path)
+    container.kill.assert_called_once_with("SIGHUP")
+    assert (tmp_path / "chap.json").read_bytes() == b"{}"
+    assert not changed.tell(container, tmp_path)
+
+
+def test_an_array_whose_message_was_interrupted_is_told_again(layout: dict[str, Machine], tmp_path: Path) -> None:
+    array = layout["san01"]
+    array.write_files(tmp_path)
+    changed = replace(array, live_files={"chap.json": b"{}"})
+    with pytest.raises(KeyboardInterrupt):
+        changed.tell(Mock(kill=Mock(side_effect=KeyboardInterrupt)), tmp_path)
+    container = Mock()
+    assert changed.tell(container, tmp_path)
+    container.kill.assert_called_once()

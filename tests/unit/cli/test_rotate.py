@@ -1,0 +1,224 @@
+"""`./perenne rotate`: interrupted anywhere it goes on, and it deploys what each step needs."""
+
+from collections.abc import Callable, Mapping
+from datetime import timedelta
+from types import SimpleNamespace
+
+import pytest
+
+from blueprint import rotation
+from blueprint.keys import public_key
+from blueprint.rotation import Change
+from blueprint.secrets import Stage, secrets_of
+from cli import hostkeys, keys, rotate, up, vault
+from cli.checks import Check
+from cli.failure import Failure
+from cli.initialise import certificates_to_renew, initialise
+from cli.vault import Vault
+from cli.workspace import Stack
+
+Killed = KeyboardInterrupt
+
+
+class Site:
+    """A pretended site: what each deployment and each server was given, and where a kill strikes."""
+
+    def __init__(self) -> None:
+        self.deployed: list[dict[str, str]] = []
+        self.equipped: list[dict[str, str]] = []
+        self.kill_at = -1
+        self.moment = 0
+
+    def strike(self) -> None:
+        """A moment at which this process may be killed."""
+        self.moment += 1
+        if self.moment == self.kill_at:
+            raise Killed
+
+    def deploy(self, engine: SimpleNamespace, _display: object) -> None:
+        """Take what the stack file says."""
+        self.strike()
+        self.deployed.append(Vault.open(engine.stack).values)
+        self.strike()
+
+    def equip(self, opened: Vault) -> None:
+        """Give the arrays their secrets."""
+        self.equipped.append(opened.values)
+
+    def change_host_keys(self, opened: Vault, _progress: object) -> None:
+        """Show new host keys, one server after the other."""
+        begun = rotation.names_in(opened.values, Stage.NEXT)
+        for name in [one for one in begun if one.startswith("ssh-host-key-")]:
+            self.strike()
+            settings = opened.stack.settings
+            opened.keep(rotation.use(settings, secrets_of(settings), opened.values, [name]))
+
+
+@pytest.fixture
+def site(dev: Stack, monkeypatch: pytest.MonkeyPatch) -> Site:
+    """The lab's stack with all its secrets, and a site that does as it is told."""
+    initialise(dev, None, {})
+    pretended = Site()
+    monkeypatch.setattr(
+        rotate, "_ready", lambda stack, _display: (SimpleNamespace(stack=Stack(stack.name)), pretended.equip)
+    )
+    monkeypatch.setattr(rotate, "check_site", lambda _stack: [Check("the page answers", "200", held=True)])
+    monkeypatch.setattr(up, "deploy", pretended.deploy)
+    monkeypatch.setattr(hostkeys, "change", pretended.change_host_keys)
+    return pretended
+
+
+def run(*only: str, answer: bool = False) -> int:
+    return rotate.rotate(Stack("dev"), only, yes=False, prompt=None, confirm=lambda _question: answer)
+
+
+def values() -> dict[str, str]:
+    return Vault.open(Stack("dev")).values
+
+
+def test_all_at_once_takes_three_deployments(site: Site) -> None:
+    before = values()
+    assert run() == 0
+    assert [rotation.step_of(deployed) for deployed in site.deployed] == list(rotation.Step)
+    after = values()
+    assert rotation.step_of(after) is None
+    assert after["ssh-key"] != before["ssh-key"]
+    assert after["jgroups-key"] == before["jgroups-key"]
+    assert Stack("dev").settings.logins == {"pnp-manager": "pnp-manager_b"}
+
+
+def test_killed_at_any_moment_it_goes_on_to_the_same_end(site: Site) -> None:
+    """Every new value that was made is the one that is used in the end: none is made twice."""
+    moments = 0
+    for moment in range(1, 100):
+        before = values()
+        site.deployed.clear()
+        site.moment, site.kill_at = 0, moment
+        try:
+            run("tls-authority", "ssh-key", "ssh-host-key-lb01", "database-pnp-manager-password")
+        except Killed:
+            moments += 1
+            begun = {**values(), **{name.removeprefix("next-"): value for name, value in values().items()}}
+            site.kill_at = -1
+            run("tls-authority", "ssh-key", "ssh-host-key-lb01", "database-pnp-manager-password")
+            after = values()
+            assert rotation.step_of(after) is None
+            assert after["ssh-key"] == begun["ssh-key"] != before["ssh-key"]
+            assert after["tls-authority"] == begun["tls-authority"] != before["tls-authority"]
+            assert after["ssh-host-key-lb01"] != before["ssh-host-key-lb01"]
+            assert all(deployed["tls-authority"] for deployed in site.deployed)
+        else:
+            break
+    assert moments == 7  # before and after each of three deployments, and the host key
+
+
+def test_what_was_begun_is_finished_first_and_then_the_rest_is_done(site: Site) -> None:
+    site.kill_at = 1
+    with pytest.raises(Killed):
+        run("tls-site", "ssh-key")
+    began = values()
+    site.kill_at = -1
+    run("patroni-api-password")
+    after = values()
+    assert after["ssh-key"] == began["next-ssh-key"]
+    assert after["patroni-api-password"] != began["patroni-api-password"]
+    assert after["database-rewind-password"] == began["database-rewind-password"]
+
+
+def test_a_certificate_alone_takes_one_deployment(site: Site) -> None:
+    run("tls-app01")
+    assert len(site.deployed) == 1
+
+
+def test_a_site_that_is_not_whole_is_left_alone(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rotate, "_WHOLE_SECONDS", 0.0)
+    monkeypatch.setattr(rotate, "_PAUSE_SECONDS", 0.0)
+    lacking = Check("every server serves", "app02 does not", held=False)
+    monkeypatch.setattr(rotate, "check_site", lambda _stack: [lacking])
+    with pytest.raises(Failure, match="app02 does not"):
+        run("tls-app01")
+    assert not site.deployed
+
+
+def test_the_lab_s_array_is_given_a_new_secret_before_hosts_use_it(site: Site) -> None:
+    before = values()
+    run("chap-san01", "chap-mutual-san01")
+    (equipped,), (deployed,) = site.equipped, site.deployed
+    assert equipped["chap-san01"] == deployed["chap-san01"] == values()["chap-san01"] != before["chap-san01"]
+
+
+@pytest.mark.parametrize("name", ["vcenter-password", "esxi-password"])
+@pytest.mark.usefixtures("site")
+def test_the_lab_s_equipment_keeps_its_secrets(name: str) -> None:
+    with pytest.raises(Failure, match=name):
+        run(name)
+
+
+@pytest.mark.usefixtures("site")
+def test_a_name_that_is_none_is_told() -> None:
+    with pytest.raises(Failure, match="tls-lb09"):
+        run("tls-lb09")
+
+
+@pytest.mark.usefixtures("site")
+def test_what_costs_sessions_is_asked_about_even_in_the_lab() -> None:
+    before = values()
+    run("jgroups-key", answer=False)
+    assert values() == before
+    run("jgroups-key", answer=True)
+    assert values()["jgroups-key"] != before["jgroups-key"]
+
+
+def test_down_takes_out_what_a_rotation_wrote(site: Site, dev: Stack) -> None:
+    site.kill_at = 3
+    with pytest.raises(Killed):
+        run("ssh-key", "database-pnp-manager-password")
+    assert "previous-ssh-key" in dev.file.read_text()
+    vault.discard(Stack("dev"))
+    assert "secure:" not in dev.file.read_text()
+    assert "logins" not in dev.file.read_text()
+
+
+def test_an_authority_that_ends_soon_is_left_to_rotate(dev: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as soon:
+        soon.setattr(keys, "AUTHORITY_VALIDITY", keys.RENEWAL - timedelta(minutes=1))
+        initialise(dev, None, {})
+    assert initialise(Stack("dev"), None, {}).made == []
+    assert certificates_to_renew(Vault.open(Stack("dev"))) == ["tls-authority"]
+
+
+def test_a_real_site_waits_until_users_trust_the_new_authority(
+    site: Site, dev: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Stack, "is_lab", False)
+    answers = iter([True, False])
+    with pytest.raises(Failure, match="waits"):
+        rotate.rotate(dev, ["tls-authority"], yes=False, prompt=None, confirm=lambda _question: next(answers))
+    assert [rotation.step_of(deployed) for deployed in site.deployed] == [rotation.Step.ACCEPT]
+    assert "next-tls-authority" in values()
+
+
+@pytest.mark.usefixtures("site")
+def test_every_secret_is_listed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert rotate.show(Stack("dev")) == 0
+    shown = capsys.readouterr().out
+    assert all(secret.name[:12] in shown for secret in secrets_of(Stack("dev").settings))
+    assert not [value for value in values().values() if value in shown]
+
+
+Shown = Callable[[Vault, str], str | None]
+
+
+@pytest.mark.parametrize("shows", ["next-", ""])
+def test_a_kill_between_a_server_s_new_key_and_the_file_is_found_out(
+    dev: Stack, monkeypatch: pytest.MonkeyPatch, shows: str
+) -> None:
+    initialise(dev, None, {})
+    opened = Vault.open(Stack("dev"))
+    secret = next(one for one in secrets_of(dev.settings) if one.name == "ssh-host-key-db01")
+    opened.keep(Change({f"next-{secret.name}": keys.make(secret)}))
+    known: Mapping[str, str] = dict(opened.values)
+    shown = public_key(known[shows + secret.name])
+    monkeypatch.setattr(hostkeys, "_shown", lambda _opened, _name: shown)
+    hostkeys.settle(opened)
+    assert values()[secret.name] == known[shows + secret.name]
