@@ -1,7 +1,6 @@
 """The few things that drills have vCenter do, through VMware's own library."""
 
 import asyncio
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -10,11 +9,8 @@ from pyVmomi import vim, vmodl
 
 from cli.failure import Failure
 from cli.vault import Vault
-from cli.vcenter import session
+from cli.vcenter import TASK_SECONDS, await_task, session
 from cli.workspace import Stack
-
-TASK_SECONDS = 120.0
-_POLL_SECONDS = 0.2
 
 
 class VCenter:
@@ -94,7 +90,7 @@ class VCenter:
     ) -> None:
         try:
             with self._inventory() as inventory:
-                _wait(begin(inventory), what)
+                await_task(begin(inventory), what)
         except allowed:
             return
         except (OSError, vmodl.MethodFault) as fault:
@@ -126,13 +122,3 @@ class _Inventory:
             if found.name in names:
                 return found
         raise Failure(f"{min(names)} is not in vCenter", "nothing there has that name", "Run ./perenne up.")
-
-
-def _wait(task: Any, what: str) -> None:  # noqa: ANN401
-    deadline = time.monotonic() + TASK_SECONDS
-    while (info := task.info).state not in {vim.TaskInfo.State.success, vim.TaskInfo.State.error}:
-        if time.monotonic() > deadline:
-            raise Failure(what, f"vCenter's task did not end within {TASK_SECONDS:g} s", "Look at it in vCenter.")
-        time.sleep(_POLL_SECONDS)
-    if info.state == vim.TaskInfo.State.error:
-        raise info.error
