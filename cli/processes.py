@@ -31,7 +31,7 @@ def children() -> list[int]:
 def orphans() -> list[int]:
     """Plugins of this working copy that outlived a killed engine: those of offline/, and official ones.
 
-    An engine starts its plugins in the program's folder (pkg/resource/plugin: `newPlugin`).
+    An engine starts its plugins in the program's folder (sdk/go/common/resource/plugin: `ExecPlugin`).
     """
     found = []
     for process in _all():

@@ -11,31 +11,28 @@ import json
 import os
 import random
 import re
-import signal
 import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import docker
 from pyVmomi import vim
 
-from cli import pending, processes
+from cli import pending
 from cli.inventory import KINDS, inventory
 from cli.vault import Vault
 from cli.workspace import LOGS, REPOSITORY, STATE, Stack, have_private, lab_name
+from tests import killing
 
 STACK = Stack("dev")
 UP_SECONDS, DESTROY_SECONDS = (2.0, 20.0), (0.5, 12.0)
 """Between which a run is killed, counted from the moment when the engine has taken the stack's lock."""
 
-_PATIENCE_SECONDS = 400.0
-_POLL_SECONDS = 0.05
 _TOLD = {
     "taken over": "was made: it is taken over",
     "not made yet": "was not made yet",
@@ -110,14 +107,14 @@ class Bench:
         self.removed("undisturbed")
         for number in range(1, rounds + 1):
             name = f"round {number}"
-            turns = [self._launcher, self._engine, self._launcher, self._session]
+            turns = [killing.kill_launcher, killing.kill_engine, killing.kill_launcher, killing.kill_session]
             self.disturb("up", kills, lambda _turn: _UP, turns, UP_SECONDS)
             self.to_end(f"{name}: the up that may end", _UP)
             now = self.deployed(name)
             self.check(f"{name}: vCenter has what an undisturbed up makes", now == self.undisturbed)
             if now != self.undisturbed:
                 self.wrong.append(str(set(now) ^ set(self.undisturbed)))
-            self.disturb("destroy", kills, self._removal, [self._engine, self._session], DESTROY_SECONDS)
+            self.disturb("destroy", kills, self._removal, [killing.kill_engine, killing.kill_session], DESTROY_SECONDS)
             self.to_end(f"{name}: the destroy that may end", _DESTROY)
             self.removed(name)
 
@@ -133,7 +130,7 @@ class Bench:
         verb: str,
         kills: int,
         command: Callable[[int], tuple[str, ...]],
-        turns: list[Callable[[subprocess.Popen[str], int], str]],
+        turns: Sequence[Callable[[subprocess.Popen[bytes], int], str]],
         between: tuple[float, float],
     ) -> None:
         """Kill so many runs, each at a moment of its own; a run that ends before is begun anew, and doesn't count."""
@@ -144,11 +141,11 @@ class Bench:
             target = turns[done % len(turns)]
             seconds = self.chance.uniform(*between)
             with self.started(command(done)) as process:
-                engine = self._await_engine(process)
-                if engine and self._runs_for(process, seconds):
+                engine = killing.await_engine(process, STACK)
+                if engine and killing.runs_for(process, seconds):
                     self.kills[f"{verb}: {target(process, engine)}"] += 1
                     done += 1
-                process.wait(_PATIENCE_SECONDS)
+                process.wait(killing.PATIENCE_SECONDS)
             print(f"  {verb} {done}/{kills}: status {process.returncode}", file=sys.stderr, flush=True)
             self.read_log()
             if verb == "destroy" and not pending.records(_state()):
@@ -158,27 +155,15 @@ class Bench:
         """A run that nobody kills has to succeed."""
         began = time.monotonic()
         with self.started(command) as process:
-            status = process.wait(_PATIENCE_SECONDS)
+            status = process.wait(killing.PATIENCE_SECONDS)
         self.read_log()
         self.seconds.append((what, time.monotonic() - began))
         self.check(f"{what} succeeds", status == 0)
 
     @contextmanager
-    def started(self, command: tuple[str, ...]) -> Iterator[subprocess.Popen[str]]:
-        """A run in a session of its own, so that its processes can be told from others'."""
-        with (
-            (LOGS / "interruptions.log").open("a") as log,
-            subprocess.Popen(
-                command,
-                cwd=REPOSITORY,
-                env=os.environ | self.environment | {"CI": "1"},
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                text=True,
-                start_new_session=True,
-            ) as process,
-        ):
+    def started(self, command: Sequence[str]) -> Iterator[subprocess.Popen[bytes]]:
+        """A run, what it says in a file."""
+        with (LOGS / "interruptions.log").open("ab") as log, killing.started(command, self.environment, log) as process:
             yield process
 
     def read_log(self) -> None:
@@ -253,52 +238,13 @@ class Bench:
         if turn % 4 < 2:
             return _DESTROY
         with self.started(_SETTLE) as process:
-            process.wait(_PATIENCE_SECONDS)
+            process.wait(killing.PATIENCE_SECONDS)
         self.read_log()
         return ("pulumi", "destroy", "--stack", STACK.name, "--yes")
 
     def _nobody_is_left(self, when: str) -> None:
-        self.check(f"{when}: no engine or plugin is left", not [*processes.orphans(), *_engines()])
-        self.check(f"{when}: the stack is not locked", not list(_locks()))
-
-    @staticmethod
-    def _await_engine(process: subprocess.Popen[str]) -> int | None:
-        """The engine's process, as soon as it has the stack's lock; None if the run ends before."""
-        deadline = time.monotonic() + _PATIENCE_SECONDS
-        mine = os.getsid(process.pid)
-        while process.poll() is None and time.monotonic() < deadline:
-            for holder in _locks():
-                if processes.is_alive(holder, "pulumi") and os.getsid(holder) == mine:
-                    return holder
-            time.sleep(_POLL_SECONDS)
-        return None
-
-    @staticmethod
-    def _runs_for(process: subprocess.Popen[str], seconds: float) -> bool:
-        try:
-            process.wait(seconds)
-        except subprocess.TimeoutExpired:
-            return True
-        return False
-
-    @staticmethod
-    def _launcher(process: subprocess.Popen[str], _engine: int) -> str:
-        process.kill()
-        return "./perenne"
-
-    @staticmethod
-    def _engine(_process: subprocess.Popen[str], engine: int) -> str:
-        os.kill(engine, signal.SIGKILL)
-        return "the engine"
-
-    @staticmethod
-    def _session(process: subprocess.Popen[str], _engine: int) -> str:
-        for one in _in_session(process.pid):
-            try:
-                os.kill(one, signal.SIGKILL)
-            except ProcessLookupError:
-                continue
-        return "all processes of the run"
+        self.check(f"{when}: no engine or plugin is left", not killing.survivors())
+        self.check(f"{when}: the stack is not locked", not list(killing.lock_holders(STACK)))
 
 
 def _environment() -> dict[str, str]:
@@ -314,39 +260,6 @@ def _state() -> dict[str, Any]:
     """The state as the engine left it, without asking it."""
     file = STATE / ".pulumi" / "stacks" / "perenne" / f"{STACK.name}.json"
     return {"deployment": json.loads(file.read_text())["checkpoint"].get("latest") or {}}
-
-
-def _locks() -> Iterator[int]:
-    for file in (STATE / ".pulumi" / "locks" / "organization" / "perenne" / STACK.name).glob("*.json"):
-        try:
-            yield int(json.loads(file.read_text())["pid"])
-        except (FileNotFoundError, ValueError):
-            continue  # it is just being written, or taken off
-
-
-def _in_session(leader: int) -> list[int]:
-    """Processes of that session, the leader last: nobody starts others meanwhile."""
-    found = []
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            try:
-                if os.getsid(int(entry.name)) == leader:
-                    found.append(int(entry.name))
-            except ProcessLookupError:
-                continue
-    return sorted(found, reverse=True)
-
-
-def _engines() -> list[int]:
-    """Engines and plugins that have this working copy for their folder."""
-    found = []
-    for entry in Path("/proc").iterdir():
-        try:
-            if entry.name.isdigit() and (entry / "cwd").readlink() == REPOSITORY:
-                found += [int(entry.name)] if (entry / "comm").read_text().startswith("pulumi") else []
-        except OSError:
-            continue
-    return found
 
 
 def _containers(kind: str = "") -> set[str]:
