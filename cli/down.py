@@ -7,7 +7,10 @@ from pathlib import Path
 from blueprint.mistakes import StackFileError
 from cli import engine, processes, vault
 from cli.console import Display, say
-from cli.up import ready_engine
+from cli.events import name_of
+from cli.failure import Failure
+from cli.pending import records
+from cli.up import working_engine
 from cli.workspace import BIN, LAB, REPOSITORY, Stack, cache, lab_name, log_file, only_command
 from lab import inventory
 from lab.engine import Engine
@@ -29,7 +32,7 @@ def down(stack: Stack, *, caches: bool, confirm: Callable[[str], bool], destroy:
         if _is_lab(stack):
             lab_down(stack, Display(log_file("down")), caches=caches)
             return 0
-        return _real_down(stack, confirm, destroy=destroy)
+        return destroy_site(stack, confirm, destroy=destroy)
 
 
 def _is_lab(stack: Stack) -> bool:
@@ -74,7 +77,12 @@ def lab_down(stack: Stack, display: Display, *, caches: bool = False) -> None:
         say(f"Kept: what was downloaded and built ({cache()}); ./perenne down --caches removes it, too.", "dim")
 
 
-def _real_down(stack: Stack, confirm: Callable[[str], bool], *, destroy: bool) -> int:
+def destroy_site(stack: Stack, confirm: Callable[[str], bool], *, destroy: bool) -> int:
+    """Destroy all that a stack describes, after two questions or with `destroy`; returns Pulumi's exit code.
+
+    Raises:
+        Failure: Something of it is protected: nothing is destroyed then. Or an unfinished run can't be settled.
+    """
     settings = stack.settings
     what = f"{len(settings.servers)} servers with their data, datastores and cluster of {settings.site.name}"
     questions = (
@@ -84,7 +92,15 @@ def _real_down(stack: Stack, confirm: Callable[[str], bool], *, destroy: bool) -
     if not destroy and not all(confirm(question) for question in questions):
         say("Nothing was destroyed.")
         return 1
-    pulumi = ready_engine(stack, Display(log_file("down")))
+    pulumi = working_engine(stack, Display(log_file("down")), destroy=True)
+    protected = [name_of(one["urn"]) for one in records(pulumi.state()) if one.get("protect")]
+    if protected:
+        raise Failure(
+            f"stack {stack.name} is protected",
+            f"{len(protected)} of its resources may not be deleted: {', '.join(protected)}",
+            f"If all of it shall go: write perenne:protect: false into {stack.file.name}, then run "
+            f"./perenne up {stack.name}, then this again.",
+        )
     return pulumi.attended("destroy", "--stack", stack.name, *(["--yes"] if destroy else []))
 
 

@@ -290,22 +290,6 @@ def _told(step: Mapping[str, Any]) -> str:
     return f"{step['op']} {name_of(step['urn'])}" + (f" ({reasons})" if reasons else "")
 
 
-def pending(state: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Operations that a killed engine left unfinished: `creating`, and the resource's URN."""
-    operations = (state.get("deployment") or {}).get("pending_operations") or []
-    return [(one["type"], one["resource"]["urn"]) for one in operations]
-
-
-def without_pending(state: Mapping[str, Any]) -> dict[str, Any]:
-    """The same state without its unfinished operations."""
-    return {**state, "deployment": {**state["deployment"], "pending_operations": []}}
-
-
-def describe(operations: Sequence[tuple[str, str]]) -> str:
-    """Unfinished operations in one line."""
-    return ", ".join(f"{kind} {name_of(urn)}" for kind, urn in operations)
-
-
 def interrupt(stack: Stack) -> None:
     """End an engine that still works on a lab's stack after its ./perenne was killed."""
     for file in (STATE / ".pulumi" / "locks" / "organization" / PROJECT / stack.name).glob("*.json"):

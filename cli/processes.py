@@ -6,7 +6,7 @@ import signal
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from cli.workspace import BIN, REPOSITORY
+from cli.workspace import BIN, PROGRAM, REPOSITORY
 
 GRACE_SECONDS = 20.0
 
@@ -29,12 +29,16 @@ def children() -> list[int]:
 
 
 def orphans() -> list[int]:
-    """Plugins of this working copy that outlived a killed engine."""
+    """Plugins of this working copy that outlived a killed engine: those of offline/, and official ones.
+
+    An engine starts its plugins in the program's folder (sdk/go/common/resource/plugin: `ExecPlugin`).
+    """
     found = []
     for process in _all():
         arguments = _arguments(process)
         ours = str(REPOSITORY) in arguments and any(one.startswith("offline.") for one in arguments)
-        if ours or arguments[:1] == [str(BIN / "pulumi-resource-vsphere")]:
+        official = _name(process).startswith("pulumi-") and _folder(process) == PROGRAM
+        if ours or official or arguments[:1] == [str(BIN / "pulumi-resource-vsphere")]:
             parent = _parent(process)
             if parent is not None and _name(parent) not in ("pulumi", "python", "python3"):
                 found.append(process)
@@ -104,6 +108,13 @@ def _arguments(process: int) -> list[str]:
         return Path(f"/proc/{process}/cmdline").read_bytes().decode(errors="replace").split("\0")
     except OSError:
         return []
+
+
+def _folder(process: int) -> Path | None:
+    try:
+        return Path(f"/proc/{process}/cwd").readlink()
+    except OSError:
+        return None
 
 
 def _name(process: int) -> str:

@@ -16,7 +16,7 @@ from rich.text import Text
 
 from blueprint.keys import authorities
 from blueprint.terms import Role
-from cli import artifacts, engine, hostkeys, packages, toolchain, vault, verdict
+from cli import artifacts, engine, hostkeys, packages, pending, toolchain, vault, verdict
 from cli.console import Display, Progress, err, out, say
 from cli.engine import Engine
 from cli.events import Deployment
@@ -93,7 +93,6 @@ def start_lab(stack: Stack, display: Display) -> Started:
     pulumi = Engine(stack, ready.pulumi, lab.prepare().environment)
     with display.step("take up earlier state") as progress:
         pulumi.release(progress)
-        _check_pending(pulumi, lab, progress)
     with display.step(f"secrets (init {stack.name})") as progress:
         initialised = initialise(stack, None, lab.prepare().host_keys)
         progress(_made(initialised))
@@ -103,6 +102,7 @@ def start_lab(stack: Stack, display: Display) -> Started:
         outcome = lab.up(lab_secrets(stack, initialised.vault.values), ready.images, progress)
         _adopt(stack, outcome, progress)
         pulumi.ensure_stack()
+    _go_on(pulumi, display, initialised.vault)
     return Started(pulumi, initialised.vault.values, outcome, ready.images)
 
 
@@ -147,27 +147,6 @@ def _make_ready(stack: Stack, lab: Lab, display: Display) -> _Ready:
     if not display.plain:  # where lines replace each other, this one is to stay
         say(f"    {pulumi.result}", "dim")
     return _Ready(pulumi.result, images.result)
-
-
-def _check_pending(pulumi: Engine, lab: Lab, progress: Progress) -> None:
-    """Go on after a killed engine: what it was doing may have happened or not.
-
-    Commands on servers are idempotent and simply run again. A thing that vCenter was just creating may exist without
-    being in the state, and would be in the way: a lab in that condition is built anew.
-    """
-    if not pulumi.has_state:
-        return
-    state = pulumi.state()
-    operations = engine.pending(state)
-    if not operations:
-        return
-    progress(f"an earlier deployment was killed: {engine.describe(operations)}")
-    if any(kind == "creating" and "vsphere:" in urn.split("::")[2] for kind, urn in operations):
-        progress("vCenter may have what Pulumi does not know of; the lab is built anew")
-        lab.down(progress)
-        engine.forget_state(pulumi.stack)
-    else:
-        pulumi.set_state(engine.without_pending(state))
 
 
 def _adopt(stack: Stack, outcome: Outcome, progress: Progress) -> None:
@@ -300,7 +279,7 @@ def _show_timings(display: Display, total: float) -> None:
 
 def _real_up(stack: Stack, display: Display, options: tuple[str, ...], *, repair: bool) -> int:
     """Check what can be checked before, then let Pulumi preview, ask and update."""
-    pulumi = ready_engine(stack, display)
+    pulumi = working_engine(stack, display)
     with display.step("services") as progress:
         artifacts.build(stack.settings, progress)
     with display.step("vCenter, and what its user may do there"):
@@ -342,12 +321,37 @@ def _is_deployed(pulumi: Engine) -> bool:
 
 
 def ready_engine(stack: Stack, display: Display) -> Engine:
-    """An engine for a real stack, which has all its secrets and nothing unfinished.
+    """An engine for a real stack, which has all its secrets and nothing unfinished, and is only looked at.
 
     Raises:
-        Failure: Something is unfinished; the message says how to find out what became of it.
+        Failure: Something is unfinished; the message says which command finds out what became of it.
         StackFileError: Secrets are missing.
     """
+    pulumi = _free_engine(stack, display)
+    left = pending.operations(pulumi.state())
+    if left:
+        raise Failure(
+            f"an earlier run on stack {stack.name} was killed while {pending.describe(left)}",
+            "whether that happened is not known",
+            f"./perenne up {stack.name} finds out and goes on from there; so does ./perenne down {stack.name}.",
+        )
+    return pulumi
+
+
+def working_engine(stack: Stack, display: Display, *, destroy: bool = False) -> Engine:
+    """An engine for a real stack that is about to be changed: what an earlier run left unfinished is settled.
+
+    Raises:
+        Failure: What became of it can't be found out.
+        StackFileError: Secrets are missing.
+    """
+    pulumi = _free_engine(stack, display)
+    _go_on(pulumi, display, vault.Vault.open(stack), destroy=destroy)
+    return pulumi
+
+
+def _free_engine(stack: Stack, display: Display) -> Engine:
+    """An engine for a real stack, which has all its secrets, and on which nothing else works."""
     check_secrets(stack)
     hostkeys.settle(vault.Vault.open(stack))
     stack = stack.reread()
@@ -358,12 +362,15 @@ def ready_engine(stack: Stack, display: Display) -> Engine:
     with display.step("state") as progress:
         pulumi.release(progress)
         pulumi.ensure_stack()
-        operations = engine.pending(pulumi.state())
-        if operations:
-            raise Failure(
-                f"an earlier deployment of stack {stack.name} was killed while {engine.describe(operations)}",
-                "whether these have happened is not known",
-                "Look in vCenter, then run Pulumi's own repair, which asks about each: "
-                f'eval "$(./perenne env {stack.name})" && pulumi refresh --stack {stack.name}',
-            )
     return pulumi
+
+
+def _go_on(pulumi: Engine, display: Display, secrets: vault.Vault, *, destroy: bool = False) -> None:
+    """Settle what a killed engine left, if it left anything."""
+    if not pending.operations(pulumi.state()):
+        return
+    from cli.inventory import inventory  # noqa: PLC0415 (VMware's library takes its time, and this is seldom)
+    from cli.settlement import settle  # noqa: PLC0415 (see above)
+
+    with display.step("what a killed run has left") as progress:
+        settle(pulumi, lambda: inventory(pulumi.stack, secrets), progress, destroy=destroy)

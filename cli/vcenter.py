@@ -1,6 +1,7 @@
 """A session at a stack's vCenter through VMware's own library, and what Perenne's user may do there."""
 
 import ssl
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -13,19 +14,21 @@ from cli.failure import Failure
 from cli.vault import Vault
 from cli.workspace import LAB, Stack
 
+TASK_SECONDS = 120.0
+_POLL_SECONDS = 0.2
+
 
 @contextmanager
 def session(stack: Stack, vault: Vault) -> Iterator[Any]:
     """Log in, give vCenter's service content, log out. pyVmomi has no types."""
     vcenter = stack.settings.vcenter
     server, _, port = vcenter.server.partition(":")
-    trust = ssl.create_default_context(cafile=LAB / "ca-bundle.crt" if stack.is_lab else None)
     service = SmartConnect(  # type: ignore[no-untyped-call]
         host=server,
         port=int(port or 443),
         user=vcenter.user,
         pwd=vault.values["vcenter-password"],
-        sslContext=trust,
+        sslContext=trust(stack),
     )
     try:
         yield service.RetrieveContent()
@@ -33,16 +36,27 @@ def session(stack: Stack, vault: Vault) -> Iterator[Any]:
         Disconnect(service)  # type: ignore[no-untyped-call]
 
 
-def check_user(stack: Stack, vault: Vault) -> None:
-    """Log in as Perenne's user, and ask vCenter for every privilege that a deployment needs.
+def trust(stack: Stack) -> ssl.SSLContext:
+    """Whose certificates are believed: a lab's own authority, or whom this machine believes."""
+    return ssl.create_default_context(cafile=LAB / "ca-bundle.crt" if stack.is_lab else None)
+
+
+@contextmanager
+def reached(stack: Stack, vault: Vault, what: str) -> Iterator[Any]:
+    """The same session; whatever stands in its way is told to the user.
+
+    Args:
+        stack: Whose vCenter.
+        vault: Has the password.
+        what: What can't be done if vCenter refuses something.
 
     Raises:
-        Failure: vCenter can't be reached, its certificate or the password is refused, or a privilege is missing.
+        Failure: vCenter can't be reached, its certificate or the password is refused, or it refuses something.
     """
     vcenter = stack.settings.vcenter
     try:
         with session(stack, vault) as content:
-            missing = missing_privileges(content)
+            yield content
     except ssl.SSLCertVerificationError as error:
         remedy = f"Trust vCenter's authority on this machine; it is in https://{vcenter.server}/certs/download.zip."
         raise Failure(f"the certificate of vCenter {vcenter.server} is refused", str(error), remedy) from error
@@ -56,12 +70,38 @@ def check_user(stack: Stack, vault: Vault) -> None:
         raise Failure(f"vCenter {vcenter.server} can't be reached", str(error), remedy) from error
     except vmodl.MethodFault as error:
         why = f"vCenter says: {getattr(error, 'msg', '') or type(error).__name__}"
-        raise Failure("Perenne's privileges can't be asked for", why, "Look at vCenter's events.") from error
+        raise Failure(what, why, "Look at vCenter's events.") from error
+
+
+def await_task(task: Any, what: str, seconds: float = TASK_SECONDS) -> None:  # noqa: ANN401
+    """Wait until a task of vCenter's has succeeded; `what` says what can't be done if it does not in time.
+
+    Raises:
+        Failure: It did not end within so many seconds.
+        vmodl.MethodFault: It failed; the fault says why.
+    """
+    deadline = time.monotonic() + seconds
+    while (info := task.info).state not in {vim.TaskInfo.State.success, vim.TaskInfo.State.error}:
+        if time.monotonic() > deadline:
+            raise Failure(what, f"vCenter's task did not end within {seconds:g} s", "Look at it in vCenter.")
+        time.sleep(_POLL_SECONDS)
+    if info.state == vim.TaskInfo.State.error:
+        raise info.error
+
+
+def check_user(stack: Stack, vault: Vault) -> None:
+    """Log in as Perenne's user, and ask vCenter for every privilege that a deployment needs.
+
+    Raises:
+        Failure: vCenter can't be reached, its certificate or the password is refused, or a privilege is missing.
+    """
+    with reached(stack, vault, "Perenne's privileges can't be asked for") as content:
+        missing = missing_privileges(content)
     if missing:
         lines = "\n".join(f"{privilege}: to {PURPOSES[privilege]}" for privilege in missing)
         remedy = "Add them to the user's role, given as a global permission that propagates (docs/real-vcenter.md)."
         number = f"{len(missing)} privilege{'s' if len(missing) > 1 else ''}"
-        raise Failure(f"{vcenter.user} lacks {number} in vCenter", lines, remedy)
+        raise Failure(f"{stack.settings.vcenter.user} lacks {number} in vCenter", lines, remedy)
 
 
 def missing_privileges(content: Any) -> list[str]:  # noqa: ANN401

@@ -1,7 +1,6 @@
 """The few things that drills and operators' moves have vCenter do, through VMware's own library."""
 
 import asyncio
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,11 +11,8 @@ from pyVmomi import vim, vmodl
 
 from cli.failure import Failure
 from cli.vault import Vault
-from cli.vcenter import session
+from cli.vcenter import TASK_SECONDS, await_task, session
 from cli.workspace import Stack
-
-TASK_SECONDS = 120.0
-_POLL_SECONDS = 0.2
 
 
 @dataclass(frozen=True)
@@ -185,7 +181,7 @@ class VCenter:
     ) -> None:
         try:
             with self._inventory() as inventory:
-                _wait(begin(inventory), what, seconds)
+                await_task(begin(inventory), what, seconds)
         except allowed:
             return
         except (OSError, vmodl.MethodFault) as fault:
@@ -259,13 +255,3 @@ def _state(name: str, host: Any) -> HostState:  # noqa: ANN401
 def _refused(what: str, fault: Exception) -> Failure:
     why = getattr(fault, "msg", "") or str(fault) or type(fault).__name__
     return Failure(what, f"vCenter says: {why}", "Look at the VM's and the host's tasks in vCenter.")
-
-
-def _wait(task: Any, what: str, seconds: float) -> None:  # noqa: ANN401
-    deadline = time.monotonic() + seconds
-    while (info := task.info).state not in {vim.TaskInfo.State.success, vim.TaskInfo.State.error}:
-        if time.monotonic() > deadline:
-            raise Failure(what, f"vCenter's task did not end within {seconds:g} s", "Look at it in vCenter.")
-        time.sleep(_POLL_SECONDS)
-    if info.state == vim.TaskInfo.State.error:
-        raise info.error

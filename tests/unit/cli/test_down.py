@@ -1,11 +1,13 @@
 """Taking down: a real site only after two questions, a lab even when its stack file is spoilt."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from cli import down as module
 from cli.down import down
+from cli.failure import Failure
 from cli.workspace import Stack
 
 
@@ -14,7 +16,7 @@ def test_one_no_keeps_a_real_site(
     clone: Path, monkeypatch: pytest.MonkeyPatch, answers: list[bool], asked: int
 ) -> None:
     assert clone.is_dir()
-    monkeypatch.setattr(module, "ready_engine", lambda *_: pytest.fail("the engine was asked for"))
+    monkeypatch.setattr(module, "working_engine", lambda *_, **__: pytest.fail("the engine was asked for"))
     questions: list[str] = []
 
     def confirm(question: str) -> bool:
@@ -23,6 +25,61 @@ def test_one_no_keeps_a_real_site(
 
     assert down(Stack("prod"), caches=False, confirm=confirm, destroy=False) == 1
     assert len(questions) == asked
+
+
+class Destroyer:
+    """An engine that notes what it is told to do."""
+
+    def __init__(self, *resources: dict[str, Any]) -> None:
+        self.document = {"deployment": {"resources": list(resources)}}
+        self.told: list[tuple[str, ...]] = []
+
+    def state(self) -> dict[str, Any]:
+        """The state."""
+        return self.document
+
+    def attended(self, *arguments: str) -> int:
+        """Destroys."""
+        self.told.append(arguments)
+        return 0
+
+
+def resource(name: str, *, protect: bool) -> dict[str, Any]:
+    return {"urn": f"urn:pulumi:prod::perenne::vsphere:index/datastore:VmfsDatastore::{name}", "protect": protect}
+
+
+@pytest.mark.parametrize(("destroy", "asked"), [(False, 2), (True, 0)])
+def test_two_yes_destroy_a_real_site_and_so_does_the_option(
+    clone: Path, monkeypatch: pytest.MonkeyPatch, asked: int, *, destroy: bool
+) -> None:
+    assert clone.is_dir()
+    pulumi, questions = Destroyer(resource("datastore01", protect=False)), list[str]()
+    settled: dict[str, bool] = {}
+
+    def working_engine(_stack: Stack, _display: object, **options: bool) -> Destroyer:
+        settled.update(options)
+        return pulumi
+
+    def confirm(question: str) -> bool:
+        questions.append(question)
+        return True
+
+    monkeypatch.setattr(module, "working_engine", working_engine)
+    assert down(Stack("prod"), caches=False, confirm=confirm, destroy=destroy) == 0
+    assert len(questions) == asked
+    assert settled == {"destroy": True}
+    assert pulumi.told == [("destroy", "--stack", "prod", *(["--yes"] if destroy else []))]
+
+
+def test_what_is_protected_is_named_and_nothing_destroyed(clone: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert clone.is_dir()
+    pulumi = Destroyer(resource("datastore01", protect=True), resource("datastore02", protect=False))
+    monkeypatch.setattr(module, "working_engine", lambda *_, **__: pulumi)
+    with pytest.raises(Failure) as failure:
+        down(Stack("prod"), caches=False, confirm=lambda _: True, destroy=True)
+    assert failure.value.why == "1 of its resources may not be deleted: VmfsDatastore datastore01"
+    assert "protect: false" in failure.value.remedy
+    assert pulumi.told == []
 
 
 def test_a_lab_is_never_asked_about(

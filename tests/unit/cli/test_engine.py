@@ -120,16 +120,6 @@ def test_without_a_lock_pulumi_is_not_called(dev: Stack, pulumi: Pulumi, progres
     Engine(dev, pulumi).release(progress)  # there is no executable
 
 
-def test_unfinished_operations_are_found_and_taken_out() -> None:
-    urn = "urn:pulumi:dev::perenne::command:remote:Command::db01-database"
-    operations = [{"type": "creating", "resource": {"urn": urn}}]
-    state = {"version": 3, "deployment": {"resources": [1], "pending_operations": operations}}
-    assert engine.pending(state) == [("creating", urn)]
-    assert engine.describe(engine.pending(state)) == "creating Command db01-database"
-    assert engine.without_pending(state) == {"version": 3, "deployment": {"resources": [1], "pending_operations": []}}
-    assert engine.pending({"deployment": None}) == []
-
-
 def test_state_goes_in_on_standard_input(dev: Stack, pulumi: Pulumi, tmp_path: Path) -> None:
     _script(pulumi, f'cat >{tmp_path}/state; echo "$@" >{tmp_path}/called')
     Engine(dev, pulumi).set_state({"deployment": {}})

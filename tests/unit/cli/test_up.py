@@ -1,58 +1,34 @@
 """Going on from what an earlier `up` left, and telling the truth about what happened."""
 # ruff: noqa: D102 (the fakes' methods are those of the real classes)
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import pytest
 
-from cli import engine, status, up, verdict
+from cli import status, up, verdict
 from cli.console import Display, Progress
 from cli.engine import Engine
 from cli.events import Deployment
 from cli.failure import Failure
 from cli.toolchain import Pulumi
 from cli.workspace import Stack
-from lab.site import Lab, Outcome
+from lab.site import Outcome
 from policies.judging.configuration import Level
 from policies.judging.report import Report, Reported
 from policies.judging.rule import Pillar, Severity
-
-VM = "urn:pulumi:dev::perenne::perenne:index:VirtualMachine$vsphere:index/virtualMachine:VirtualMachine::db01"
-COMMAND = "urn:pulumi:dev::perenne::perenne:index:PostgresPair$command:remote:Command::db01-database"
-
-
-class FakeLab:
-    """Counts how often it is taken down."""
-
-    def __init__(self) -> None:
-        self.downs = 0
-
-    def down(self, _progress: Progress) -> bool:
-        self.downs += 1
-        return True
 
 
 class FakeEngine(Engine):
     """An engine with a state of its own."""
 
-    document: dict[str, Any] | None = None
-    written: Any = None
-
-    @property
-    def has_state(self) -> bool:
-        return self.document is not None
-
-    def state(self) -> dict[str, Any]:
-        assert self.document is not None
-        return self.document
-
-    def set_state(self, document: Any) -> None:  # noqa: ANN401
-        self.written = document
-
+    resources: Sequence[dict[str, Any]] = ()
     refusal: Report | None = None
     options: Sequence[str] = ()
+
+    def state(self) -> dict[str, Any]:
+        return {"version": 3, "deployment": {"resources": list(self.resources)}}
 
     def up(self, deployment: Deployment, progress: Progress, report: Path, options: Sequence[str] = ()) -> bool:
         assert progress.name
@@ -73,32 +49,9 @@ def progress() -> Progress:
     return Progress(Display(plain=True), "test")
 
 
-def _state(*operations: tuple[str, str]) -> dict[str, Any]:
-    pending = [{"type": kind, "resource": {"urn": urn}} for kind, urn in operations]
-    return {"version": 3, "deployment": {"resources": [], "pending_operations": pending}}
-
-
-def _check(pulumi: FakeEngine, progress: Progress) -> FakeLab:
-    lab = FakeLab()
-    up._check_pending(pulumi, cast("Lab", lab), progress)
-    return lab
-
-
-def test_a_command_that_was_under_way_is_run_again(pulumi: FakeEngine, progress: Progress) -> None:
-    pulumi.document = _state(("creating", COMMAND), ("updating", VM))
-    assert _check(pulumi, progress).downs == 0
-    assert engine.pending(pulumi.written) == []
-
-
-def test_a_half_made_virtual_machine_means_a_new_lab(pulumi: FakeEngine, progress: Progress) -> None:
-    pulumi.document = _state(("creating", VM))
-    assert _check(pulumi, progress).downs == 1
-    assert pulumi.written is None
-
-
 def test_nothing_is_deployed_while_a_server_is_drained(pulumi: FakeEngine, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(status, "drained", lambda _stack: ["app01"])
-    pulumi.document = {"deployment": {"resources": [{"urn": VM}]}}
+    pulumi.resources = ({"urn": "a server"},)
     with pytest.raises(Failure, match="app01 is drained") as raised:
         up._check_none_drained(pulumi)
     assert raised.value.remedy == "First: ./perenne undrain app01 dev"
@@ -108,15 +61,7 @@ def test_nothing_is_deployed_while_a_server_is_drained(pulumi: FakeEngine, monke
 
 def test_before_the_first_deployment_no_server_is_asked(pulumi: FakeEngine, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(status, "drained", lambda _stack: pytest.fail("there is none"))
-    for document in ({}, _state()):
-        pulumi.document = document
-        up._check_none_drained(pulumi)
-
-
-def test_a_state_without_unfinished_operations_stays(pulumi: FakeEngine, progress: Progress) -> None:
-    pulumi.document = _state()
-    assert _check(pulumi, progress).downs == 0
-    assert pulumi.written is None
+    up._check_none_drained(pulumi)
 
 
 @pytest.mark.parametrize(("known", "kept"), [("same", True), ("other", False), (None, False)])
@@ -165,3 +110,47 @@ def test_the_judgement_of_an_earlier_run_does_not_count(dev: Stack) -> None:
     file.write_text("{}")
     assert verdict.file_of(dev) == file
     assert verdict.read(file) is None
+
+
+class Left(FakeEngine):
+    """An engine of a real stack that was killed."""
+
+    def release(self, progress: Callable[[str], None]) -> None:
+        """Nothing holds it."""
+
+    def ensure_stack(self) -> None:
+        """It is there."""
+
+    def state(self) -> dict[str, Any]:
+        resource = {"urn": "urn:pulumi:prod::perenne::vsphere:index/vmfsDatastore:VmfsDatastore::datastore01"}
+        return {"deployment": {"pending_operations": [{"type": "creating", "resource": resource}]}}
+
+
+@pytest.fixture
+def left(dev: Stack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Left:
+    killed = Left(dev, Pulumi("offline", tmp_path, None, "a test"))
+    monkeypatch.setattr(up, "check_secrets", lambda _: None)
+    monkeypatch.setattr("cli.vault.Vault.open", lambda _: None)
+    monkeypatch.setattr("cli.toolchain.ensure", lambda _: killed.pulumi)
+    monkeypatch.setattr(up, "Engine", lambda *_: killed)
+    return killed
+
+
+def test_who_only_looks_is_sent_to_up_after_a_kill(left: Left) -> None:
+    with pytest.raises(Failure, match="killed while creating VmfsDatastore datastore01") as failure:
+        up.ready_engine(left.stack, Display(plain=True))
+    assert "./perenne up dev" in failure.value.remedy
+
+
+@pytest.mark.parametrize("destroy", [False, True])
+def test_who_changes_something_settles_what_was_left(
+    left: Left, monkeypatch: pytest.MonkeyPatch, *, destroy: bool
+) -> None:
+    settled: list[tuple[Engine, bool]] = []
+
+    def settle(pulumi: Engine, _vcenter: object, _progress: object, *, destroy: bool) -> None:
+        settled.append((pulumi, destroy))
+
+    monkeypatch.setattr("cli.settlement.settle", settle)
+    assert up.working_engine(left.stack, Display(plain=True), destroy=destroy) is left
+    assert settled == [(left, destroy)]

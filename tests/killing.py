@@ -1,0 +1,114 @@
+"""Runs of Pulumi that are killed: by `kill -9`, by the ids of processes that the test itself started."""
+
+import json
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+from cli import processes
+from cli.workspace import REPOSITORY, STATE, Stack
+
+PATIENCE_SECONDS = 400.0
+_POLL_SECONDS = 0.05
+
+
+@contextmanager
+def started(
+    command: Sequence[str], environment: Mapping[str, str], log: IO[Any] | int = subprocess.DEVNULL
+) -> Iterator[subprocess.Popen[bytes]]:
+    """A run in a session of its own, so that its processes can be told from others'."""
+    with subprocess.Popen(
+        command,
+        cwd=REPOSITORY,
+        env=os.environ | environment | {"CI": "1"},
+        stdin=subprocess.DEVNULL,
+        stdout=log,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+    ) as process:
+        yield process
+
+
+def await_engine(process: "subprocess.Popen[bytes]", stack: Stack) -> int | None:
+    """The run's engine, as soon as it has the stack's lock; None if the run ends before."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while process.poll() is None and time.monotonic() < deadline:
+        for holder in lock_holders(stack):
+            if processes.is_alive(holder, "pulumi") and _session(holder) == process.pid:
+                return holder
+        time.sleep(_POLL_SECONDS)
+    return None
+
+
+def runs_for(process: "subprocess.Popen[bytes]", seconds: float) -> bool:
+    """Let a run go on; False if it ends by itself before that time is over."""
+    try:
+        process.wait(seconds)
+    except subprocess.TimeoutExpired:
+        return True
+    return False
+
+
+def kill_launcher(process: "subprocess.Popen[bytes]", _engine: int) -> str:
+    """Kill what was started; the kernel interrupts its engine (`setpriv --pdeathsig`)."""
+    process.kill()
+    return "./perenne"
+
+
+def kill_engine(_process: "subprocess.Popen[bytes]", engine: int) -> str:
+    """Kill Pulumi; its plugins and what waits for it live on."""
+    os.kill(engine, signal.SIGKILL)
+    return "the engine"
+
+
+def kill_session(process: "subprocess.Popen[bytes]", _engine: int) -> str:
+    """Kill all processes of the run, what was started last before all others."""
+    for one in sorted((one for one in _all() if _session(one) == process.pid), reverse=True):
+        _kill(one)
+    return "all processes of the run"
+
+
+def lock_holders(stack: Stack) -> Iterator[int]:
+    """Processes that have the stack locked, alive or not."""
+    for file in (STATE / ".pulumi" / "locks" / "organization" / "perenne" / stack.name).glob("*.json"):
+        try:
+            yield int(json.loads(file.read_text())["pid"])
+        except (FileNotFoundError, ValueError):
+            continue  # it is just being written, or taken off
+
+
+def survivors() -> list[int]:
+    """Engines and plugins of this working copy."""
+    found = processes.orphans()
+    for process in _all():
+        try:
+            folder = Path(f"/proc/{process}/cwd").readlink()
+            name = Path(f"/proc/{process}/comm").read_text()
+        except OSError:
+            continue  # it has just ended
+        if folder == REPOSITORY and name.startswith("pulumi") and process not in found:
+            found.append(process)
+    return found
+
+
+def _all() -> list[int]:
+    return [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit()]
+
+
+def _session(process: int) -> int | None:
+    try:
+        return os.getsid(process)
+    except ProcessLookupError:
+        return None
+
+
+def _kill(process: int) -> None:
+    try:
+        os.kill(process, signal.SIGKILL)
+    except ProcessLookupError:
+        return  # it has ended with another one
