@@ -22,6 +22,8 @@ class Kind(StrEnum):
     """An Ed25519 private key in OpenSSH's format."""
     CERTIFICATE_AUTHORITY = "certificate-authority"
     """A P-256 key and its self-signed certificate, PEM."""
+    AUTHORITIES = "authorities"
+    """Certificates of authorities, PEM: what others' certificates are verified with. Not secret, but to be trusted."""
     CERTIFICATE = "certificate"
     """A P-256 key and a certificate of the site's own authority, PEM."""
 
@@ -41,7 +43,19 @@ class Secret:
     names: tuple[str, ...] = ()
 
 
-_PREFIXES = ("vcenter-", "esxi-", "chap-", "ssh-", "tls-", "database-", "patroni-", "etcd-", "jgroups-")
+_PREFIXES = (
+    "vcenter-",
+    "esxi-",
+    "chap-",
+    "ssh-",
+    "tls-",
+    "database-",
+    "patroni-",
+    "etcd-",
+    "jgroups-",
+    "fencing-",
+    "bmc-",
+)
 
 
 def is_secret_name(name: str) -> bool:
@@ -56,6 +70,13 @@ def secrets_of(settings: Settings) -> Iterator[Secret]:
     for array in settings.storage:
         yield Secret(f"chap-{array}", Kind.CHAP, f"the hosts prove themselves to array {array}", given=True)
         yield Secret(f"chap-mutual-{array}", Kind.CHAP, f"array {array} proves itself to the hosts", given=True)
+    if settings.has_fencing:
+        yield Secret("fencing-password", Kind.PASSWORD, f"vCenter's {settings.fencing.user}", given=True)
+        purpose = "certificates of the authorities behind vCenter's and the BMCs' certificates"
+        yield Secret("fencing-authorities", Kind.AUTHORITIES, purpose, given=True)
+    for host, described in settings.hosts.items():
+        if described.bmc.address:
+            yield Secret(f"bmc-{host}", Kind.PASSWORD, f"{described.bmc.user} at the BMC of {host}", given=True)
     yield Secret("ssh-key", Kind.SSH_KEY, "Perenne's login on hosts and servers")
     for name in settings.servers:
         yield Secret(f"ssh-host-key-{name}", Kind.SSH_KEY, f"{name}'s own SSH key")

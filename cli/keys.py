@@ -46,8 +46,15 @@ def make(secret: Secret, authority: str = "") -> str:
             return key.private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption()).decode()
         case Kind.CERTIFICATE_AUTHORITY:
             return _authority()
+        case Kind.AUTHORITIES:
+            return certificate_of(_authority())
         case Kind.CERTIFICATE:
             return _certificate(secret.names, authority)
+
+
+def certificate_of(bundle: str) -> str:
+    """The certificate out of a key with its certificate in PEM."""
+    return bundle[bundle.index("-----BEGIN CERTIFICATE-----") :]
 
 
 def public_key(private_key: str) -> str:

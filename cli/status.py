@@ -16,12 +16,11 @@ from rich.text import Text
 
 from blueprint.settings import Settings
 from blueprint.terms import Role
-from cli import remote
+from cli import keys, remote
 from cli.console import out
 from cli.failure import Failure
 from cli.initialise import certificates_to_renew
 from cli.labs import lab_of
-from cli.up import certificate_of
 from cli.vault import Vault
 from cli.workspace import Stack
 from lab.status import Status as LabStatus
@@ -226,7 +225,7 @@ def _why(error: httpx.HTTPError) -> str:
 @contextmanager
 def trust(vault: Vault) -> Iterator[ssl.SSLContext]:
     """Trust the site's authority, and prove ourselves to etcd with the certificate of a server."""
-    context = ssl.create_default_context(cadata=certificate_of(vault.values["tls-authority"]))
+    context = ssl.create_default_context(cadata=keys.certificate_of(vault.values["tls-authority"]))
     quorum = next(iter(vault.stack.settings.quorum))
     with tempfile.TemporaryDirectory(prefix="perenne-") as folder:
         bundle = Path(folder) / "client.pem"

@@ -25,14 +25,14 @@ from blueprint import loading
 from blueprint.loading import NAMESPACE
 from blueprint.secrets import is_secret_name
 from blueprint.twin import Config, Difference, Renumbering, equipment, twin_of
-from cli import stackfile
+from cli import keys, stackfile
 from cli.checks import Check, check_preview, check_site
 from cli.console import Display, Progress, out, say
 from cli.down import lab_down
 from cli.failure import Failure
 from cli.initialise import initialise
-from cli.labs import lab_of
-from cli.up import Started, await_page, certificate_of, deploy, start_lab
+from cli.labs import known_secrets, lab_of
+from cli.up import Started, await_page, deploy, start_lab
 from cli.workspace import PROGRAM, REPOSITORY, TWIN, Stack, link_program, log_file, only_command
 from lab.files import PRIVATE as OWNER_ONLY
 from lab.files import write
@@ -215,7 +215,8 @@ def _describe(started: Started, config: Config) -> Stack:
     stack = started.pulumi.stack
     write_stack_file(stack.file, config)
     stack = stack.reread()
-    done = initialise(stack, None, lab_of(stack).prepare().host_keys)
+    prepared = lab_of(stack).prepare()
+    done = initialise(stack, None, prepared.host_keys, known=known_secrets(prepared))
     started.secrets.clear()
     started.secrets.update(done.vault.values)
     started.pulumi.stack = stack.reread()
@@ -226,7 +227,7 @@ def _deploy(started: Started, display: Display) -> None:
     deployment = deploy(started.pulumi, display)
     say(f"    {deployment.summary}", "dim")
     with display.step("page through the virtual address") as progress:
-        await_page(started.pulumi.stack, certificate_of(started.secrets["tls-authority"]), progress)
+        await_page(started.pulumi.stack, keys.certificate_of(started.secrets["tls-authority"]), progress)
 
 
 def _check(started: Started, display: Display, what: str) -> bool:

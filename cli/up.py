@@ -15,13 +15,13 @@ from rich.table import Table
 from rich.text import Text
 
 from blueprint.terms import Role
-from cli import artifacts, engine, packages, toolchain, vault, verdict
+from cli import artifacts, engine, keys, packages, toolchain, vault, verdict
 from cli.console import Display, Progress, err, out, say
 from cli.engine import Engine
 from cli.events import Deployment
 from cli.failure import Failure
 from cli.initialise import Initialised, check_secrets, initialise
-from cli.labs import lab_of, lab_secrets
+from cli.labs import known_secrets, lab_of, lab_secrets
 from cli.steps import Step, run_steps
 from cli.workspace import PRIVATE, Stack, cache, log_file, only_command
 from lab.engine import check_space
@@ -65,7 +65,7 @@ def _lab_up(stack: Stack, display: Display, *, repair: bool) -> None:
     lab = start_lab(stack, display)
     deployment = deploy(lab.pulumi, display, _to_mend(lab.pulumi, display) if repair else ())
     with display.step("page through the virtual address") as progress:
-        seconds = await_page(lab.pulumi.stack, certificate_of(lab.secrets["tls-authority"]), progress)
+        seconds = await_page(lab.pulumi.stack, keys.certificate_of(lab.secrets["tls-authority"]), progress)
     _conclude(lab.pulumi.stack, lab.outcome, deployment, seconds, time.monotonic() - began)
 
 
@@ -92,7 +92,8 @@ def start_lab(stack: Stack, display: Display) -> Started:
         pulumi.release(progress)
         _check_pending(pulumi, lab, progress)
     with display.step(f"secrets (init {stack.name})") as progress:
-        initialised = initialise(stack, None, lab.prepare().host_keys)
+        prepared = lab.prepare()
+        initialised = initialise(stack, None, prepared.host_keys, known=known_secrets(prepared))
         progress(_made(initialised))
     stack = pulumi.stack = stack.reread()
     with display.step("lab") as progress:
@@ -199,11 +200,6 @@ def deploy(pulumi: Engine, display: Display, options: Sequence[str] = ()) -> Dep
     if report:
         verdict.show_remarks(report)
     return deployment
-
-
-def certificate_of(bundle: str) -> str:
-    """The certificate out of a key with its certificate in PEM."""
-    return bundle[bundle.index("-----BEGIN CERTIFICATE-----") :]
 
 
 def await_page(stack: Stack, authority: str, progress: Progress) -> float:

@@ -4,9 +4,8 @@ from pathlib import Path
 
 from blueprint.settings import Settings
 from blueprint.terms import Role
-from cli import remote
+from cli import keys, remote
 from cli.failure import Failure
-from cli.up import certificate_of
 from cli.vault import Vault
 from cli.workspace import Stack
 from drills.workload.plan import Load, Login, Observer, Plan, Probe, Site
@@ -20,7 +19,7 @@ def plan_for(stack: Stack, vault: Vault, folder: Path, load: Load | None = None)
     """
     settings, values = stack.settings, vault.values
     service, root = _service(settings)
-    authority = certificate_of(values["tls-authority"])
+    authority = keys.certificate_of(values["tls-authority"])
     databases = settings.servers_of(Role.DATABASE)
 
     def logins(role: Role) -> dict[str, Login]:

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/netip"
+	"net/url"
 	"slices"
 	"strings"
 	"testing"
@@ -506,6 +507,26 @@ func TestTwoClientsOfOneCollectorBothHear(t *testing.T) {
 			b.must(err)
 		case <-time.After(20 * time.Second):
 			t.Fatal("a client waits for ever")
+		}
+	}
+}
+
+func TestTheFencingAccountLogsInWithItsOwnPassword(t *testing.T) {
+	b := newBench(t)
+	for _, login := range []struct {
+		user, password string
+		allowed        bool
+	}{
+		{"fencing@vsphere.local", "power", true},
+		{"fencing@vsphere.local", testPassword, false},
+		{"administrator@vsphere.local", "power", false},
+		{"", "", false},
+	} {
+		address := b.url(testPassword)
+		address.User = url.UserPassword(login.user, login.password)
+		_, err := govmomi.NewClient(b.ctx, address, true)
+		if (err == nil) != login.allowed {
+			t.Errorf("%s with %q: %v", login.user, login.password, err)
 		}
 	}
 }
