@@ -29,6 +29,7 @@ def mistakes_of(settings: "Settings") -> Iterator[Mistake]:
     yield from _size_mistakes(settings)
     yield from _tier_mistakes(settings)
     yield from _database_mistakes(settings)
+    yield from _fencing_mistakes(settings)
     yield from _download_mistakes(settings)
     yield from _service_mistakes(settings)
 
@@ -82,6 +83,13 @@ def _address_mistakes(settings: "Settings") -> Iterator[Mistake]:
         if address in taken:
             yield Mistake(field, address, f"is already the address of {taken[address]}", "give each its own address")
         taken.setdefault(address, field)
+    # BMCs may be in a network of their own, of which the site knows nothing else.
+    for name, host in settings.hosts.items():
+        bmc, field = host.bmc.address, f"hosts.{name}.bmc.address"
+        if bmc in taken:
+            yield Mistake(field, bmc, f"is already the address of {taken[bmc]}", "give each its own address")
+        elif bmc is not None:
+            taken[bmc] = field
 
 
 def _misplaced_networks(settings: "Settings") -> Iterator[tuple[str, Mistake]]:
@@ -268,6 +276,28 @@ def _database_mistakes(settings: "Settings") -> Iterator[Mistake]:
         if server.datastore == twin.datastore:
             remedy = "put it on another LUN"
             yield Mistake(f"servers.{other}.datastore", twin.datastore, f"also holds {name} of the same tier", remedy)
+
+
+def _fencing_mistakes(settings: "Settings") -> Iterator[Mistake]:
+    fencing = settings.fencing
+    for name, host in settings.hosts.items():
+        field = f"hosts.{name}.bmc"
+        if host.bmc.address is not None and not host.bmc.user:
+            yield Mistake(f"{field}.user", None, "the BMC lets nobody in without a user", "add the user")
+        if settings.has_fencing and host.bmc.address is None:
+            problem = "fencing can't make sure that a server on a lost host is off"
+            yield Mistake(f"{field}.address", None, problem, "add the BMC's address, or remove fencing.user")
+    if not settings.has_fencing:
+        return
+    if fencing.user == settings.vcenter.user:
+        problem = "is vcenter.user too, who may do far more than power servers off"
+        yield Mistake("fencing.user", fencing.user, problem, "give fencing an account of its own")
+    if fencing.patience_seconds >= settings.database.ttl:
+        problem = f"is not below database.ttl, {settings.database.ttl}, after which the lease has run out anyway"
+        yield Mistake("fencing.patience_seconds", fencing.patience_seconds, problem, "lower it")
+    if fencing.host_patience_seconds > fencing.patience_seconds:
+        problem = f"is more than patience_seconds, {fencing.patience_seconds:g}, though a silent host is a surer sign"
+        yield Mistake("fencing.host_patience_seconds", fencing.host_patience_seconds, problem, "lower it")
 
 
 def _download_mistakes(settings: "Settings") -> Iterator[Mistake]:

@@ -35,6 +35,8 @@ class GuestRole(StrEnum):
     """PostgreSQL under Patroni; the quorum must run before."""
     BACKUP = "backup"
     """Keeps backups of the database, beside another role."""
+    FENCING = "fencing"
+    """Makes sure that a lost primary is off; on database servers, beside the database."""
 
 
 @dataclass(frozen=True)
@@ -110,8 +112,9 @@ def script(role: GuestRole) -> str:
 
 def files(settings: Settings, name: str, role: GuestRole, checksums: Mapping[str, str]) -> dict[str, File]:
     """The files of `role` on server `name` that hold no secret, by path; `checksums` are the services' SHA-256."""
-    # These two come beside another role, which brings the common files.
-    common = {} if role in (GuestRole.DATABASE, GuestRole.BACKUP) else _common_files(settings)
+    # These come beside another role, which brings the common files.
+    beside = (GuestRole.DATABASE, GuestRole.BACKUP, GuestRole.FENCING)
+    common = {} if role in beside else _common_files(settings)
     render = partial(_render, context=_context(settings, name) | {"checksums": checksums})
     match role:
         case GuestRole.BALANCER:
@@ -124,6 +127,8 @@ def files(settings: Settings, name: str, role: GuestRole, checksums: Mapping[str
             own = _database_files(render)
         case GuestRole.BACKUP:
             own = _backup_files(render)
+        case GuestRole.FENCING:
+            own = _fencing_files(settings, name)
     return common | {f"/etc/perenne/{role}.env": File(render(f"{role}/env.j2"))} | own
 
 
@@ -161,6 +166,8 @@ def secret_files(settings: Settings, name: str, role: GuestRole) -> dict[str, Se
             needed, owner = ("database-backup-password",), "perenne-backup:perenne-backup"
             # Logins, the authority's certificate and what else every server has came with the role beside this one.
             return {"/etc/perenne/backup.pgpass": _template("backup/pgpass.j2", needed, context, owner)}
+        case GuestRole.FENCING:
+            return _fencing_secrets(settings, name)
     return {"/etc/perenne/tls/ca.pem": authority, "/root/.ssh/authorized_keys": login} | own
 
 
@@ -316,6 +323,65 @@ def _backup_files(render: Callable[[str], str]) -> dict[str, File]:
         "/usr/local/lib/perenne/backup": File(_text("backup/backup.sh"), 0o755),
         "/usr/local/lib/perenne/receive-wal": File(_text("backup/receive-wal.sh"), 0o755),
         "/usr/local/sbin/perenne-restore": File(_text("backup/restore.sh"), 0o755),
+    }
+
+
+_AGENT = "/usr/local/lib/perenne/fencing/agent"
+
+
+def _fencing_files(settings: Settings, name: str) -> dict[str, File]:
+    agent = {
+        f"{_AGENT}/{file.name}": File(file.read_text()) for file in sorted((_GUEST / "fencing/agent").glob("*.py"))
+    }
+    return agent | {
+        "/etc/perenne/fencing/configuration.json": File(json.dumps(_fencing_configuration(settings, name), indent=2)),
+        "/etc/systemd/system/perenne-fencing.service": File(_text("fencing/perenne-fencing.service")),
+    }
+
+
+def _fencing_configuration(settings: Settings, name: str) -> dict[str, Any]:
+    """What the agent on a server is told (components/guest/fencing/agent)."""
+    server, _, port = settings.vcenter.server.partition(":")
+    others = [f"{vote.address}:2379" for vote_name, vote in settings.quorum.items() if vote_name != name]
+    return {
+        "name": name,
+        "servers": {database: str(one.address) for database, one in settings.servers_of(Role.DATABASE).items()},
+        "etcd": ["127.0.0.1:2379", *others],
+        "prefix": f"/perenne/{CLUSTER}/",
+        "vcenter": {"server": server, "port": int(port or 443), "user": settings.fencing.user},
+        "hosts": {
+            host: {
+                "name": settings.fqdn(host),
+                "address": str(described.address),
+                "bmc": {
+                    "address": str(described.bmc.address),
+                    "port": described.bmc.port,
+                    "user": described.bmc.user,
+                    "thumbprint": described.bmc.thumbprint or "",
+                },
+            }
+            for host, described in settings.hosts.items()
+        },
+        "patience": {
+            "server": settings.fencing.patience_seconds,
+            "host": settings.fencing.host_patience_seconds,
+            "renewal": settings.database.loop_wait,
+        },
+    }
+
+
+def _fencing_secrets(settings: Settings, name: str) -> dict[str, SecretFile]:
+    owner = "perenne-fencing:perenne-fencing"
+    passwords = {"vcenter": "fencing-password"} | {host: f"bmc-{host}" for host in settings.hosts}
+    return {
+        "/etc/perenne/fencing/etcd.pem": _verbatim(f"tls-{name}", owner),
+        "/etc/perenne/fencing/authorities.pem": _verbatim("fencing-authorities", owner),
+        "/etc/perenne/fencing/secrets.json": SecretFile(
+            tuple(passwords.values()),
+            lambda values: json.dumps({key: values[secret] for key, secret in passwords.items()}),
+            0o600,
+            owner,
+        ),
     }
 
 

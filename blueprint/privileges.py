@@ -72,6 +72,9 @@ _BY_PURPOSE = {
     ),
 }
 
+FENCING = ("VirtualMachine.Interact.PowerOff", "VirtualMachine.Interact.PowerOn")
+"""What the fencing agents' account must be allowed on the datacenter, propagating; every role may read beside."""
+
 PURPOSES = {privilege: purpose for purpose, privileges in _BY_PURPOSE.items() for privilege in privileges}
 """What each privilege is needed for."""
 

@@ -23,6 +23,8 @@ class Kind(StrEnum):
     """An Ed25519 private key in OpenSSH's format."""
     CERTIFICATE_AUTHORITY = "certificate-authority"
     """A P-256 key and its self-signed certificate, PEM."""
+    AUTHORITIES = "authorities"
+    """Certificates of authorities, PEM: what others' certificates are verified with. Not secret, but to be trusted."""
     CERTIFICATE = "certificate"
     """A P-256 key and a certificate of the site's own authority, PEM."""
 
@@ -70,7 +72,19 @@ class Secret:
     touches: str = ""
 
 
-_PREFIXES = ("vcenter-", "esxi-", "chap-", "ssh-", "tls-", "database-", "patroni-", "etcd-", "jgroups-")
+_PREFIXES = (
+    "vcenter-",
+    "esxi-",
+    "chap-",
+    "ssh-",
+    "tls-",
+    "database-",
+    "patroni-",
+    "etcd-",
+    "jgroups-",
+    "fencing-",
+    "bmc-",
+)
 _SECOND_LOGIN = "_b"
 
 
@@ -123,6 +137,19 @@ def _of_equipment(settings: Settings) -> Iterator[Secret]:
         touches = f"change it on {array} at the same time; paths that are logged in stay so"
         yield given(f"chap-{array}", Kind.CHAP, f"the hosts prove themselves to array {array}", touches)
         yield given(f"chap-mutual-{array}", Kind.CHAP, f"array {array} proves itself to the hosts", touches)
+    if settings.has_fencing:
+        account = f"vCenter's {settings.fencing.user}"
+        yield given(
+            "fencing-password", Kind.PASSWORD, account, "change it in vCenter first; until then nothing is fenced"
+        )
+        purpose = "certificates of the authorities behind vCenter's and the BMCs' certificates"
+        yield given("fencing-authorities", Kind.AUTHORITIES, purpose, "the fencing agents restart")
+    for host, described in settings.hosts.items():
+        if described.bmc.address:
+            purpose = f"{described.bmc.user} at the BMC of {host}"
+            yield given(
+                f"bmc-{host}", Kind.PASSWORD, purpose, "change it at the BMC first; until then nothing is fenced by it"
+            )
 
 
 def _certificates(settings: Settings) -> Iterator[Secret]:

@@ -100,6 +100,19 @@ class Switches(Model):
     """Carries the storage networks; each path has one of its uplinks as its only active one."""
 
 
+class Bmc(Model):
+    """A host's management controller (iDRAC, iLO, XCC …), which can power it off by Redfish; used by fencing."""
+
+    address: IPv4Address | None = None
+    """Its own address, which the database servers can reach; none where fencing is not to use it."""
+    port: int = Field(default=443, ge=1, le=65535)
+    """HTTPS port."""
+    user: str = ""
+    """Who may read the power state and press the power button; the password is the secret `bmc-<host>`."""
+    thumbprint: Sha256 | None = None
+    """SHA-256 of its certificate; none where an authority among `fencing-authorities` signed it."""
+
+
 class Host(Model):
     """One ESXi host, within vSphere 8's limits ("VMware Configuration Maximums")."""
 
@@ -113,6 +126,8 @@ class Host(Model):
     """Physical memory, GiB."""
     thumbprint: str = Field(default="", pattern=forms.THUMBPRINT.pattern)
     """SHA-1 of the host's certificate, as the host client shows it; empty where vCenter's own authority signed it."""
+    bmc: Bmc = Bmc()
+    """Its management controller."""
 
 
 class Cluster(Model):
@@ -234,6 +249,21 @@ class Database(Model):
     """PostgreSQL's `max_connections`."""
 
 
+class Fencing(Model):
+    """A standby that makes sure that a lost primary is off, instead of waiting until its lease has run out.
+
+    The agent on the synchronous standby powers the server off through vCenter or, where its host is silent too, the
+    host through its BMC; it releases the leader key only once that is certain.
+    """
+
+    user: str = ""
+    """Its own account in vCenter, which may power servers off and on (secret `fencing-password`); empty: no fencing."""
+    patience_seconds: PositiveSeconds = 5.5
+    """How long a primary may be silent whose host answers: longer than any freeze that must not fail over (5 s)."""
+    host_patience_seconds: PositiveSeconds = 2.0
+    """How long a primary may be silent whose host is silent too."""
+
+
 class Backup(Model):
     """Base backups of the database on a schedule, and its log as it is written, on servers of the site."""
 
@@ -317,6 +347,8 @@ class Settings(Model):
     """What users reach."""
     database: Database
     """The database tier."""
+    fencing: Fencing = Fencing()
+    """Making sure that a lost primary is off."""
     backup: Backup = Backup()
     """Backups of the database."""
     health_check: HealthCheck = HealthCheck()
@@ -344,6 +376,11 @@ class Settings(Model):
     def servers_of(self, role: Role) -> dict[str, Server]:
         """The servers of one tier, by name, in the order of the stack file."""
         return {name: server for name, server in self.servers.items() if server.role is role}
+
+    @property
+    def has_fencing(self) -> bool:
+        """Whether a lost primary is made sure of."""
+        return bool(self.fencing.user)
 
     @property
     def quorum(self) -> dict[str, Server]:

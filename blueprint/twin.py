@@ -142,6 +142,7 @@ def twin_of(config: Config, numbers: Renumbering, source: str) -> Twin:
         *_template(twin),
         *_sizes(twin),
         *_hosts(twin),
+        *_bmcs(site, twin, source),
         *_time(site, twin, numbers),
         *_downloads(twin, source),
     ]
@@ -213,23 +214,25 @@ def _networks(config: Config, numbers: Renumbering) -> Iterator[Difference]:
 def _vcenter(site: Config, twin: Config, source: str) -> Iterator[Difference]:
     """The lab's vCenter has an address in the management network; where the site's has none there, a free one."""
     described = twin[f"{NAMESPACE}vcenter"]
+    described["server"] = _managed(described["server"].partition(":")[0], twin, "vCenter", source)
+    yield Difference("vCenter", site[f"{NAMESPACE}vcenter"]["server"], f"{described['server']}, simulated")
+
+
+def _managed(wanted: str, twin: Config, what: str, source: str) -> str:
+    """An address in the twin's management network: the one that is wanted, or a free one where that lies elsewhere."""
     management = IPv4Network(twin[f"{NAMESPACE}networks"]["management"]["cidr"])
-    wanted = described["server"].partition(":")[0]
     try:
-        inside = IPv4Address(wanted) in management
+        if IPv4Address(wanted) in management:
+            return wanted
     except ValueError:
-        inside = False
-    if not inside:
-        taken = set(_texts(twin))
-        free = (str(address) for address in reversed(list(management.hosts())[1:]) if str(address) not in taken)
-        wanted = next(free, "")
-        if not wanted:
-            problem = "the twin's vCenter needs an address there, and all are taken"
-            raise StackFileError(
-                source, [Mistake("networks.management.cidr", management, problem, "rehearse with a larger network")]
-            )
-    described["server"] = wanted
-    yield Difference("vCenter", site[f"{NAMESPACE}vcenter"]["server"], f"{wanted}, simulated")
+        pass  # a name
+    taken = set(_texts(twin))
+    free = (str(address) for address in reversed(list(management.hosts())[1:]) if str(address) not in taken)
+    if address := next(free, ""):
+        return address
+    problem = f"the twin's {what} needs an address there, and all are taken"
+    mistake = Mistake("networks.management.cidr", management, problem, "rehearse with a larger network")
+    raise StackFileError(source, [mistake])
 
 
 def _luns(twin: Config, numbers: Renumbering) -> Iterator[Difference]:
@@ -267,6 +270,19 @@ def _hosts(twin: Config) -> Iterator[Difference]:
     for name, host in twin[f"{NAMESPACE}hosts"].items():
         if host.pop("thumbprint", ""):
             yield Difference(f"certificate of {name}", "its own, by its thumbprint", "simulated, not checked")
+
+
+def _bmcs(site: Config, twin: Config, source: str) -> Iterator[Difference]:
+    """The lab's BMCs have addresses in the management network, and certificates of the lab's authority."""
+    for name, host in twin[f"{NAMESPACE}hosts"].items():
+        bmc = host.get("bmc", {})
+        if not bmc.get("address"):
+            continue
+        bmc["address"] = _managed(bmc["address"], twin, f"BMC of {name}", source)
+        bmc.pop("thumbprint", None)
+        bmc.pop("port", None)
+        real = site[f"{NAMESPACE}hosts"][name]["bmc"]["address"]
+        yield Difference(f"BMC of {name}", real, f"{bmc['address']}, simulated")
 
 
 def _time(site: Config, twin: Config, numbers: Renumbering) -> Iterator[Difference]:

@@ -67,7 +67,8 @@ def show_list(stack: Stack) -> int:
     shown = Table("drill", "what happens", "target", box=box.SIMPLE_HEAD)
     for fault in CATALOGUE.values():
         why = fault.unavailable(stack)
-        target = f"{fault.target.seconds:g} s {fault.target.measure}" if fault.target else ""
+        bound = fault.target_on(stack.settings)
+        target = f"{bound.seconds:g} s {bound.measure}" if bound else ""
         shown.add_row(fault.name, f"{fault.title}" + (f"\nnot here: {why}" if why else ""), target)
     out.print(shown)
     return 0

@@ -12,7 +12,7 @@ from cli import vault
 from cli.console import say
 from cli.failure import Failure
 from cli.initialise import Initialised, asking, initialise
-from cli.labs import lab_of
+from cli.labs import known_secrets, lab_of
 from cli.workspace import Stack, only_command
 
 _ANSWER_SECONDS = 5.0
@@ -27,7 +27,8 @@ def init(stack: Stack, *, yes: bool) -> int:
     """
     with only_command():
         if stack.is_lab:
-            done = initialise(stack, None, lab_of(stack).prepare().host_keys)
+            prepared = lab_of(stack).prepare()
+            done = initialise(stack, None, prepared.host_keys, known=known_secrets(prepared))
         else:
             asked = asking(_prompt if sys.stdin.isatty() else None)
             done = initialise(stack, asked, _host_keys(stack, yes=yes), lambda: _passphrase(stack))

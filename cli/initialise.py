@@ -3,6 +3,10 @@
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+
+from cryptography import x509
 
 from blueprint.mistakes import Mistake, StackFileError
 from blueprint.secrets import Kind, Secret, secrets_of
@@ -31,6 +35,8 @@ def initialise(
     ask: Ask | None,
     host_keys: Mapping[str, str],
     new_passphrase: Callable[[], str] = vault.new_passphrase,
+    *,
+    known: Mapping[str, str] = MappingProxyType({}),
 ) -> Initialised:
     """Make what is missing and write it into the stack file at once; what is there and good stays as it is.
 
@@ -39,6 +45,7 @@ def initialise(
         ask: For secrets of equipment that exists; None makes those, too, as the lab's equipment takes what it is given.
         host_keys: Public SSH keys of ESXi hosts, by name.
         new_passphrase: For a stack that has none yet.
+        known: Values that the lab's equipment has already, by name, as far as the stack needs them.
 
     Raises:
         Failure: Secrets that are there can't be read, or one has to be asked for and can't.
@@ -51,6 +58,10 @@ def initialise(
     changed: dict[str, str] = {}
     for secret in needed:
         value = opened.values.get(secret.name)
+        if secret.name in known:
+            if value != known[secret.name]:
+                changed[secret.name] = known[secret.name]
+            continue
         authority = changed.get("tls-authority") or opened.values.get("tls-authority", "")
         if value is None and secret.given and ask:
             changed[secret.name] = ask(secret)
@@ -115,10 +126,22 @@ def asking(prompt: Callable[[str], str] | None) -> Ask:
                 "it exists already, so it can't be made, and there is no terminal to ask for it",
                 f"Set {variable_of(secret)} in the environment, then run this again.",
             )
+        if secret.kind is Kind.AUTHORITIES:
+            return _read_certificates(prompt(f"file (PEM) with the {secret.purpose}"))
         limit = " (12 to 16 characters)" if secret.kind is Kind.CHAP else ""
         return prompt(f"{secret.purpose}{limit}")
 
     return ask
+
+
+def _read_certificates(file: str) -> str:
+    try:
+        text = Path(file).expanduser().read_text()
+        x509.load_pem_x509_certificates(text.encode())
+    except (OSError, ValueError) as error:
+        remedy = "Give the path of a PEM file; vCenter's own is in https://VCENTER/certs/download.zip."
+        raise Failure(f"{file} has no certificates that can be read", str(error), remedy) from error
+    return text
 
 
 def _readable(stack: Stack) -> Stack:

@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from blueprint.keys import certificate_of
 from blueprint.secrets import Kind, Secret
 
 AUTHORITY_VALIDITY = timedelta(days=3650)
@@ -44,6 +45,8 @@ def make(secret: Secret, authority: str = "") -> str:
             return key.private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption()).decode()
         case Kind.CERTIFICATE_AUTHORITY:
             return _authority()
+        case Kind.AUTHORITIES:
+            return certificate_of(_authority())
         case Kind.CERTIFICATE:
             return _certificate(secret.names, authority)
 

@@ -4,13 +4,18 @@ from collections.abc import Mapping
 
 from blueprint.keys import public_key
 from cli.workspace import LAB, Stack, lab_name
-from lab.equipment import LabSecrets
-from lab.site import Lab
+from lab.equipment import LabSecrets, bmcs
+from lab.site import Lab, Prepared
 
 
 def lab_of(stack: Stack) -> Lab:
     """The lab that a stack lives in."""
     return Lab(stack.settings, lab_name(), LAB)
+
+
+def known_secrets(prepared: Prepared) -> dict[str, str]:
+    """What the lab's equipment has already, of what else `init` would make or ask for."""
+    return {"fencing-authorities": prepared.authority}
 
 
 def lab_secrets(stack: Stack, values: Mapping[str, str]) -> LabSecrets:
@@ -21,4 +26,6 @@ def lab_secrets(stack: Stack, values: Mapping[str, str]) -> LabSecrets:
         esxi_password=values["esxi-password"],
         chap=chap,
         ssh_public_key=public_key(values["ssh-key"]),
+        fencing_password=values.get("fencing-password", ""),
+        bmc_passwords={host: values[f"bmc-{host}"] for host in bmcs(stack.settings)},
     )

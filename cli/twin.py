@@ -32,7 +32,7 @@ from cli.console import Display, Progress, out, say
 from cli.down import lab_down
 from cli.failure import Failure
 from cli.initialise import initialise
-from cli.labs import lab_of
+from cli.labs import known_secrets, lab_of
 from cli.up import Started, await_page, deploy, start_lab
 from cli.workspace import PROGRAM, REPOSITORY, TWIN, Stack, link_program, log_file, only_command
 from lab.files import PRIVATE as OWNER_ONLY
@@ -216,7 +216,8 @@ def _describe(started: Started, config: Config) -> Stack:
     stack = started.pulumi.stack
     write_stack_file(stack.file, config)
     stack = stack.reread()
-    done = initialise(stack, None, lab_of(stack).prepare().host_keys)
+    prepared = lab_of(stack).prepare()
+    done = initialise(stack, None, prepared.host_keys, known=known_secrets(prepared))
     started.secrets.clear()
     started.secrets.update(done.vault.values)
     started.pulumi.stack = stack.reread()

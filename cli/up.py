@@ -22,7 +22,7 @@ from cli.engine import Engine
 from cli.events import Deployment
 from cli.failure import Failure
 from cli.initialise import Initialised, check_secrets, initialise
-from cli.labs import lab_of, lab_secrets
+from cli.labs import known_secrets, lab_of, lab_secrets
 from cli.steps import Step, run_steps
 from cli.workspace import PRIVATE, Stack, cache, log_file, only_command
 from lab.engine import check_space
@@ -94,7 +94,8 @@ def start_lab(stack: Stack, display: Display) -> Started:
     with display.step("take up earlier state") as progress:
         pulumi.release(progress)
     with display.step(f"secrets (init {stack.name})") as progress:
-        initialised = initialise(stack, None, lab.prepare().host_keys)
+        prepared = lab.prepare()
+        initialised = initialise(stack, None, prepared.host_keys, known=known_secrets(prepared))
         progress(_made(initialised))
         hostkeys.settle(initialised.vault)
     stack = pulumi.stack = stack.reread()

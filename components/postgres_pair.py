@@ -34,6 +34,7 @@ class PostgresPairArgs:
 class PostgresPair(pulumi.ComponentResource):
     """A primary and a synchronous standby behind an address that follows the primary; the standby takes over by itself.
 
+    With fencing the standby sees to it that a lost primary is off, and need not wait until its lease has run out.
     Every service that asks for a database gets one, owned by a role of the service's own name.
     """
 
@@ -49,6 +50,9 @@ class PostgresPair(pulumi.ComponentResource):
             prefer_own_host(f"{name}-{server}-home", vote, settings, args.cluster)
         votes = [server.install(GuestRole.QUORUM, args.checksums) for server in args.servers.values()]
         members = [database.install(GuestRole.DATABASE, args.checksums, depends_on=votes) for database in databases]
+        if settings.has_fencing:
+            for database in databases:
+                database.install(GuestRole.FENCING, args.checksums, depends_on=members)
         provider = postgresql.Provider(
             f"{name}-primary",
             host=str(settings.database.address),

@@ -12,6 +12,7 @@ from cli.failure import Failure
 from cli.workspace import Stack
 from drills import invariants
 from drills.clients import Clients
+from drills.faults import targets
 from drills.faults.fault import Fault, Hit, Scene, Simulated
 from drills.hands import Hands
 from drills.model import Invariant, Recording, Result, SimulatedDelay
@@ -97,7 +98,7 @@ class Drills:
             title=fault.title,
             hit=hit.title,
             run=run,
-            target=fault.target,
+            target=fault.target_on(self.stack.settings),
             recording=recording,
             injected=course.injected,
             undone=course.undone,
@@ -105,7 +106,7 @@ class Drills:
             invariants=held,
             simulated=_simulated(fault, recording, course.injected, after),
             proves=fault.proves,
-            notes=(*fault.notes, *notes),
+            notes=(*fault.notes, *notes, *_about_fencing(self.stack, fault)),
             without=fault.without,
         )
 
@@ -220,6 +221,17 @@ def _simulated(fault: Fault, recording: Recording, injected: float, after: Stand
         if (seconds := (_time(event["time"]) - began).total_seconds()) >= 0
         and event["event"] in {"host declared dead", "host isolated", "isolation response", "restarted"}
     )
+
+
+def _about_fencing(stack: Stack, fault: Fault) -> tuple[str, ...]:
+    """Whether a lost primary was fenced, where that makes a difference to the figures."""
+    if fault.target is None or fault.target not in (targets.HOST_LOST, targets.HOST_LOST_FENCED):
+        return ()
+    if not stack.settings.has_fencing or fault.fenced_target is None:
+        return ("Without fencing, or with devices that failed it: the lost primary's lease had to run out.",)
+    patience = stack.settings.fencing
+    seconds = f"{patience.host_patience_seconds:g} s where its host is silent too, else {patience.patience_seconds:g} s"
+    return (f"With fencing: a silent primary is powered off after {seconds}.",)
 
 
 def _time(text: str) -> datetime:

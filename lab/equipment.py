@@ -35,6 +35,10 @@ class LabSecrets:
     esxi_password: str = field(repr=False)
     chap: Mapping[str, tuple[str, str]] = field(repr=False)
     ssh_public_key: str
+    fencing_password: str = field(default="", repr=False)
+    """Of the fencing agents' account in vCenter."""
+    bmc_passwords: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """By host."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +55,8 @@ class Plan:
     vcenter_certificate: bytes
     vcenter_key: bytes = field(repr=False)
     host_keys: Mapping[str, bytes] = field(repr=False)
+    bmc_certificates: Mapping[str, tuple[bytes, bytes]] = field(repr=False)
+    """By host, certificate and key."""
 
 
 def names(settings: Settings) -> dict[str, Kind]:
@@ -59,6 +65,7 @@ def names(settings: Settings) -> dict[str, Kind]:
         "vcenter": Kind.VCENTER,
         **dict.fromkeys(settings.storage, Kind.SAN),
         **dict.fromkeys(settings.hosts, Kind.ESXI),
+        **{bmc_name(host): Kind.BMC for host in bmcs(settings)},
         "client": Kind.CLIENT,
     }
 
@@ -70,16 +77,35 @@ def machines(plan: Plan) -> Iterator[Machine]:
         yield _array(plan, name, plan.settings.storage[name])
     for name in plan.settings.hosts:
         yield _host(plan, name)
+    for name in bmcs(plan.settings):
+        yield _bmc(plan, name)
     yield _client(plan)
+
+
+def bmcs(settings: Settings) -> dict[str, IPv4Address]:
+    """The addresses of the hosts' BMCs, by host; of those that have one."""
+    return {name: host.bmc.address for name, host in settings.hosts.items() if host.bmc.address}
+
+
+def bmc_name(host: str) -> str:
+    """What the BMC of a host is called in the lab."""
+    return f"{host}-bmc"
 
 
 def check(settings: Settings) -> None:
     """Check what a lab asks of a stack file beyond what every site does.
 
     Raises:
-        LabError: vCenter has no address of the lab's, or a LUN has an identifier that tgt can't give it.
+        LabError: vCenter or a BMC has no address of the lab's, or a LUN has an identifier that tgt can't give it.
     """
     vcenter_address(settings)
+    for host, address in bmcs(settings).items():
+        management = settings.networks.management.cidr
+        if address not in management:
+            why = f"perenne:hosts.{host}.bmc.address is outside perenne:networks.management.cidr, {management}"
+            raise LabError(
+                f"the lab can't have a BMC of {host} at {address}", why, f"Give it a free address in {management}."
+            )
     for array_name, array in settings.storage.items():
         numbers = set()
         for name, lun in array.luns.items():
@@ -143,6 +169,7 @@ def _vcenter(plan: Plan) -> Machine:
     if plan.images.vcenter is None:
         raise LabError("the lab has no vCenter", "its image was not built", "Build the images with vCenter's binary.")
     hosts = settings.hosts.values()
+    fencing = (f"-fencing-user={settings.fencing.user}", f"-fencing-password-file={FILES}/fencing-password")
     command = (
         f"-listen={address}:{HTTPS_PORT}",
         f"-lab-listen={address}:{LAB_API_PORT}",
@@ -157,6 +184,7 @@ def _vcenter(plan: Plan) -> Machine:
         # The simulator knows one size of host; no host may seem larger than it is.
         f"-host-cpus={min(host.cpus for host in hosts)}",
         f"-host-memory={min(host.memory_gib for host in hosts) * 2**30}",
+        *(fencing if settings.has_fencing else ()),
     )
     return Machine(
         name="vcenter",
@@ -169,6 +197,7 @@ def _vcenter(plan: Plan) -> Machine:
             "esxi-password": plan.secrets.esxi_password.encode(),
             "vcenter.crt": plan.vcenter_certificate,
             "vcenter.key": plan.vcenter_key,
+            **({"fencing-password": plan.secrets.fencing_password.encode()} if settings.has_fencing else {}),
         },
         mounts={"/var/run/docker.sock": plan.docker_socket},
         answers_on=((address, HTTPS_PORT), (address, LAB_API_PORT)),
@@ -189,6 +218,36 @@ def _host(plan: Plan, name: str) -> Machine:
         files={"ssh_host_ed25519_key": plan.host_keys[name]},
         first_files={"authorized_keys": f"{plan.secrets.ssh_public_key.strip()}\n".encode()},
         answers_on=((address, SSH_PORT),),
+    )
+
+
+def _bmc(plan: Plan, host: str) -> Machine:
+    """A container of its own: it goes on when the host's is lost."""
+    described = plan.settings.hosts[host].bmc
+    address = bmcs(plan.settings)[host]
+    if plan.images.vcenter is None:
+        raise LabError("the lab has no BMCs", "their image was not built", "Build the images with vCenter's binary.")
+    certificate, key = plan.bmc_certificates[host]
+    return Machine(
+        name=bmc_name(host),
+        kind=Kind.BMC,
+        image=plan.images.vcenter,
+        addresses=(address,),
+        command=(
+            "bmc",
+            f"-host={host}",
+            f"-listen={address}:{described.port}",
+            f"-lab={plan.lab}",
+            f"-lab-api=http://{vcenter_address(plan.settings)}:{LAB_API_PORT}",
+            f"-ha-speed={plan.ha_speed:g}",
+            f"-user={described.user}",
+            f"-password-file={FILES}/password",
+            f"-cert={FILES}/bmc.crt",
+            f"-key={FILES}/bmc.key",
+        ),
+        files={"password": plan.secrets.bmc_passwords[host].encode(), "bmc.crt": certificate, "bmc.key": key},
+        mounts={"/var/run/docker.sock": plan.docker_socket},
+        answers_on=((address, described.port),),
     )
 
 

@@ -9,7 +9,7 @@ class Label(StrEnum):
     LAB = "perenne.lab"
     """The lab's name. Nothing without it is ever touched."""
     KIND = "perenne.kind"
-    """vcenter, esxi, san, client, guest or network."""
+    """vcenter, esxi, san, client, bmc, router, guest or network."""
     NAME = "perenne.name"
     """The short name: psexi02, lb01, guests …"""
     CLONE = "perenne.clone"
@@ -25,3 +25,4 @@ class Kind(StrEnum):
     ESXI = "esxi"
     SAN = "san"
     CLIENT = "client"
+    BMC = "bmc"

@@ -20,8 +20,9 @@ _WIDEST = 8
 class LabNetwork:
     """One bridge network.
 
-    `closed` ones end at the machine. The guests' network is open as far as the machine, which publishes a port of it;
-    nothing in the lab is translated to the outside, so its traffic stays inside.
+    `closed` ones end at the machine. The guests' network is open as far as the machine, which publishes a port of it,
+    and so is the management network where servers have business there (lab/routing.py). Nothing in the lab is
+    translated to the outside, so its traffic stays inside.
     """
 
     name: str
@@ -40,6 +41,8 @@ class LabNetwork:
             options={
                 "com.docker.network.driver.mtu": str(self.mtu),
                 "com.docker.network.bridge.enable_ip_masquerade": "false",
+                # Docker 28 and later drop what comes from another bridge before any rule of the lab's is asked.
+                **({} if self.closed else {"com.docker.network.bridge.gateway_mode_ipv4": "nat-unprotected"}),
             },
             labels=labels | {Label.KIND: "network", Label.NAME: self.name, Label.FINGERPRINT: self.fingerprint},
         )
@@ -54,15 +57,15 @@ def networks_of(settings: Settings) -> list[LabNetwork]:
     """List the lab's networks, management first."""
     networks = settings.networks
     return [
-        _network("management", networks.management),
-        _network("guests", networks.guests, networks.guests.gateway),
+        _network("management", networks.management, closed=not settings.has_fencing),
+        _network("guests", networks.guests, networks.guests.gateway, closed=False),
         *(_network(f"storage-{path}", network) for path, network in networks.storage.items()),
     ]
 
 
-def _network(name: str, network: Network, gateway: IPv4Address | None = None) -> LabNetwork:
+def _network(name: str, network: Network, gateway: IPv4Address | None = None, *, closed: bool = True) -> LabNetwork:
     first = network.cidr.network_address + 1
-    return LabNetwork(name, network.cidr, gateway or first, network.mtu, closed=name != "guests")
+    return LabNetwork(name, network.cidr, gateway or first, network.mtu, closed)
 
 
 def network_of(address: IPv4Address, networks: Iterable[LabNetwork]) -> LabNetwork:

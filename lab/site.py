@@ -20,7 +20,7 @@ from docker.errors import APIError, ImageNotFound
 from pydantic import ValidationError
 
 from blueprint.settings import Settings
-from lab import certificates, equipment, inventory
+from lab import certificates, equipment, inventory, routing
 from lab.engine import Engine
 from lab.equipment import HTTPS_PORT, LAB_API_PORT, LabSecrets, Plan
 from lab.errors import LabError
@@ -44,7 +44,7 @@ PORTS = 100
 """How many ports from the first one on are tried."""
 
 _API_SECONDS = 5.0
-_REPLACEABLE = {Kind.CLIENT, Kind.SAN}
+_REPLACEABLE = {Kind.CLIENT, Kind.SAN, Kind.BMC}
 """Machines that can be made anew below a running stack; vCenter and its hosts can't without losing what it knows."""
 
 
@@ -73,6 +73,8 @@ class Prepared:
     """Per ESXi host its public SSH key, as `perenne:host_keys` has them."""
     ca_bundle: Path
     """The machine's trusted roots and the lab's authority in one PEM file."""
+    authority: str
+    """The certificate of the lab's authority, PEM: it signs vCenter's and the BMCs'."""
     environment: dict[str, str]
     """What programs that talk to the lab need beside this process's environment."""
 
@@ -140,6 +142,8 @@ class Lab:
             authority = certificates.ensure_authority(self.state_dir / "authority", f"Perenne lab {self.name}")
             names = (str(address), self.settings.fqdn("vcenter"), "vcenter")
             certificates.ensure_server(self.state_dir / "vcenter", names, authority)
+            for host, bmc in equipment.bmcs(self.settings).items():
+                certificates.ensure_server(self._bmc_stem(host), (str(bmc),), authority)
             bundle = self.state_dir / "ca-bundle.crt"
             certificates.write_bundle(bundle, authority)
             template = self.settings.template
@@ -147,7 +151,8 @@ class Lab:
             if ova.is_relative_to(self.state_dir):
                 write_template(ova, template.name, template.guest_id)
             keys = {name: ensure_host_key(self._host_key(name)) for name in self.settings.hosts}
-        return Prepared(keys, bundle, {"SSL_CERT_FILE": str(bundle)} | self._past_proxies())
+        pem = authority.certificate.read_text()
+        return Prepared(keys, bundle, pem, {"SSL_CERT_FILE": str(bundle)} | self._past_proxies())
 
     def _past_proxies(self) -> dict[str, str]:
         """Keep requests to the lab off proxies, beside those that the user keeps off them."""
@@ -159,6 +164,13 @@ class Lab:
 
     def _host_key(self, host: str) -> Path:
         return self.state_dir / "host-keys" / host
+
+    def _bmc_stem(self, host: str) -> Path:
+        return self.state_dir / "bmc" / host
+
+    def _bmc_certificate(self, host: str) -> tuple[bytes, bytes]:
+        pair = certificates.Pair.at(self._bmc_stem(host))
+        return pair.certificate.read_bytes(), pair.key.read_bytes()
 
     def lock(self) -> contextlib.AbstractContextManager[None]:
         """Keep other processes off the lab, for as long as a whole command takes. `up` and `down` do it themselves.
@@ -226,6 +238,7 @@ class Lab:
                 if stale is not None:
                     self._replace(client, plan, stale, progress)
                     self._tell(client, plan, progress)
+                    self._open_way(client, plan)
                     replaced = tuple(machine.name for machine in stale)
                     return Outcome(state.generation, built=False, replaced=replaced, url=_url(plan.port))
                 reason = "its equipment has changed"
@@ -248,6 +261,7 @@ class Lab:
             vcenter_certificate=self._vcenter_certificate.certificate.read_bytes(),
             vcenter_key=self._vcenter_certificate.key.read_bytes(),
             host_keys={name: self._host_key(name).read_bytes() for name in self.settings.hosts},
+            bmc_certificates={name: self._bmc_certificate(name) for name in equipment.bmcs(self.settings)},
         )
 
     def _stale(self, client: DockerClient, found: Inventory, plan: Plan) -> list[Machine] | None:
@@ -302,6 +316,7 @@ class Lab:
         with timed(progress, f"lab: start {', '.join(machine.name for machine in machines)}"):
             for network in networks:
                 network.create(client, self._labels)
+            self._open_way(client, plan)
             self._start(client, plan, machines)
             self._await_vcenter()
         vcenter = Inventory.read(client, self.name).machine("vcenter")
@@ -310,6 +325,10 @@ class Lab:
         generation = inventory.generation_of(client, vcenter)
         Record(exists=True, port=port, generation=generation).write(self.state_dir)
         return Outcome(generation, built=True, replaced=(), url=_url(port))
+
+    def _open_way(self, client: DockerClient, plan: Plan) -> None:
+        if self.settings.has_fencing:
+            routing.open_way(client, plan.images.client, self.name, self.settings)
 
     @property
     def _labels(self) -> dict[str, str]:
@@ -349,7 +368,7 @@ class Lab:
             time.sleep(0.05)
 
     def _remove(self, client: DockerClient) -> None:
-        inventory.remove(client, self.name)
+        _dismantle(client, Inventory.read(client, self.name))
         _forget(self.state_dir)
 
     def down(self, progress: Progress) -> bool:
@@ -405,10 +424,18 @@ def take_down(name: str, state_dir: Path, progress: Progress) -> bool:
         if client and found:
             found.check_owner(engine.clone)
             with timed(progress, f"lab: remove {len(found.containers)} containers, {len(found.networks)} networks"):
-                inventory.remove(client, name)
+                _dismantle(client, found)
         _forget(state_dir)
         engine.stop(progress)
         return bool(found) or record.exists
+
+
+def _dismantle(client: DockerClient, found: Inventory) -> None:
+    """Remove what carries the lab's label, and its rules in the machine's packet filter."""
+    if member := found.machine("client"):
+        image = client.containers.get(member.id).attrs["Image"]
+        routing.close_way(client, image, found.lab)
+    inventory.remove(client, found.lab)
 
 
 def clone_of(state_dir: Path) -> Path:

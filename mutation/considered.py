@@ -72,6 +72,8 @@ UNSEEN: Mapping[str, str] = {
     "/etc/perenne/tls/*": "a certificate that has expired or that others don't trust: init and up renew them in time",
     "/etc/perenne/wildfly/environment": "a JGroups key that differs between nodes keeps one out of the cluster",
     "/etc/patroni/perenne/20-secrets.yml": "a replication password that differs keeps the standby from following",
+    "/etc/perenne/fencing/*": "with what vCenter or a BMC refuses, a lost primary keeps its lease: users wait longer",
+    "/usr/local/lib/perenne/fencing/*": "without the agent a lost primary keeps its lease: users wait longer",
     "/etc/systemd/system/*.service": "without Restart= a process that crashed stays down, and the other node is alone",
     "/etc/systemd/system/*.service.d/*": "the same",
     "/etc/modules-load.d/perenne-watchdog.conf": "without it only Patroni itself stops a primary that hangs",

@@ -1,12 +1,16 @@
 """Every fault, by name."""
 
-from drills.faults import control, disk, guest, host, network, operation, process, storage, without_rule
+from drills.faults import control, disk, fencing, guest, host, network, operation, process, storage, without_rule
 from drills.faults.fault import Fault
 
+_PLAIN = [
+    fault
+    for module in (process, guest, disk, host, storage, network, operation, fencing, control, without_rule)
+    for fault in module.faults()
+]
 CATALOGUE: dict[str, Fault] = {
     fault.name: fault
-    for module in (process, guest, disk, host, storage, network, operation, control, without_rule)
-    for fault in module.faults()
+    for fault in (*_PLAIN, *(fencing.unfenced(fault) for fault in _PLAIN if fault.fenced_target is not None))
 }
 
 __all__ = ["CATALOGUE", "Fault"]

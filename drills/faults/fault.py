@@ -84,6 +84,8 @@ class Fault:
     unavailable: Callable[[Stack], str] = everywhere
     """Why it can't be done to a stack; nothing, if it can."""
     target: Target | None = None
+    fenced_target: Target | None = None
+    """The target on a stack with fencing, where that makes a difference."""
     primary_stays: bool = False
     """It must not make the database fail over."""
     idempotent_succeed: bool = False
@@ -99,3 +101,7 @@ class Fault:
     """Ids of the policy rules without which it would have ended otherwise."""
     notes: tuple[str, ...] = field(default=())
     """What a reader of its figures must know."""
+
+    def target_on(self, settings: Settings) -> Target | None:
+        """What it may cost on a site."""
+        return self.fenced_target if self.fenced_target and settings.has_fencing else self.target

@@ -27,6 +27,8 @@ class Kind:
     idempotent_succeed: bool = False
     stateful: bool = False
     """It holds a copy of the data, or a vote."""
+    fenced: Target | None = None
+    """What its loss may cost with fencing."""
 
 
 KINDS = (
@@ -48,6 +50,7 @@ KINDS = (
         targets.HOST_LOST,
         ("DB-01", "DB-02", "DB-03", "DB-04"),
         stateful=True,
+        fenced=targets.HOST_LOST_FENCED,
     ),
     Kind("standby", "the synchronous standby", lambda s: s.standing.standby, None, ("DB-01", "PLA-05"), stateful=True),
     Kind(
@@ -63,7 +66,7 @@ KINDS = (
 
 def faults() -> tuple[Fault, ...]:
     """Every kind of server, with all that can happen to it."""
-    return tuple(make(kind) for kind in KINDS for make in (_lose, _power_off, _freeze_shortly, _freeze_for_long, _cut))
+    return tuple(make(kind) for kind in KINDS for make in (_lose, _power_off, _freeze_shortly, freeze_for_long, _cut))
 
 
 def _lose(kind: Kind) -> Fault:
@@ -78,6 +81,7 @@ def _lose(kind: Kind) -> Fault:
         inject=inject,
         unavailable=lab_only,
         target=kind.lost,
+        fenced_target=kind.fenced,
         idempotent_succeed=kind.idempotent_succeed,
         simulated=Simulated.GUEST,
         proves=(*kind.proves, "CLU-01", "VM-02"),
@@ -96,6 +100,7 @@ def _power_off(kind: Kind) -> Fault:
         inject=inject,
         lasts=30.0,
         target=kind.lost,
+        fenced_target=kind.fenced,
         idempotent_succeed=kind.idempotent_succeed,
         proves=kind.proves,
     )
@@ -107,19 +112,22 @@ def _freeze_shortly(kind: Kind) -> Fault:
     return replace(fault, proves=(*fault.proves, "VM-03")) if kind.stateful else fault
 
 
-def _freeze_for_long(kind: Kind) -> Fault:
-    return _freeze(kind, LONG_FREEZE_SECONDS, kind.lost)
+def freeze_for_long(kind: Kind) -> Fault:
+    """Longer than any lease."""
+    return replace(_freeze(kind, LONG_FREEZE_SECONDS, kind.lost), fenced_target=kind.fenced)
 
 
 def _freeze(kind: Kind, seconds: float, target: Target | None) -> Fault:
     async def inject(scene: Scene, hit: Hit) -> None:
+        # Fencing may have powered it off meanwhile, and on again.
         scene.promise(
+            _powered_on(hit.machine),
             Step(
                 how=How.UNPAUSE,
                 where=hit.machine,
                 does=f"let {hit.machine} go on",
                 by_hand=f"docker unpause the container of {hit.machine}.",
-            )
+            ),
         )
         await scene.hands.container("pause", hit.machine)
 
@@ -139,6 +147,7 @@ def _freeze(kind: Kind, seconds: float, target: Target | None) -> Fault:
 
 def _cut(kind: Kind) -> Fault:
     async def inject(scene: Scene, hit: Hit) -> None:
+        scene.promise(_powered_on(hit.machine))
         await cut_off(scene, hit.machine)
 
     return Fault(
@@ -149,6 +158,7 @@ def _cut(kind: Kind) -> Fault:
         lasts=CUT_SECONDS,
         unavailable=lab_only,
         target=kind.lost,
+        fenced_target=kind.fenced,
         idempotent_succeed=kind.idempotent_succeed,
         proves=kind.proves,
     )

@@ -19,6 +19,7 @@ def faults() -> tuple[Fault, ...]:
             arrange=arranging.make_worst,
             unavailable=lab_only,
             target=targets.HOST_LOST,
+            fenced_target=targets.HOST_LOST_FENCED,
             simulated=Simulated.HOST,
             proves=(
                 "CLU-01",
@@ -56,6 +57,7 @@ def faults() -> tuple[Fault, ...]:
             lasts=HANG_SECONDS,
             unavailable=lab_only,
             target=targets.HOST_LOST,
+            fenced_target=targets.HOST_LOST_FENCED,
             simulated=Simulated.HOST,
             proves=("CLU-01", "DB-01", "PLA-02", "PLA-05"),
         ),
@@ -107,18 +109,17 @@ def _hit(scene: Scene, host: str) -> Hit:
 
 async def _kill(scene: Scene, hit: Hit) -> None:
     host = hit.machine
-    scene.promise(
-        home(),
-        Step(how=How.START, where=host, does=f"start {host} again", by_hand=f"docker start the container of {host}."),
-    )
+    scene.promise(home(), _started(host))
     await scene.hands.container("kill", host)
 
 
 async def _pause(scene: Scene, hit: Hit) -> None:
     host = hit.machine
+    go_on = f"docker unpause the container of {host}."
     scene.promise(
         home(),
-        Step(how=How.UNPAUSE, where=host, does=f"let {host} go on", by_hand=f"docker unpause the container of {host}."),
+        _started(host),  # fencing may have powered it off meanwhile
+        Step(how=How.UNPAUSE, where=host, does=f"let {host} go on", by_hand=go_on),
     )
     await scene.hands.container("pause", host)
 
@@ -133,6 +134,11 @@ async def _maintain(scene: Scene, hit: Hit) -> None:
     host = hit.machine
     scene.promise(home(), end_maintenance(host))
     await scene.vcenter.enter_maintenance(host)
+
+
+def _started(host: str) -> Step:
+    by_hand = f"docker start the container of {host}."
+    return Step(how=How.START, where=host, does=f"start {host} again", by_hand=by_hand)
 
 
 def end_maintenance(host: str) -> Step:

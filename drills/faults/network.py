@@ -95,6 +95,14 @@ def faults() -> tuple[Fault, ...]:
     return (*(_cut(cut) for cut in CUTS), _loss(), _delay())
 
 
+async def deaf(scene: Scene, machine: str) -> None:
+    """Drop every packet that a machine is sent by others."""
+    scene.promise(healed(machine))
+    await scene.hands.packets(
+        machine, f"{_BEGIN}iptables --wait --append {_CHAIN}-INPUT ! --in-interface lo --jump DROP\n"
+    )
+
+
 async def cut_off(scene: Scene, machine: str) -> None:
     """Drop every packet of a machine."""
     scene.promise(healed(machine))

@@ -311,7 +311,7 @@ func newBenchOn(t *testing.T, engine Engine) *bench {
 	b := &bench{T: t, ctx: ctx, hosts: map[string]*object.HostSystem{}}
 	vcenter, err := Start(ctx, Config{
 		Listen: freeAddress(t), LabListen: freeAddress(t), Lab: "test", User: "administrator@vsphere.local",
-		Password: testPassword, HostPassword: "rootpw", Certificate: testCertificate(t), State: t.TempDir(),
+		Password: testPassword, HostPassword: "rootpw", Fencing: Account{"fencing@vsphere.local", "power"}, Certificate: testCertificate(t), State: t.TempDir(),
 		Images: images{"*": "guest:1", "golden": "golden:1"}, HASpeed: 100, HostMemory: 8 << 30, HostCPUs: 8,
 	}, engine)
 	if err != nil {

@@ -243,3 +243,40 @@ func TestFrozenGuestIsResetByVMMonitoringOnly(t *testing.T) {
 		})
 	}
 }
+
+func TestPowerOffIsRefusedWhileTheHostIsLost(t *testing.T) {
+	b := newBench(t, "psexi03", "psexi04")
+	b.addCluster("psexi03", "psexi04")
+	b.addDatastore("san")
+	vm := b.addVM("db01", "psexi04", 512)
+	b.powerOn(vm)
+	b.engine.crash(kindESXi, "psexi04", 137)
+	b.eventually("the host is lost", func() bool { return b.status("db01").ConnectionState == "disconnected" })
+	task, err := vm.PowerOff(b.ctx)
+	b.must(err)
+	if err := task.WaitEx(b.ctx); err == nil {
+		t.Error("vCenter says that it has powered off what it can't reach")
+	}
+}
+
+func TestWhatWasPoweredOffOnPurposeStaysOffWhenItsHostIsLost(t *testing.T) {
+	b := newBench(t, "psexi03", "psexi04")
+	b.addCluster("psexi03", "psexi04")
+	b.addDatastore("san")
+	fenced, lost := b.addVM("db01", "psexi04", 512), b.addVM("app02", "psexi04", 512)
+	enabled := true
+	b.reconfigure(&types.ClusterConfigSpecEx{DasConfig: &types.ClusterDasConfigInfo{Enabled: &enabled}})
+	b.powerOn(fenced)
+	b.powerOn(lost)
+	task, err := fenced.PowerOff(b.ctx)
+	b.must(err)
+	b.must(task.WaitEx(b.ctx))
+	b.engine.crash(kindESXi, "psexi04", 137)
+	b.eventually("the other VM runs elsewhere", func() bool {
+		status := b.status("app02")
+		return status.Host == "psexi03" && status.ContainerState == stateRunning
+	})
+	if status := b.status("db01"); status.PowerState != "poweredOff" || status.ContainerState == stateRunning {
+		t.Errorf("db01: %+v", status)
+	}
+}

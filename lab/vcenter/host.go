@@ -61,6 +61,8 @@ func (v *VCenter) equipHost(ctx *simulator.Context, host *simulator.HostSystem) 
 	host.Hardware.CpuInfo.NumCpuThreads = int16(v.config.HostCPUs)
 	host.Summary.Hardware.NumCpuCores = int16(v.config.HostCPUs)
 	host.Summary.Hardware.NumCpuThreads = int16(v.config.HostCPUs)
+	host.Summary.Hardware.Uuid = hostUUID(host.Name)
+	host.Hardware.SystemInfo.Uuid = hostUUID(host.Name)
 	host.Runtime.PowerState = types.HostSystemPowerStatePoweredOn
 	host.Config.LockdownMode = types.HostLockdownModeLockdownDisabled
 	host.Config.DateTimeInfo = &types.HostDateTimeInfo{NtpConfig: &types.HostNtpConfig{}}

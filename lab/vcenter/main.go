@@ -5,8 +5,8 @@
 // datastores on them (vmfs.go), virtual machines (vm.go) whose guests are containers (guests.go), vSphere HA (ha.go) and
 // what it does with a host that is cut off (isolation.go), image lineage of what a content library deploys (library.go),
 // the calls that clusters need of vSAN (vsan.go), and property collectors that several clients can wait on at once
-// (collector.go). Methods that the simulator's own types lack, or answer too thinly, are sent to these files by
-// methods.go.
+// (collector.go). As `vcenter bmc` the same program is the management controller of one ESXi host (bmc.go). Methods that
+// the simulator's own types lack, or answer too thinly, are sent to these files by methods.go.
 //
 // Not simulated: DRS load balancing (rules are kept, and honoured by HA and by maintenance mode; VMs stay where HA put
 // them), partitions in which several hosts still reach each other, reactions to lost datastores (their settings are
@@ -29,6 +29,14 @@ import (
 
 func main() {
 	log.SetFlags(log.LstdFlags | log.Lmicroseconds | log.LUTC)
+	if len(os.Args) > 1 && os.Args[1] == "bmc" {
+		ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+		defer stop()
+		if err := runBMC(ctx, os.Args[2:]); err != nil {
+			log.Fatal(err)
+		}
+		return
+	}
 	config, err := parseFlags(os.Args[1:])
 	if err != nil {
 		log.Fatal(err)
@@ -71,6 +79,8 @@ func parseFlags(arguments []string) (Config, error) {
 	flags.Var(config.Images, "image", "NAME=IMAGE: the container image of VMs made from template or library item NAME"+
 		" (* is any other); repeatable")
 	engine := flags.String("engine", "docker", "what hosts and guests are containers of; none: there are no hosts and guests")
+	flags.StringVar(&config.Fencing.User, "fencing-user", "", "further user who may log in: the fencing agents'")
+	fencingPasswordFile := flags.String("fencing-password-file", "", "file with the password of -fencing-user")
 	passwordFile := flags.String("password-file", "", "file with the password of -user")
 	hostPasswordFile := flags.String("esxi-password-file", "", "file with the password of root on every ESXi host")
 	certificate := flags.String("cert", "", "certificate chain, PEM")
@@ -88,6 +98,11 @@ func parseFlags(arguments []string) (Config, error) {
 	var err error
 	if config.Password, err = readSecret("-password-file", *passwordFile); err != nil {
 		return config, err
+	}
+	if config.Fencing.User != "" {
+		if config.Fencing.Password, err = readSecret("-fencing-password-file", *fencingPasswordFile); err != nil {
+			return config, err
+		}
 	}
 	if *hostPasswordFile != "" {
 		if config.HostPassword, err = readSecret("-esxi-password-file", *hostPasswordFile); err != nil {

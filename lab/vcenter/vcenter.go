@@ -28,7 +28,8 @@ type Config struct {
 	Lab               string
 	NoEngine          bool // no container engine is asked: there are no hosts and no guests
 	User, Password    string
-	HostPassword      string // of root on every ESXi host; empty: not checked
+	Fencing           Account // may log in, too; none where it has no name
+	HostPassword      string  // of root on every ESXi host; empty: not checked
 	Certificate       tls.Certificate
 	State             string // directory under which datastores keep their files
 	Images            images
@@ -36,6 +37,9 @@ type Config struct {
 	HostMemory        int64   // bytes, of every ESXi host
 	HostCPUs          int
 }
+
+// Account is a further user who may log in.
+type Account struct{ User, Password string }
 
 // VCenter is one running vCenter Server with its lab.
 type VCenter struct {
@@ -90,6 +94,10 @@ func Start(ctx context.Context, config Config, engine Engine) (*VCenter, error) 
 	service.Listen = &url.URL{Scheme: "https", Host: config.Listen, User: url.UserPassword(config.User, config.Password)}
 
 	registry := model.Map()
+	registry.SessionManager().ValidLogin = func(login *types.Login) bool {
+		given := Account{login.UserName, login.Password}
+		return given == Account{config.User, config.Password} || (config.Fencing.User != "" && given == config.Fencing)
+	}
 	v.redirect = newRedirections(v, registry)
 	registry.Handler = v.redirect.handle
 	registry.AddHandler(&watcher{vcenter: v})

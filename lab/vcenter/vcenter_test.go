@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/netip"
+	"net/url"
 	"slices"
 	"strings"
 	"testing"
@@ -523,5 +524,25 @@ func TestPreviewNeedsNoContainerEngine(t *testing.T) {
 	b.addCluster()
 	if _, err := b.cluster.AddHost(b.ctx, hostSpec("psexi02"), true, nil, nil); !soap.IsSoapFault(err) {
 		t.Errorf("a host that there is not was added: %v", err)
+	}
+}
+
+func TestTheFencingAccountLogsInWithItsOwnPassword(t *testing.T) {
+	b := newBench(t)
+	for _, login := range []struct {
+		user, password string
+		allowed        bool
+	}{
+		{"fencing@vsphere.local", "power", true},
+		{"fencing@vsphere.local", testPassword, false},
+		{"administrator@vsphere.local", "power", false},
+		{"", "", false},
+	} {
+		address := b.url(testPassword)
+		address.User = url.UserPassword(login.user, login.password)
+		_, err := govmomi.NewClient(b.ctx, address, true)
+		if (err == nil) != login.allowed {
+			t.Errorf("%s with %q: %v", login.user, login.password, err)
+		}
 	}
 }

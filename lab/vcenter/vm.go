@@ -101,6 +101,9 @@ func (m *vmMethods) PowerOnVMTask(ctx *simulator.Context, req *types.PowerOnVM_T
 // PowerOffVMTask pulls the plug: the task ends when the guest's container is dead.
 func (m *vmMethods) PowerOffVMTask(ctx *simulator.Context, req *types.PowerOffVM_Task) soap.HasFault {
 	task := runTask(ctx, req.This, "powerOff", func(ctx *simulator.Context) (types.AnyType, types.BaseMethodFault) {
+		if state, ok := m.vcenter.vm(ctx, req.This); !ok || !state.connected {
+			return nil, &types.HostNotConnected{} // nobody there could pull the plug
+		}
 		m.vcenter.guests.forgive(req.This)
 		if fault := m.powerOff(ctx, virtualMachine(ctx, req.This)); fault != nil {
 			return nil, fault

@@ -64,6 +64,14 @@ else
 fi
 wait_for 180 "PostgreSQL runs (journalctl -u patroni)" api 127.0.0.1 health
 
+# The agent comes with a role of its own; one that the stack file no longer asks for goes here.
+if [[ $fencing == no && -e /etc/systemd/system/perenne-fencing.service ]]; then
+    systemctl disable --quiet --now perenne-fencing
+    rm -rf /usr/local/lib/perenne/fencing /etc/perenne/fencing /etc/perenne/fencing.env /var/lib/perenne/fencing.json
+    rm /etc/systemd/system/perenne-fencing.service
+    systemctl daemon-reload
+fi
+
 systemctl enable --quiet perenne-postmaster
 if changed /etc/systemd/system/perenne-postmaster.service /usr/local/lib/perenne/watch-postmaster; then
     systemctl restart perenne-postmaster

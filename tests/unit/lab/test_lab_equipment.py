@@ -21,7 +21,12 @@ from lab.machine import Machine
 
 STACK = Path(__file__).parents[3] / "Pulumi.dev.yaml"
 SECRETS = LabSecrets(
-    "vcenter-secret", "esxi-secret", {"san01": ("chap-secret", "mutual-secret")}, "ssh-ed25519 AAAA me"
+    "vcenter-secret",
+    "esxi-secret",
+    {"san01": ("chap-secret", "mutual-secret")},
+    "ssh-ed25519 AAAA me",
+    fencing_password="fencing-secret",  # noqa: S106 (made up)
+    bmc_passwords={host: f"bmc-secret of {host}" for host in ("psexi02", "psexi03", "psexi04")},
 )
 IMAGES = Images(guest="guest:1", esxi="esxi:1", san="san:1", client="client:1", vcenter="vcenter:1")
 
@@ -45,6 +50,7 @@ def plan(settings: Settings) -> Plan:
         vcenter_certificate=b"certificate",
         vcenter_key=b"key",
         host_keys={name: f"key of {name}".encode() for name in settings.hosts},
+        bmc_certificates={name: (b"certificate", f"bmc key of {name}".encode()) for name in settings.hosts},
     )
 
 

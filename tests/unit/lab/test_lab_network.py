@@ -34,7 +34,9 @@ def test_every_network_of_the_site_is_there() -> None:
     assert list(networks) == ["management", "guests", "storage-a", "storage-b"]
     assert networks["storage-b"].cidr == IPv4Network("198.18.32.0/24")
     assert networks["storage-b"].gateway == IPv4Address("198.18.32.1")
-    assert [network.name for network in networks.values() if not network.closed] == ["guests"]
+    assert [network.name for network in networks.values() if not network.closed] == ["management", "guests"]
+    without = SETTINGS.model_copy(update={"fencing": SETTINGS.fencing.model_copy(update={"user": ""})})
+    assert [network.name for network in networks_of(without) if not network.closed] == ["guests"]
 
 
 def test_an_address_tells_its_network() -> None:

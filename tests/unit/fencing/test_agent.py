@@ -1,0 +1,254 @@
+"""The agent against a pretended site: whom it fences, when, and above all whom it doesn't."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+
+import pytest
+
+from components.guest.fencing.agent.agent import Agent, Tools
+from components.guest.fencing.agent.etcd import Off
+from components.guest.fencing.agent.judgement import Patience
+from tests.unit.fencing.pretend_site import HOST, PretendPower, PretendSite, now
+
+pytestmark = pytest.mark.virtual_time
+
+CALM = 40.3
+"""Seconds before anything happens; not a whole number, so that the last renewal was not just now."""
+
+
+@asynccontextmanager
+async def watched(site: PretendSite, name: str = "db02") -> AsyncIterator[None]:
+    """An agent that has been watching for a while."""
+    tools = Tools(ears=site, quorum=site, power=PretendPower(site), road=site)
+    hosts = {f"{HOST}.vmlabs.int": HOST}
+    agent = asyncio.create_task(Agent(name, hosts, Patience(5.5, 2.0, 1.0), tools).run())
+    await asyncio.sleep(CALM)
+    try:
+        yield
+    finally:
+        agent.cancel()
+        with suppress(asyncio.CancelledError):
+            await agent
+
+
+async def released_after(site: PretendSite, begin: float) -> float:
+    """Seconds from the fault to the release."""
+    (release,) = site.times("release")
+    return release - begin
+
+
+async def test_a_frozen_primary_is_powered_off_and_only_then_released() -> None:
+    site = PretendSite()
+    async with watched(site):
+        begin = now()
+        site.lose_primary()
+        await asyncio.sleep(10)
+    assert [what for what, _ in site.did] == ["server off", "release"]
+    assert 5.5 <= await released_after(site, begin) < 6.1
+
+
+async def test_the_way_to_it_is_closed_until_another_one_leads() -> None:
+    site = PretendSite()
+    async with watched(site):
+        site.lose_primary()
+        await asyncio.sleep(8)
+        assert site.closed_at_release == ["db01"]
+        site.promote()
+        await asyncio.sleep(1)
+        assert site.roads_closed == []
+
+
+@pytest.mark.parametrize("seconds", [0.5, 2.0, 4.0, 5.0, 5.3])
+async def test_a_short_freeze_is_left_alone(seconds: float) -> None:
+    site = PretendSite()
+    async with watched(site):
+        for _ in range(20):
+            site.lose_primary()
+            await asyncio.sleep(seconds)
+            site.come_back()
+            await asyncio.sleep(7.13)
+    assert site.did == []
+
+
+async def test_a_lost_host_is_powered_off_by_its_bmc() -> None:
+    site = PretendSite()
+    async with watched(site):
+        begin = now()
+        site.lose_host()
+        await asyncio.sleep(6)
+    assert [what for what, _ in site.did] == ["host off", "release"]
+    assert 2.0 <= await released_after(site, begin) < 2.8
+    assert site.noted_down == [Off("host", HOST)]
+
+
+async def test_a_host_that_is_off_already_is_not_waited_for_and_not_noted() -> None:
+    site = PretendSite()
+    async with watched(site):
+        begin = now()
+        site.lose_host(off=True)
+        await asyncio.sleep(6)
+    assert [what for what, _ in site.did] == ["release"]
+    assert await released_after(site, begin) < 2.2
+    assert site.noted_down == []
+
+
+async def test_a_server_that_somebody_powered_off_is_released_and_left_off() -> None:
+    site = PretendSite()
+    async with watched(site):
+        begin = now()
+        site.lose_primary(off=True)
+        await asyncio.sleep(6)
+        site.promote()
+        await asyncio.sleep(10)
+    assert [what for what, _ in site.did] == ["release"]
+    assert await released_after(site, begin) < 2.2
+
+
+async def test_the_quorum_s_leader_may_be_lost_with_the_host() -> None:
+    site = PretendSite()
+    async with watched(site):
+        begin = now()
+        site.lose_host(off=True)
+        site.quorum_answers = False
+        await asyncio.sleep(1.8)
+        site.elect()
+        site.quorum_answers = True
+        await asyncio.sleep(6)
+    assert [what for what, _ in site.did] == ["release"]
+    assert await released_after(site, begin) < 4.5
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda site: setattr(site, "renews", True),
+        lambda site: setattr(site, "quorum_answers", False),
+        lambda site: setattr(site, "is_paused", True),
+        lambda site: setattr(site, "sync", ("db01", ())),
+        lambda site: setattr(site, "sync", ("db03", ("db02",))),
+        lambda site: setattr(site, "able", False),
+        lambda site: setattr(site, "locked", True),
+    ],
+    ids=["it renews", "no quorum", "paused", "not synchronous", "another leader's standby", "not able", "locked"],
+)
+async def test_nothing_is_done(spoil: Callable[[PretendSite], None]) -> None:
+    site = PretendSite()
+    async with watched(site):
+        site.lose_host()
+        spoil(site)
+        await asyncio.sleep(18)
+    assert site.did == []
+
+
+async def test_the_primary_s_own_agent_does_nothing() -> None:
+    site = PretendSite()
+    async with watched(site, "db01"):
+        site.lose_primary()
+        await asyncio.sleep(18)
+    assert site.did == []
+
+
+async def test_what_can_t_be_powered_off_for_certain_is_not_released() -> None:
+    site = PretendSite(vcenter_refuses=True, bmc_refuses=True)
+    async with watched(site):
+        site.lose_primary()
+        await asyncio.sleep(18)
+    assert site.did == []
+
+
+async def test_a_lost_host_without_its_bmc_keeps_its_lease() -> None:
+    site = PretendSite()
+    async with watched(site):
+        site.lose_host()
+        site.bmc_answers = False
+        await asyncio.sleep(18)
+    assert site.did == []
+
+
+async def test_the_host_goes_where_vcenter_can_t_power_the_server_off() -> None:
+    site = PretendSite()
+    async with watched(site):
+        begin = now()
+        site.vcenter_answers = False
+        site.lose_primary()
+        await asyncio.sleep(14)
+    assert [what for what, _ in site.did] == ["host off", "release"]
+    assert await released_after(site, begin) < 10
+
+
+async def test_another_machine_s_bmc_is_not_believed() -> None:
+    site = PretendSite(bmc_uuid="00000000-0000-0000-0000-000000000000")
+    async with watched(site):
+        site.lose_host(off=True)
+        await asyncio.sleep(18)
+    assert site.did == []
+
+
+async def test_a_bmc_that_powers_off_another_host_releases_nothing() -> None:
+    site = PretendSite(vcenter_refuses=True)
+    power_off = site.host_off_
+
+    async def another(host: str, seconds: float) -> None:
+        await power_off(host, seconds)
+        site.host_silent[0] = None
+
+    site.host_off_ = another  # type: ignore[method-assign]
+    async with watched(site):
+        site.lose_primary()
+        await asyncio.sleep(12)
+    assert site.times("host off")
+    assert not site.times("release")
+
+
+async def test_a_host_is_not_powered_off_on_old_hearsay() -> None:
+    site = PretendSite()
+    async with watched(site):
+        site.vcenter_answers = False
+        await asyncio.sleep(20)
+        site.lose_host()
+        await asyncio.sleep(18)
+    assert site.did == []
+
+
+async def test_a_key_that_was_taken_anew_meanwhile_is_left_alone() -> None:
+    site = PretendSite()
+    power_off = site.server_off_
+
+    async def slowly(server: str, seconds: float) -> None:
+        await power_off(server, seconds)
+        site.rename_leader()
+
+    site.server_off_ = slowly  # type: ignore[method-assign]
+    async with watched(site):
+        site.lose_primary()
+        await asyncio.sleep(6.5)
+    assert not site.times("release")
+
+
+async def test_vcenter_that_shows_a_living_primary_off_is_not_believed() -> None:
+    site = PretendSite(server_off=True)
+    async with watched(site):
+        site.lose_primary(off=True)
+        await asyncio.sleep(18)
+    assert site.did == []
+
+
+async def test_the_new_primary_powers_on_what_was_powered_off() -> None:
+    site = PretendSite()
+    async with watched(site):
+        site.lose_primary()
+        await asyncio.sleep(7)
+        assert not site.times("db01 on")
+        site.promote()
+        await asyncio.sleep(4)
+    assert len(site.times("db01 on")) == 1
+    assert site.noted_down == []
+
+
+async def test_a_note_outlives_the_agent_that_wrote_it() -> None:
+    site = PretendSite(noted_down=[Off("host", HOST)])
+    site.promote()
+    async with watched(site):
+        await asyncio.sleep(3)
+    assert len(site.times(f"{HOST} on")) == 1
