@@ -63,6 +63,9 @@ HARMLESS: Mapping[str, str] = {
     "/usr/local/sbin/perenne-restore": "used by people, after the fact",
     "/usr/local/lib/perenne/drain": "used by ./perenne drain; without it a planned move is refused",
     "/usr/local/lib/perenne/undrain": "the same",
+    "/usr/local/lib/perenne/gate": "closes a node while it can't serve; without it WildFly does not start",
+    "/usr/local/lib/perenne/keep-gate": "keeps the gate closed; without it a node answers too early",
+    "/usr/local/lib/perenne/watch-split": "which of two nodes that are cut apart goes on",
     "/usr/local/lib/perenne/yield-quorum": "the same",
     "/usr/local/share/perenne/modules/*": "where WildFly finds its driver; without it the deployment fails",
 }

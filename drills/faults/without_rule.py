@@ -202,6 +202,7 @@ def _fault(without: Without) -> Fault:
         arrange=without.break_rule,
         lasts=without.lasts if without.lasts is not None else sound.lasts,
         target=None,
+        fenced_target=None,
         primary_stays=False,
         idempotent_succeed=False,
         without=without.rule,

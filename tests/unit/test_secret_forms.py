@@ -20,6 +20,7 @@ FORMS = Forms({"tls-authority": AUTHORITY, "tls-lb01": CERTIFICATE, "ssh-key": S
 @pytest.mark.parametrize(
     ("name", "value"),
     [("tls-authority", AUTHORITY), ("tls-lb01", CERTIFICATE), ("ssh-key", SSH_KEY), ("password", PASSWORD)],
+    ids=["authority", "certificate", "ssh-key", "password"],  # the values differ from process to process
 )
 def test_a_secret_is_found_in_every_form(name: str, value: str) -> None:
     leaks = {

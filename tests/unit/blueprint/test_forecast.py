@@ -63,7 +63,7 @@ def test_silent_node_is_waited_for_until_jgroups_excludes_it() -> None:
     found = of(settings_with())
     waits = [term for term in found["cut-app"].terms if term.name.startswith("JGroups")]
     assert sum(term.seconds for term in waits) == pytest.approx(found["cut-app"].bound - found["lose-app"].bound)
-    assert [term.seconds for term in waits] == [2.0, 0.5, 0.5], "FD_ALL3's timeout and interval, and VERIFY_SUSPECT2's"
+    assert [term.seconds for term in waits] == [2.5, 0.5, 0.5], "FD_ALL3's timeout and interval, and VERIFY_SUSPECT2's"
 
 
 def test_lost_leader_of_the_quorum_renews_the_lease() -> None:

@@ -131,6 +131,7 @@ def left(dev: Stack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Left:
     killed = Left(dev, Pulumi("offline", tmp_path, None, "a test"))
     monkeypatch.setattr(up, "check_secrets", lambda _: None)
     monkeypatch.setattr("cli.vault.Vault.open", lambda _: None)
+    monkeypatch.setattr("cli.hostkeys.settle", lambda _: None)
     monkeypatch.setattr("cli.toolchain.ensure", lambda _: killed.pulumi)
     monkeypatch.setattr(up, "Engine", lambda *_: killed)
     return killed

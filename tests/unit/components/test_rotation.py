@@ -111,5 +111,5 @@ def test_everybody_trusts_both_authorities_and_no_key_of_either_leaves(
 
 def test_what_nothing_uses_yet_is_nowhere(tmp_path: Path) -> None:
     """A password that needs no overlap is in the program only from the moment that it is used."""
-    stack, _ = program(tmp_path, {"next-database-rewind-password": "unused", "next-tls-site": "unused"})
-    assert not [one.name for one in stack.resources if "unused" in str(one.properties)]
+    stack, _ = program(tmp_path, {"next-database-rewind-password": "unused-yet", "next-tls-site": "unused-yet"})
+    assert not [one.name for one in stack.resources if "unused-yet" in str(one.properties)]
