@@ -12,6 +12,7 @@ told so by an advertisement of priority 0, has it some 50 ms later.
 """
 
 import shlex
+import socket
 import subprocess
 import sys
 import time
@@ -84,7 +85,7 @@ def hand_over(site: "Site") -> str:
     connections.end(KEPT_SECONDS)
     began, cut = wait_for_quiet(site, connections)
     GIVEN_UP.write_text("1\n")
-    if not until(site.answers_elsewhere, TAKEN_SECONDS):
+    if not until(site.taken, TAKEN_SECONDS):
         raise RefusedError(f"no other balancer has taken the site's address within {TAKEN_SECONDS:g} s")
     lost = f"; {cut} connections were cut off: their requests had not ended for {PATIENCE_SECONDS:g} s" if cut else ""
     return f"the site's address has moved; new connections were held for {time.monotonic() - began:.2f} s{lost}"
@@ -166,11 +167,18 @@ class Site:
 
     def able_peer(self) -> str | None:
         """Another balancer that would take the address: its httpd answers, its keepalived is in state BACKUP."""
-        return next((peer for peer in self.peers if _answers("standby", peer)), None)
+        return next((peer for peer in self.peers if _is_able(peer)), None)
 
-    def answers_elsewhere(self) -> bool:
-        """Whether the site's address answers, and is not here."""
-        return not self.holds() and _answers("health", self.address)
+    def taken(self) -> bool:
+        """Whether the site's address is at another server, whose httpd listens."""
+        if self.holds():
+            return False
+        try:
+            # Short: a SYN that was sent a moment too early is lost, and repeated only after 1 s.
+            socket.create_connection((self.address, PORTS[-1]), timeout=0.1).close()
+        except OSError:
+            return False
+        return True
 
     def connections(self) -> set[str]:
         """Users' connections through which something may still be sent, each by its client's address and port."""
@@ -226,9 +234,10 @@ def _host(end: str) -> str:
     return end.rpartition(":")[0].strip("[]").removeprefix("::ffff:")
 
 
-def _answers(what: str, address: str) -> bool:
+def _is_able(peer: str) -> bool:
     command = ["curl", "--silent", "--fail", "--max-time", "0.5", "--output", "/dev/null", "--cacert", AUTHORITY]
-    return not _run(*command, "--connect-to", f"::{address}:443", f"https://127.0.0.1/perenne/{what}").returncode
+    # The site's certificate names 127.0.0.1, not each balancer.
+    return not _run(*command, "--connect-to", f"::{peer}:443", "https://127.0.0.1/perenne/standby").returncode
 
 
 def _run(*command: str, text: str = "", check: bool = False) -> subprocess.CompletedProcess[str]:

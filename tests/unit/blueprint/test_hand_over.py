@@ -2,6 +2,7 @@
 
 import importlib.util
 import os
+import socket
 import subprocess
 from pathlib import Path
 from types import ModuleType
@@ -43,7 +44,7 @@ class Balancer:
         """The only one, if it is able."""
         return self.peers[0] if self.able() else None
 
-    def answers_elsewhere(self) -> bool:
+    def taken(self) -> bool:
         """At once."""
         return not self.holds()
 
@@ -287,6 +288,22 @@ def test_the_address_is_here_only_if_ip_says_so(site: object, stand_ins: Path) -
     assert site.holds()  # type: ignore[attr-defined]
     (stand_ins / "addresses").write_text("")
     assert not site.holds()  # type: ignore[attr-defined]
+
+
+def test_the_address_is_taken_once_another_server_listens_there(
+    module: ModuleType, tmp_path: Path, stand_ins: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    environment = tmp_path / "balancer.env"
+    environment.write_text("site_address=127.0.0.1\npeers=\n")
+    site = module.Site(environment)
+    stand_in(stand_ins, "ip", f"[[ ! -e {tmp_path}/here ]] || echo 2: eth0 inet 127.0.0.1/24")
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        monkeypatch.setattr(module, "PORTS", (80, other.getsockname()[1]))
+        assert site.taken()
+        (tmp_path / "here").touch()
+        assert not site.taken()
+        (tmp_path / "here").unlink()
+    assert not site.taken()
 
 
 def test_only_the_first_packet_of_new_connections_is_held_and_not_for_ever(
