@@ -115,10 +115,10 @@ async def reach(address: str, port: int = JGROUPS_PORT) -> bool:
 class Site:
     """The site's address, as users see it."""
 
-    def __init__(self, name: str, path: str, trusted: ssl.SSLContext, port: int = 443) -> None:
+    def __init__(self, name: str, path: str, authority: str = AUTHORITY, port: int = 443) -> None:
         self._name = name
         self._path = path
-        self._trusted = trusted
+        self._authority = authority
         self._port = port
 
     async def ask(self, silent: Iterable[Peer]) -> Word:
@@ -139,8 +139,10 @@ class Site:
             f"Cookie: JSESSIONID=perenne.{route}\r\n\r\n"
         )
         try:
+            # Read every time: a rotation changes it while this program runs.
+            trusted = ssl.create_default_context(cafile=self._authority)
             async with asyncio.timeout(ASK_SECONDS):
-                reader, writer = await asyncio.open_connection(self._name, self._port, ssl=self._trusted)
+                reader, writer = await asyncio.open_connection(self._name, self._port, ssl=trusted)
                 try:
                     writer.write(request.encode())
                     head = await reader.readuntil(b"\r\n\r\n")
@@ -241,7 +243,7 @@ async def main(site: str, path: str, own: str, *servers: str) -> None:
         for name, server in zip(names, servers, strict=True)
         if name != own
     ]
-    watch = Watch(peers, Site(site, path, ssl.create_default_context(cafile=AUTHORITY)).ask)
+    watch = Watch(peers, Site(site, path).ask)
     await go_on()
     async with asyncio.TaskGroup() as under_way:
         for peer in peers:

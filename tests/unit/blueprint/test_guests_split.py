@@ -241,8 +241,7 @@ async def site(split: ModuleType, tmp_path: Path) -> AsyncIterator[Any]:
         writer.close()
 
     server = await asyncio.start_server(balance, "localhost", 0, ssl=shown)
-    trusted = ssl.create_default_context(cafile=str(authority.certificate))
-    found = split.Site("localhost", "/pnp/health", trusted, server.sockets[0].getsockname()[1])
+    found = split.Site("localhost", "/pnp/health", str(authority.certificate), server.sockets[0].getsockname()[1])
     found.routes = routes
     yield found
     server.close()
@@ -277,14 +276,37 @@ async def test_a_site_that_can_t_be_reached_does_not_answer(split: ModuleType, m
     monkeypatch.setattr(split, "PATIENCE_SECONDS", 0.01)
     monkeypatch.setattr(split, "ASK_SECONDS", 0.01)
     monkeypatch.setattr(split.asyncio, "open_connection", nothing)
-    nobody = split.Site("localhost", "/pnp/health", ssl.create_default_context())
+    nobody = split.Site("localhost", "/pnp/health", "/nonexistent")
     assert not (await nobody.ask(peers(split, "app01"))).answers
 
 
-async def test_a_site_whose_certificate_can_t_be_trusted_is_still_there(split: ModuleType, site: Any) -> None:  # noqa: ANN401
+async def test_a_site_whose_certificate_can_t_be_trusted_is_still_there(
+    split: ModuleType,
+    site: Any,  # noqa: ANN401
+    tmp_path: Path,
+) -> None:
     """Nobody stands still because a certificate has run out: only who serves can't be told."""
-    site._trusted = ssl.create_default_context()
+    site._authority = str(certificates.ensure_authority(tmp_path / "another", "another").certificate)
     assert await site.ask(peers(split, "app01")) == split.Word(answers=True, unsure=True)
+    site._authority = str(tmp_path / "missing")
+    assert await site.ask(peers(split, "app01")) == split.Word(answers=True, unsure=True)
+
+
+async def test_a_rotated_authority_is_trusted_without_a_restart(
+    split: ModuleType,
+    site: Any,  # noqa: ANN401
+    tmp_path: Path,
+) -> None:
+    right, wrong = (
+        tmp_path / "authority.crt",
+        certificates.ensure_authority(tmp_path / "another", "another").certificate,
+    )
+    site._authority = str(tmp_path / "ca.pem")
+    (tmp_path / "ca.pem").symlink_to(wrong)
+    assert (await site.ask(peers(split, "app01"))).unsure
+    (tmp_path / "ca.pem").unlink()
+    (tmp_path / "ca.pem").symlink_to(right)
+    assert await site.ask(peers(split, "app01")) == split.Word(answers=True, serves=frozenset({"app01"}))
 
 
 def test_all_servers_are_told_of_all_in_one_order(settings: Settings) -> None:
