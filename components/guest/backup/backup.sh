@@ -1,5 +1,6 @@
 #!/bin/bash
 # Makes a base backup, checks it, and removes those that are older than the ones to keep.
+# shellcheck disable=SC2154  # variables come from the env file
 set -euo pipefail
 # shellcheck source=/dev/null
 . /etc/perenne/backup.env

@@ -1,5 +1,6 @@
 #!/bin/bash
 # Receives PostgreSQL's log until the connection ends; systemd starts it again.
+# shellcheck disable=SC2154  # variables come from the env file
 set -euo pipefail
 # shellcheck source=/dev/null
 . /etc/perenne/backup.env

@@ -2,6 +2,7 @@
 # restore DIRECTORY [TIME]   puts the last base backup (before TIME) into DIRECTORY, ready to recover to now (or to TIME) when
 #                            PostgreSQL starts on it
 # restore --rehearse         does so in a scratch directory, starts PostgreSQL on it, says what came back, and removes it
+# shellcheck disable=SC2154  # variables come from the env file
 set -euo pipefail
 # shellcheck source=/dev/null
 . /etc/perenne/backup.env

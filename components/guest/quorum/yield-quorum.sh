@@ -1,5 +1,6 @@
 #!/bin/bash
 # Makes ready for this vote of etcd to be away: every other vote answers, and one of them leads. Does nothing where that is already so.
+# shellcheck disable=SC2154  # variables come from the env file
 set -euo pipefail
 # shellcheck source=/dev/null
 . /etc/perenne/quorum.env
@@ -12,7 +13,6 @@ fail() {
     exit 1
 }
 
-# shellcheck disable=SC2154  # from the role's env file
 etcdctl --command-timeout=3s endpoint health --endpoints="$other_endpoints" >/dev/null 2>&1 ||
     fail "another vote of etcd does not answer, so that this one is needed: bring it back first (./perenne status)"
 status=$(etcdctl --command-timeout=3s --endpoints="$own" endpoint status) || fail "this vote of etcd does not answer (journalctl -u etcd)"
