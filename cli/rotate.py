@@ -88,7 +88,8 @@ def _chosen(stack: Stack, only: Sequence[str]) -> list[Secret]:
         wanted = rotation.chosen(secrets_of(stack.settings), only)
     except KeyError as error:
         name = error.args[0]
-        raise Failure(f"there is no secret {name}", "", f"./perenne rotate {stack.name} --list shows all.") from None
+        why = f"{stack.file.name} describes nothing that needs one of that name"
+        raise Failure(f"there is no secret {name}", why, f"./perenne rotate {stack.name} --list shows all.") from None
     if stack.is_lab and (given := [secret.name for secret in wanted if secret.given and secret.kind is Kind.PASSWORD]):
         why = f"{', '.join(given)}: the lab's vCenter is given its passwords when it is built"
         raise Failure("the lab can't rotate that", why, "./perenne down and up build it with new ones.")
@@ -162,7 +163,7 @@ class _Site:
             while lacking := [check for check in check_site(self.stack) if not check.held]:
                 why = "\n".join(f"{check.what}: {check.found}" for check in lacking)
                 if time.monotonic() > deadline:
-                    remedy = f"Mend that, then run ./perenne rotate {self.stack.name} again: it goes on from here."
+                    remedy = f"Mend that (./perenne up {self.stack.name} deploys what the stack file says), then go on."
                     raise Failure("the site is not whole, and a rotation restarts its servers in turn", why, remedy)
                 progress.replace(why)
                 time.sleep(_PAUSE_SECONDS)
@@ -195,6 +196,9 @@ def _ready(stack: Stack, display: Display) -> tuple[Engine, Callable[[Vault], No
 
     def equip(opened: Vault) -> None:
         with display.step("lab") as progress:
-            lab_of(opened.stack).up(lab_secrets(opened.stack, opened.values), started.images, progress)
+            done = lab_of(opened.stack).up(lab_secrets(opened.stack, opened.values), started.images, progress)
+        if done.built:
+            why = "something of it had ended, and it was built anew, with the new secrets"
+            raise Failure("the lab is another one now", why, f"Run ./perenne up {stack.name}.")
 
     return started.pulumi, equip
