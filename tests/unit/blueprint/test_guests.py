@@ -401,3 +401,21 @@ def test_user_data_admits_by_key_only_and_brings_the_host_key(settings: Settings
     assert parsed["ssh_keys"] == {"ed25519_private": "-----BEGIN KEY-----\nabc\n-----END KEY-----\n"}
     assert parsed["users"][0]["ssh_authorized_keys"] == ["ssh-ed25519 AAAA perenne"]
     assert parsed["ssh_pwauth"] is False
+
+
+def test_application_servers_that_know_another_key_are_another_cluster(
+    settings: Settings, values: dict[str, str]
+) -> None:
+    """One that is restarted with a new key would else be turned away by the others, and not start."""
+
+    def environment(name: str, key: str) -> dict[str, str]:
+        bundle = installed(settings, {**values, "jgroups-key": key}, name, GuestRole.APPLICATION)
+        lines = bundle["/etc/perenne/wildfly/environment"]["content"].splitlines()
+        return dict(line.split("=", 1) for line in lines)
+
+    first, second = (environment(name, "key")["PERENNE_JGROUPS_CLUSTER"] for name in ("app01", "app02"))
+    assert first == second != environment("app01", "another key")["PERENNE_JGROUPS_CLUSTER"]
+    assert (
+        "${env.PERENNE_JGROUPS_CLUSTER}"
+        in wildfly(settings, "app01")["subsystem"]["jgroups"]["channel"]["ee"]["cluster"]
+    )

@@ -10,7 +10,7 @@ from blueprint import rotation
 from blueprint.keys import public_key
 from blueprint.rotation import Change
 from blueprint.secrets import Stage, secrets_of
-from cli import hostkeys, keys, rotate, up, vault
+from cli import hostkeys, keys, remote, rotate, up, vault
 from cli.checks import Check
 from cli.failure import Failure
 from cli.initialise import certificates_to_renew, initialise
@@ -222,3 +222,28 @@ def test_a_kill_between_a_server_s_new_key_and_the_file_is_found_out(
     monkeypatch.setattr(hostkeys, "_shown", lambda _opened, _name: shown)
     hostkeys.settle(opened)
     assert values()[secret.name] == known[shows + secret.name]
+
+
+def test_a_server_is_known_by_both_keys_while_its_own_is_rotated(dev: Stack) -> None:
+    initialise(dev, None, {})
+    opened = Vault.open(Stack("dev"))
+    secret = next(one for one in secrets_of(dev.settings) if one.name == "ssh-host-key-db01")
+    opened.keep(Change({f"next-{secret.name}": keys.make(secret)}))
+    found = remote.machine(opened.stack, opened, "db01")
+    old, new = (public_key(opened.values[name]) for name in (secret.name, f"next-{secret.name}"))
+    assert found.known_hosts == f"{found.address} {old}\n{found.address} {new}\n"
+
+
+def test_a_step_is_written_at_once_with_what_it_removes(dev: Stack) -> None:
+    """Were it two writes, a kill between them would leave a file that says neither step."""
+    initialise(dev, None, {})
+    opened = Vault.open(Stack("dev"))
+    opened.keep(Change({"next-ssh-key": "new"}))
+    opened.keep(
+        Change({"ssh-key": "new", "previous-ssh-key": "old"}, ("next-ssh-key",), {"pnp-manager": "pnp-manager_b"})
+    )
+    again = Vault.open(Stack("dev"))
+    assert again.values == opened.values
+    assert (again.values["ssh-key"], again.values["previous-ssh-key"]) == ("new", "old")
+    assert "next-ssh-key" not in again.values
+    assert again.stack.settings.login_of("pnp-manager") == "pnp-manager_b"
