@@ -10,7 +10,7 @@ from rich.text import Text
 from blueprint import rotation
 from blueprint.rotation import Step
 from blueprint.secrets import Kind, Secret, Stage, Way, secrets_of
-from cli import hostkeys, keys, up
+from cli import artifacts, hostkeys, keys, up
 from cli.checks import check_site
 from cli.console import Display, out, say
 from cli.engine import Engine
@@ -19,7 +19,6 @@ from cli.initialise import Ask, asking
 from cli.labs import lab_of, lab_secrets
 from cli.vault import Vault
 from cli.workspace import Stack, log_file, only_command
-from lab.site import Condition
 
 Confirm = Callable[[str], bool]
 
@@ -90,8 +89,8 @@ def _chosen(stack: Stack, only: Sequence[str]) -> list[Secret]:
         name = error.args[0]
         why = f"{stack.file.name} describes nothing that needs one of that name"
         raise Failure(f"there is no secret {name}", why, f"./perenne rotate {stack.name} --list shows all.") from None
-    if stack.is_lab and (given := [secret.name for secret in wanted if secret.given and secret.kind is Kind.PASSWORD]):
-        why = f"{', '.join(given)}: the lab's vCenter is given its passwords when it is built"
+    if stack.is_lab and (given := [secret.name for secret in wanted if secret.given and secret.kind is not Kind.CHAP]):
+        why = f"{', '.join(given)}: the lab is built with them"
         raise Failure("the lab can't rotate that", why, "./perenne down and up build it with new ones.")
     return wanted
 
@@ -188,17 +187,15 @@ class _Site:
 
 def _ready(stack: Stack, display: Display) -> tuple[Engine, Callable[[Vault], None]]:
     """What deploys, and what gives a lab's arrays the secrets that on a real site somebody gives them by hand."""
-    if not stack.is_lab:
-        return up.ready_engine(stack, display), lambda _vault: None
-    if lab_of(stack).state().condition is not Condition.HEALTHY:
-        raise Failure("there is nothing to rotate", "the lab is not up", f"Run ./perenne up {stack.name}.")
-    started = up.start_lab(stack, display)
 
     def equip(opened: Vault) -> None:
-        with display.step("lab") as progress:
-            done = lab_of(opened.stack).up(lab_secrets(opened.stack, opened.values), started.images, progress)
-        if done.built:
-            why = "something of it had ended, and it was built anew, with the new secrets"
-            raise Failure("the lab is another one now", why, f"Run ./perenne up {stack.name}.")
+        if opened.stack.is_lab:
+            with display.step("arrays") as progress:
+                lab_of(opened.stack).tell(lab_secrets(opened.stack, opened.values), progress)
 
-    return started.pulumi, equip
+    attach = up.running_lab if stack.is_lab else up.working_engine
+    engine = attach(stack, display)
+    up.check_none_drained(engine)
+    with display.step("services") as progress:
+        artifacts.build(stack.settings, progress)
+    return engine, equip

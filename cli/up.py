@@ -64,7 +64,7 @@ def _lab_up(stack: Stack, display: Display, *, repair: bool) -> None:
     began = time.monotonic()
     _announce(stack, lab_of(stack))
     lab = start_lab(stack, display)
-    _check_none_drained(lab.pulumi)
+    check_none_drained(lab.pulumi)
     deployment = deploy(lab.pulumi, display, _to_mend(lab.pulumi, display) if repair else ())
     with display.step("page through the virtual address") as progress:
         seconds = await_page(lab.pulumi.stack, authorities(lab.secrets), progress)
@@ -78,7 +78,6 @@ class Started:
     pulumi: Engine
     secrets: dict[str, str] = field(repr=False)
     outcome: Outcome
-    images: Images
 
 
 def start_lab(stack: Stack, display: Display) -> Started:
@@ -104,7 +103,28 @@ def start_lab(stack: Stack, display: Display) -> Started:
         _adopt(stack, outcome, progress)
         pulumi.ensure_stack()
     _go_on(pulumi, display, initialised.vault)
-    return Started(pulumi, initialised.vault.values, outcome, ready.images)
+    return Started(pulumi, initialised.vault.values, outcome)
+
+
+def running_lab(stack: Stack, display: Display) -> Engine:
+    """An engine for a stack whose lab is up: nothing is built, and nothing of the lab is changed.
+
+    Raises:
+        Failure: The lab is not up.
+    """
+    lab = lab_of(stack)
+    if lab.state().condition is not Condition.HEALTHY:
+        raise Failure(
+            f"the lab of stack {stack.name} is not up", "it is absent or broken", f"./perenne up {stack.name}"
+        )
+    with display.step("Pulumi") as progress:
+        pulumi = Engine(stack, toolchain.ensure(progress), lab.prepare().environment)
+    with display.step("take up earlier state") as progress:
+        pulumi.release(progress)
+        hostkeys.settle(vault.Vault.open(stack))
+    pulumi.stack = stack.reread()
+    _go_on(pulumi, display, vault.Vault.open(pulumi.stack))
+    return pulumi
 
 
 @dataclass(frozen=True)
@@ -287,7 +307,7 @@ def _real_up(stack: Stack, display: Display, options: tuple[str, ...], *, repair
         from cli.vcenter import check_user  # noqa: PLC0415 (VMware's library takes its time, and only real stacks need it)
 
         check_user(stack, vault.Vault.open(stack))
-    _check_none_drained(pulumi)
+    check_none_drained(pulumi)
     more = _to_mend(pulumi, display) if repair else ()
     return pulumi.attended("up", "--stack", stack.name, *engine.POLICIES, *options, *more)
 
@@ -301,7 +321,7 @@ def _to_mend(pulumi: Engine, display: Display) -> Sequence[str]:
     return drift.options_to_mend(drift.compare(pulumi, display))
 
 
-def _check_none_drained(pulumi: Engine) -> None:
+def check_none_drained(pulumi: Engine) -> None:
     """Check that no server is out of use: what a deployment restarts might be its twin, which carries the load alone.
 
     Raises:

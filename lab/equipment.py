@@ -74,7 +74,7 @@ def machines(plan: Plan) -> Iterator[Machine]:
     """Lay out all machines."""
     yield _vcenter(plan)
     for name in plan.settings.storage:
-        yield _array(plan, name, plan.settings.storage[name])
+        yield array(name, plan.settings.storage[name], plan.secrets.chap[name], plan.images.san)
     for name in plan.settings.hosts:
         yield _host(plan, name)
     for name in bmcs(plan.settings):
@@ -164,6 +164,25 @@ def client_address(settings: Settings) -> IPv4Address:
     return address
 
 
+def array(name: str, described: Array, chap: tuple[str, str], image: str) -> Machine:
+    """One storage array; `chap` has the secret by which hosts prove themselves, and the one by which the array does."""
+    luns = [{"name": lun_name, "naa": lun.naa, "size_gib": lun.size_gib} for lun_name, lun in described.luns.items()]
+    accounts = {
+        "chap": {"user": described.chap.user, "secret": chap[0]},
+        "chap_mutual": {"user": described.chap.mutual_user, "secret": chap[1]},
+    }
+    return Machine(
+        name=name,
+        kind=Kind.SAN,
+        image=image,
+        addresses=tuple(described.portals.values()),
+        files={"san.json": json.dumps({"iqn": described.iqn, "luns": luns}, indent=2).encode()},
+        live_files={"chap.json": json.dumps(accounts, indent=2).encode()},
+        answers_on=tuple((address, ISCSI_PORT) for address in described.portals.values()),
+        announces=f"{described.iqn} serves",  # tgt listens before it has its LUNs
+    )
+
+
 def _vcenter(plan: Plan) -> Machine:
     settings, address = plan.settings, vcenter_address(plan.settings)
     if plan.images.vcenter is None:
@@ -248,28 +267,6 @@ def _bmc(plan: Plan, host: str) -> Machine:
         files={"password": plan.secrets.bmc_passwords[host].encode(), "bmc.crt": certificate, "bmc.key": key},
         mounts={"/var/run/docker.sock": plan.docker_socket},
         answers_on=((address, described.port),),
-    )
-
-
-def _array(plan: Plan, name: str, array: Array) -> Machine:
-    secret, mutual_secret = plan.secrets.chap[name]
-    configuration = {
-        "iqn": array.iqn,
-        "luns": [{"name": lun_name, "naa": lun.naa, "size_gib": lun.size_gib} for lun_name, lun in array.luns.items()],
-    }
-    accounts = {
-        "chap": {"user": array.chap.user, "secret": secret},
-        "chap_mutual": {"user": array.chap.mutual_user, "secret": mutual_secret},
-    }
-    return Machine(
-        name=name,
-        kind=Kind.SAN,
-        image=plan.images.san,
-        addresses=tuple(array.portals.values()),
-        files={"san.json": json.dumps(configuration, indent=2).encode()},
-        live_files={"chap.json": json.dumps(accounts, indent=2).encode()},
-        answers_on=tuple((address, ISCSI_PORT) for address in array.portals.values()),
-        announces=f"{array.iqn} serves",  # tgt listens before it has its LUNs
     )
 
 

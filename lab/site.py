@@ -237,7 +237,7 @@ class Lab:
                 stale = self._stale(client, found, plan)
                 if stale is not None:
                     self._replace(client, plan, stale, progress)
-                    self._tell(client, plan, progress)
+                    self._tell(client, Inventory.read(client, self.name), secrets, progress)
                     self._open_way(client, plan)
                     replaced = tuple(machine.name for machine in stale)
                     return Outcome(state.generation, built=False, replaced=replaced, url=_url(plan.port))
@@ -292,13 +292,26 @@ class Lab:
                     inventory.remove_container(client, member.id)
             self._start(client, plan, stale)
 
-    def _tell(self, client: DockerClient, plan: Plan, progress: Progress) -> None:
-        """Change on running equipment what can be changed there, as an administrator would."""
-        found = Inventory.read(client, self.name)
-        for machine in equipment.machines(plan):
-            member = found.machine(machine.name) if machine.live_files else None
-            if member and machine.tell(client.containers.get(member.id), self.state_dir / "run" / machine.name):
-                progress(f"lab: {machine.name} takes its new secrets")
+    def tell(self, secrets: LabSecrets, progress: Progress) -> None:
+        """Give running arrays the secrets that they have now, as an administrator would; sessions that are there go on.
+
+        Raises:
+            LabError: The lab is another working copy's or busy, or an array does not run.
+        """
+        with locked(self.name), _answers_of_docker():
+            client = self.engine.ensure(progress)
+            found = Inventory.read(client, self.name)
+            found.check_owner(self.engine.clone)
+            self._tell(client, found, secrets, progress)
+
+    def _tell(self, client: DockerClient, found: Inventory, secrets: LabSecrets, progress: Progress) -> None:
+        for name, described in self.settings.storage.items():
+            member = found.machine(name)
+            if member is None:
+                raise LabError(f"the array {name} can't be given its secrets", "it is missing", "Run ./perenne up.")
+            array = equipment.array(name, described, secrets.chap[name], image="")
+            if array.tell(client.containers.get(member.id), self.state_dir / "run" / name):
+                progress(f"lab: {name} takes its new secrets")
 
     def _build(self, client: DockerClient, plan: Plan, progress: Progress) -> Outcome:
         networks = networks_of(self.settings)

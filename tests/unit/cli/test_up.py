@@ -53,15 +53,15 @@ def test_nothing_is_deployed_while_a_server_is_drained(pulumi: FakeEngine, monke
     monkeypatch.setattr(status, "drained", lambda _stack: ["app01"])
     pulumi.resources = ({"urn": "a server"},)
     with pytest.raises(Failure, match="app01 is drained") as raised:
-        up._check_none_drained(pulumi)
+        up.check_none_drained(pulumi)
     assert raised.value.remedy == "First: ./perenne undrain app01 dev"
     monkeypatch.setattr(status, "drained", lambda _stack: [])
-    up._check_none_drained(pulumi)
+    up.check_none_drained(pulumi)
 
 
 def test_before_the_first_deployment_no_server_is_asked(pulumi: FakeEngine, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(status, "drained", lambda _stack: pytest.fail("there is none"))
-    up._check_none_drained(pulumi)
+    up.check_none_drained(pulumi)
 
 
 @pytest.mark.parametrize(("known", "kept"), [("same", True), ("other", False), (None, False)])
