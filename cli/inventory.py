@@ -122,12 +122,12 @@ def _datacenters(of: Inventory, inputs: Inputs) -> list[str]:
 
 def _clusters(of: Inventory, inputs: Inputs) -> list[str]:
     folder = of.object(vim.Datacenter, inputs["datacenterId"]).hostFolder
-    return [_id(one) for one in of.child(folder, inputs)]
+    return [moid(one) for one in of.child(folder, inputs)]
 
 
 def _hosts(of: Inventory, inputs: Inputs) -> list[str]:
     hosts = of.object(vim.ClusterComputeResource, inputs["cluster"]).host
-    return [_id(one) for one in hosts if one.name == inputs["hostname"]]
+    return [moid(one) for one in hosts if one.name == inputs["hostname"]]
 
 
 def _switches(of: Inventory, inputs: Inputs) -> list[str]:
@@ -156,7 +156,7 @@ def _datastores(of: Inventory, inputs: Inputs) -> list[str]:
         if vmfs is None or datastore.name != inputs["name"]:
             continue
         if {extent.diskName for extent in vmfs.extent} <= set(inputs["disks"]):
-            found.append(_id(datastore))
+            found.append(moid(datastore))
     return found
 
 
@@ -183,7 +183,7 @@ def _machines(of: Inventory, inputs: Inputs) -> list[Any]:
         for one in of.child(place.vmFolder, inputs)
         if isinstance(one, vim.VirtualMachine)
         and one.resourcePool == pool
-        and inputs["datastoreId"] in {_id(datastore) for datastore in one.datastore}
+        and inputs["datastoreId"] in {moid(datastore) for datastore in one.datastore}
     ]
 
 
@@ -205,7 +205,7 @@ def _groups(of: Inventory, inputs: Inputs) -> list[str]:
     return [f"{cluster}:{name}" for one in groups if one.name == name]
 
 
-def _id(thing: Any) -> str:  # noqa: ANN401
+def moid(thing: Any) -> str:  # noqa: ANN401
     """A thing's managed object id: `host-21`."""
     return str(thing._moId)  # noqa: SLF001 (pyVmomi has no other way)
 

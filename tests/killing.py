@@ -5,13 +5,16 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
 from cli import processes
 from cli.workspace import REPOSITORY, STATE, Stack
+
+Killer = Callable[["subprocess.Popen[bytes]", int], str]
+"""Kills something of a run, given the engine's process; returns what."""
 
 PATIENCE_SECONDS = 400.0
 _POLL_SECONDS = 0.05
@@ -21,7 +24,7 @@ _POLL_SECONDS = 0.05
 def started(
     command: Sequence[str], environment: Mapping[str, str], log: IO[Any] | int = subprocess.DEVNULL
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """A run in a session of its own, so that its processes can be told from others'."""
+    """A run in a session of its own, so that its processes can be told from others'; it ends with the block."""
     with subprocess.Popen(
         command,
         cwd=REPOSITORY,
@@ -31,16 +34,25 @@ def started(
         stderr=subprocess.STDOUT,
         start_new_session=True,
     ) as process:
-        yield process
+        try:
+            yield process
+        finally:
+            if process.poll() is None:
+                kill_session(process)
 
 
 def await_engine(process: "subprocess.Popen[bytes]", stack: Stack) -> int | None:
-    """The run's engine, as soon as it has the stack's lock; None if the run ends before."""
+    """The run's engine, as soon as it changes something; None if the run ends before."""
+    file = STATE / ".pulumi" / "stacks" / "perenne" / f"{stack.name}.json"
     deadline = time.monotonic() + PATIENCE_SECONDS
+    engine, before = None, 0
     while process.poll() is None and time.monotonic() < deadline:
-        for holder in lock_holders(stack):
-            if processes.is_alive(holder, "pulumi") and _session(holder) == process.pid:
-                return holder
+        if engine is None:
+            own = (one for one in lock_holders(stack) if processes.is_alive(one, "pulumi"))
+            engine = next((one for one in own if _session(one) == process.pid), None)
+            before = _written(file)
+        elif _written(file) not in {0, before}:
+            return engine  # its first operation is noted
         time.sleep(_POLL_SECONDS)
     return None
 
@@ -66,7 +78,7 @@ def kill_engine(_process: "subprocess.Popen[bytes]", engine: int) -> str:
     return "the engine"
 
 
-def kill_session(process: "subprocess.Popen[bytes]", _engine: int) -> str:
+def kill_session(process: "subprocess.Popen[bytes]", _engine: int = 0) -> str:
     """Kill all processes of the run, what was started last before all others."""
     for one in sorted((one for one in _all() if _session(one) == process.pid), reverse=True):
         _kill(one)
@@ -94,6 +106,13 @@ def survivors() -> list[int]:
         if folder == REPOSITORY and name.startswith("pulumi") and process not in found:
             found.append(process)
     return found
+
+
+def _written(file: Path) -> int:
+    try:
+        return file.stat().st_mtime_ns
+    except FileNotFoundError:
+        return 0  # it is just being replaced
 
 
 def _all() -> list[int]:

@@ -1,9 +1,9 @@
 """Kills deployments and removals at random moments: `.venv/bin/python -m tests.benchmarks.interruptions --seed S`.
 
-Needs the lab's memory and some 15 minutes, begins with `./perenne up` and ends with `./perenne down`. A round is a
-deployment that is killed again and again until it may end, and a removal of all of it (`pulumi destroy`, which `down`
-does on a real stack) that is treated alike. In between it is looked whether vCenter has exactly what Pulumi's state
-has, and what a deployment that nobody disturbed had made. Prints Markdown; ends with status 1 if anything was wrong.
+Needs the lab's memory, and some 15 minutes of an otherwise idle machine; begins with no lab, and ends with none. A
+round is a deployment that is killed again and again until it may end, and a removal of all of it (`pulumi destroy`,
+which `down` does on a real stack) that is treated alike. In between it is looked whether vCenter has exactly what
+Pulumi's state has. Prints Markdown; ends with status 1 if anything was wrong.
 """
 
 import argparse
@@ -11,11 +11,12 @@ import json
 import os
 import random
 import re
+import signal
 import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -24,14 +25,14 @@ import docker
 from pyVmomi import vim
 
 from cli import pending
-from cli.inventory import KINDS, inventory
+from cli.inventory import KINDS, Inventory, inventory, moid
 from cli.vault import Vault
 from cli.workspace import LOGS, REPOSITORY, STATE, Stack, have_private, lab_name
 from tests import killing
 
 STACK = Stack("dev")
-UP_SECONDS, DESTROY_SECONDS = (2.0, 20.0), (0.5, 12.0)
-"""Between which a run is killed, counted from the moment when the engine has taken the stack's lock."""
+UP_SECONDS, DESTROY_SECONDS = (0.0, 12.0), (0.0, 6.0)
+"""Between which a run is killed, counted from the engine's first operation."""
 
 _TOLD = {
     "taken over": "was made: it is taken over",
@@ -56,6 +57,7 @@ def main() -> None:
     given = parser.parse_args()
     if given.destroy or given.settle:
         sys.exit(_remove(only_settle=given.settle))
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # the lab is taken down all the same
     have_private()
     bench = Bench(random.Random(given.seed))  # noqa: S311 (a series that can be repeated, no secret)
     try:
@@ -94,29 +96,22 @@ class Bench:
     wrong: list[str] = field(default_factory=list)
     checked: int = 0
     stack_file: str = ""
-    undisturbed: list[str] = field(default_factory=list)
     environment: dict[str, str] = field(default_factory=dict)
 
     def run(self, rounds: int, kills: int) -> None:
-        """Deploy and remove undisturbed once, then `rounds` times disturbed."""
+        """Deploy and remove, so many times."""
         self.stack_file = STACK.file.read_text()
-        self.to_end("an undisturbed up", _UP)
-        self.environment = _environment()
-        self.undisturbed = self.deployed("undisturbed")
-        self.to_end("an undisturbed destroy", _DESTROY)
-        self.removed("undisturbed")
         for number in range(1, rounds + 1):
             name = f"round {number}"
             turns = [killing.kill_launcher, killing.kill_engine, killing.kill_launcher, killing.kill_session]
             self.disturb("up", kills, lambda _turn: _UP, turns, UP_SECONDS)
             self.to_end(f"{name}: the up that may end", _UP)
-            now = self.deployed(name)
-            self.check(f"{name}: vCenter has what an undisturbed up makes", now == self.undisturbed)
-            if now != self.undisturbed:
-                self.wrong.append(str(set(now) ^ set(self.undisturbed)))
+            self.deployed(name)
+            self.environment = _environment()
             self.disturb("destroy", kills, self._removal, [killing.kill_engine, killing.kill_session], DESTROY_SECONDS)
             self.to_end(f"{name}: the destroy that may end", _DESTROY)
             self.removed(name)
+            self.environment = {}
 
     def check(self, what: str, held: object) -> None:
         """Note whether something is as it must be."""
@@ -130,7 +125,7 @@ class Bench:
         verb: str,
         kills: int,
         command: Callable[[int], tuple[str, ...]],
-        turns: Sequence[Callable[[subprocess.Popen[bytes], int], str]],
+        turns: Sequence[killing.Killer],
         between: tuple[float, float],
     ) -> None:
         """Kill so many runs, each at a moment of its own; a run that ends before is begun anew, and doesn't count."""
@@ -177,8 +172,8 @@ class Bench:
             everything.write(file.read_text())
         file.unlink()
 
-    def deployed(self, when: str) -> list[str]:
-        """Look whether a deployment is whole; returns what vCenter has, by name."""
+    def deployed(self, when: str) -> None:
+        """Look whether a deployment is whole, and nothing is beside it."""
         again = subprocess.run(
             _UP, cwd=REPOSITORY, env=os.environ | {"CI": "1"}, capture_output=True, text=True, check=False
         )
@@ -198,17 +193,18 @@ class Bench:
             for one in pending.records(state):
                 if one["type"] in KINDS and vcenter.find(one["type"], one["inputs"]) != [one["id"]]:
                     self.check(f"{when}: {one['urn']} is in vCenter, once", held=False)
-            names = _names(vcenter.content)
-            names += [f"library {name}" for name in vcenter.library.libraries("")]
+            there, known = Counter(_there(vcenter)), Counter(_known(pending.records(state)))
+        self.check(f"{when}: vCenter has exactly what the state has", there == known)
+        self.wrong += [f"only in vCenter: {one}" for one in there - known]
+        self.wrong += [f"only in the state: {one}" for one in known - there]
         self.check(f"{when}: a container for each server", _containers("guest") == set(STACK.settings.servers))
         self._nobody_is_left(when)
-        return sorted(re.sub(r"^library .*", "library", name) for name in names)
 
     def removed(self, when: str) -> None:
         """Look whether nothing is left of a deployment."""
         self.check(f"{when}: the state is empty", not pending.records(_state()))
         with inventory(STACK, Vault.open(STACK.reread())) as vcenter:
-            names = _names(vcenter.content) + vcenter.library.libraries("")
+            names = list(_there(vcenter))
         self.check(f"{when}: vCenter is empty", not names)
         if names:
             self.wrong.append(str(names))
@@ -272,27 +268,73 @@ def _containers(kind: str = "") -> set[str]:
         client.close()
 
 
-def _names(content: Any) -> list[str]:  # noqa: ANN401 (pyVmomi has no types)
-    """All that vCenter has, by name; switches and adapters by their hosts'."""
-    kinds = [vim.Datacenter, vim.ClusterComputeResource, vim.HostSystem, vim.VirtualMachine, vim.Datastore]
-    view = content.viewManager.CreateContainerView(content.rootFolder, [*kinds, vim.Folder], True)
+_OWN_SWITCH = "vSwitch0"
+"""What ESXi's installer makes; Perenne leaves it alone."""
+_OWN_FOLDERS = {"Datacenters", "vm", "host", "datastore", "network"}
+_CLASSES = {
+    "Datacenter": "datacenter",
+    "ClusterComputeResource": "cluster",
+    "VirtualMachine": "VM",
+    "Datastore": "datastore",
+    "HostSystem": "host",
+}
+
+
+def _there(vcenter: Inventory) -> Iterator[str]:
+    """All that vCenter has but for what it and ESXi make themselves, by name; what a host has by the host's."""
+    content = vcenter.content
+    kinds = [vim.Datacenter, vim.ClusterComputeResource, vim.HostSystem, vim.VirtualMachine, vim.Datastore, vim.Folder]
+    view = content.viewManager.CreateContainerView(content.rootFolder, kinds, True)
     found = list(view.view)
     view.Destroy()
-    names = []
     for one in found:
         kind = type(one).__name__.rpartition(".")[2]
-        names.append(f"{kind} {one.name}")
+        if kind != "Folder":
+            yield f"{_CLASSES[kind]} {one.name}"
+        elif one.name not in _OWN_FOLDERS:
+            yield f"folder {one.name}"
         if kind == "HostSystem":
             network = one.config.network
-            names += [f"{one.name} switch {each.name}" for each in network.vswitch]
-            names += [f"{one.name} port group {each.spec.name}" for each in network.portgroup]
-            names += [f"{one.name} {each.device} in {each.portgroup}" for each in network.vnic]
+            own = {each.spec.name for each in network.portgroup if each.spec.vswitchName == _OWN_SWITCH}
+            host = moid(one)
+            yield from (f"{host} switch {each.name}" for each in network.vswitch if each.name != _OWN_SWITCH)
+            yield from (
+                f"{host} port group {each.spec.name}" for each in network.portgroup if each.spec.name not in own
+            )
+            yield from (f"{host} adapter in {each.portgroup}" for each in network.vnic if each.portgroup not in own)
         elif kind == "ClusterComputeResource":
             config = one.configurationEx
-            names += [f"rule {each.name}" for each in config.rule]
-            names += [f"group {each.name}" for each in config.group]
-            names += [f"override of {each.key.name}" for each in config.dasVmConfig]
-    return sorted(names)
+            yield from (f"rule {each.name}" for each in config.rule)
+            yield from (f"group {each.name}" for each in config.group)
+            yield from (f"override of {each.key.config.uuid}" for each in config.dasVmConfig)
+    yield from (f"library {one}" for one in vcenter.library.libraries(""))
+    yield from (f"item {one}" for one in vcenter.library.items("", ""))
+
+
+_KNOWN = {
+    "Datacenter": "datacenter {name}",
+    "ComputeCluster": "cluster {name}",
+    "Host": "host {hostname}",
+    "HostVirtualSwitch": "{hostSystemId} switch {name}",
+    "HostPortGroup": "{hostSystemId} port group {name}",
+    "Vnic": "{host} adapter in {portgroup}",
+    "VmfsDatastore": "datastore {name}",
+    "VirtualMachine": "VM {name}",
+    "HaVmOverride": "override of {virtualMachineId}",
+    "ComputeClusterVmGroup": "group {name}",
+    "ComputeClusterHostGroup": "group {name}",
+    "ComputeClusterVmAntiAffinityRule": "rule {name}",
+    "ComputeClusterVmHostRule": "rule {name}",
+    "ContentLibrary": "library {id}",
+    "ContentLibraryItem": "item {id}",
+}
+
+
+def _known(records: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """The same of what the state has."""
+    for one in records:
+        if one["type"] in KINDS:
+            yield _KNOWN[one["type"].rpartition(":")[2]].format_map({**one["inputs"], "id": one["id"]})
 
 
 def _commit() -> str:

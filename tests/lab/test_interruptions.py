@@ -52,11 +52,12 @@ def test_killed_runs_are_taken_up_and_nothing_is_left_over(
     chance = random.Random(SEED)  # noqa: S311 (moments that can be repeated, no secret)
     (vm,) = [urn for urn in _urns(pulumi, ":VirtualMachine") if urn.endswith(f"::{SERVER}-vm")]
     removal = ["pulumi", "destroy", "--stack", "dev", "--yes", "--target", vm, "--target-dependents"]
-    for command, kill in [
+    turns: list[tuple[list[str], killing.Killer]] = [
         (removal, killing.kill_session),
         (["./perenne", "up"], killing.kill_engine),
         (["./perenne", "up"], killing.kill_launcher),
-    ]:
+    ]
+    for command, kill in turns:
         with (tmp_path / "log").open("ab") as log, killing.started(command, pulumi.environment, log) as run:
             holder = killing.await_engine(run, pulumi.stack)
             if holder and killing.runs_for(run, chance.uniform(1, LONGEST_SECONDS)):
