@@ -140,6 +140,7 @@ class Bench:
                 if engine and killing.runs_for(process, seconds):
                     self.kills[f"{verb}: {target(process, engine)}"] += 1
                     done += 1
+                    (LOGS / f"interruptions-{verb}-{done}.json").write_text(json.dumps(_state()))
                 process.wait(killing.PATIENCE_SECONDS)
             print(f"  {verb} {done}/{kills}: status {process.returncode}", file=sys.stderr, flush=True)
             self.read_log()
