@@ -28,6 +28,8 @@ _PROMOTION = 0.6
 """Seconds in which a standby that has everything becomes primary; its checkpoint is put off."""
 _RESTART = 0.3
 """Seconds from the start of httpd or keepalived to service."""
+_ASKED = 0.5
+"""Seconds in which a vCenter or a BMC with a session answers, or pulls a plug."""
 _ANSWER = 0.2
 """Seconds that an answer itself may take on a site that has just been hit."""
 
@@ -62,13 +64,13 @@ class Forecast:
 def forecast(settings: Settings) -> list[Forecast]:
     """Every fault whose outage the settings tell, from the users inwards."""
     times = _Times(settings)
-    primary_lost = (
-        *times.quorum_elects,
-        *times.lease_runs_out,
-        *times.primary_is_silent,
-        *times.promotion,
-        *times.clients_follow,
-    )
+    after = (*times.promotion, *times.clients_follow)
+    if settings.has_fencing:
+        primary_off = (*times.seen_off, *times.applications_ask_in_vain, *after)
+        primary_silent = (*times.fenced, *times.applications_ask_in_vain, *after)
+    else:
+        asked_in_vain = (*times.patroni_asks_in_vain, *times.applications_ask_in_vain)
+        primary_off = primary_silent = (*times.quorum_elects, *times.lease_runs_out, *asked_in_vain, *after)
     return [
         Forecast("kill-httpd", "httpd dies on the balancer with the address", Measure.OUTAGE, times.httpd_restarts),
         Forecast("kill-keepalived", "keepalived dies there", Measure.OUTAGE, times.address_moves),
@@ -94,15 +96,15 @@ def forecast(settings: Settings) -> list[Forecast]:
         Forecast("kill-patroni", "Patroni dies there; PostgreSQL goes on", Measure.PAUSED_WRITES, times.nothing_moves),
         Forecast("kill-etcd", "the quorum's leader dies", Measure.PAUSED_WRITES, times.nothing_moves),
         Forecast("switchover", "the database is switched over", Measure.PAUSED_WRITES, times.switchover),
-        Forecast("lose-primary", "the primary is lost", Measure.PAUSED_WRITES, primary_lost),
-        Forecast("cut-primary", "the primary is cut from the network", Measure.PAUSED_WRITES, primary_lost),
-        Forecast("freeze-primary-60s", "the primary stands still for a minute", Measure.PAUSED_WRITES, primary_lost),
+        Forecast("lose-primary", "the primary is lost", Measure.PAUSED_WRITES, primary_off),
+        Forecast("cut-primary", "the primary is cut from the network", Measure.PAUSED_WRITES, primary_silent),
+        Forecast("freeze-primary-60s", "the primary stands still for a minute", Measure.PAUSED_WRITES, primary_silent),
         Forecast("lose-standby", "the standby is lost", Measure.PAUSED_WRITES, times.standby_is_dropped),
         Forecast(
             "lose-worst-host",
             "the host with the address, the primary and the quorum's leader is lost",
             Measure.PAUSED_WRITES,
-            primary_lost,
+            primary_off,
         ),
     ]
 
@@ -208,12 +210,38 @@ class _Times:
         )
 
     @property
-    def primary_is_silent(self) -> tuple[Term, ...]:
-        """Everybody asks the lost primary once more, and waits in vain."""
+    def patroni_asks_in_vain(self) -> tuple[Term, ...]:
+        """Before the standby takes over, its Patroni asks the lost primary once more."""
+        return (Term("Patroni asks the lost primary", _PATRONI_ASKS, "patroni 4.1.5, Ha.fetch_node_status"),)
+
+    @property
+    def applications_ask_in_vain(self) -> tuple[Term, ...]:
+        """So do applications, which look for the primary where it was."""
         path = "/etc/perenne/wildfly/configuration.yml"
+        seconds = _number(self._application, path, r"connectTimeout=(\d+)")
+        return (Term("applications ask the lost primary", seconds, path),)
+
+    @property
+    def seen_off(self) -> tuple[Term, ...]:
+        """The standby's agent sees no renewal any more, and vCenter or the BMC shows that the primary is off.
+
+        Where etcd's leader was lost, too, it watches the next one before it believes that.
+        """
+        path = "/usr/local/lib/perenne/fencing/agent/judgement.py"
+        slack = _number(_fencing(self._settings), path, r"RENEWAL_SLACK_SECONDS = ([\d.]+)")
+        elected, _ = self.quorum_elects
         return (
-            Term("Patroni asks the lost primary", _PATRONI_ASKS, "patroni 4.1.5, Ha.fetch_node_status"),
-            Term("so do applications", _number(self._application, path, r"connectTimeout=(\d+)"), path),
+            elected,
+            Term("renewal of the lease missed", self._settings.database.loop_wait + slack, "database.loop_wait"),
+            Term("vCenter or BMC asked", _ASKED, _ESTIMATED),
+        )
+
+    @property
+    def fenced(self) -> tuple[Term, ...]:
+        """A primary that may only stand still is waited for, and then powered off."""
+        return (
+            Term("patience", self._settings.fencing.patience_seconds, "fencing.patience_seconds"),
+            Term("vCenter powers it off", _ASKED, _ESTIMATED),
         )
 
     @property
@@ -258,6 +286,10 @@ class _Times:
             *self.promotion,
             *self.clients_follow,
         )
+
+
+def _fencing(settings: Settings) -> Mapping[str, guests.File]:
+    return _files(settings, Role.DATABASE, GuestRole.FENCING)
 
 
 def _files(settings: Settings, role: Role, part: GuestRole) -> Mapping[str, guests.File]:

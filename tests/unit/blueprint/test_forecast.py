@@ -19,6 +19,10 @@ def settings_with(field: str = "", **changes: object) -> Settings:
     return loading.settings_from_config(config, "dev")
 
 
+def without_fencing(settings: Settings) -> Settings:
+    return settings.model_copy(update={"fencing": settings.fencing.model_copy(update={"user": ""})})
+
+
 def of(settings: Settings) -> dict[str, Forecast]:
     return {one.fault: one for one in forecast(settings)}
 
@@ -31,8 +35,20 @@ def test_every_term_says_what_and_where() -> None:
 
 
 def test_the_lease_rules_a_lost_primary() -> None:
-    short, long = (of(settings_with("database", ttl=ttl))["lose-primary"].bound for ttl in (20, 30))
+    short, long = (of(without_fencing(settings_with("database", ttl=ttl)))["lose-primary"].bound for ttl in (20, 30))
     assert long - short == pytest.approx(10)
+
+
+def test_fencing_has_nobody_wait_for_the_lease() -> None:
+    assert of(settings_with("database", ttl=30)) == of(settings_with("database", ttl=20))
+
+
+def test_patience_rules_a_primary_that_may_come_back_and_no_other() -> None:
+    user = "fencing@vsphere.local"
+    short, long = (of(settings_with("fencing", user=user, patience_seconds=patience)) for patience in (5.5, 8.0))
+    for fault in ("cut-primary", "freeze-primary-60s"):
+        assert long[fault].bound - short[fault].bound == pytest.approx(2.5)
+    assert long["lose-primary"] == short["lose-primary"]
 
 
 def test_patroni_is_woken_for_a_killed_one_whatever_its_loop() -> None:
@@ -56,7 +72,8 @@ def test_targets_are_within_reach() -> None:
     assert found["lose-balancer"].bound <= 1.0
     assert found["move-site-address"].bound <= 1.0
     assert found["lose-app"].bound <= 1.0
-    assert found["lose-worst-host"].bound <= 29.0
+    assert found["lose-worst-host"].bound <= 7.0
+    assert of(without_fencing(settings_with()))["lose-worst-host"].bound <= 29.0
 
 
 def test_silent_node_is_waited_for_until_jgroups_excludes_it() -> None:
@@ -67,7 +84,7 @@ def test_silent_node_is_waited_for_until_jgroups_excludes_it() -> None:
 
 
 def test_lost_leader_of_the_quorum_renews_the_lease() -> None:
-    terms = {term.name: term.seconds for term in of(settings_with())["lose-primary"].terms}
+    terms = {term.name: term.seconds for term in of(without_fencing(settings_with()))["lose-primary"].terms}
     election = terms["which gives leases an election timeout more"]
     assert terms["etcd elects a leader"] == 2 * election
     assert terms["lease"] == 20
