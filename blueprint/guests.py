@@ -336,6 +336,7 @@ def _fencing_files(settings: Settings, name: str) -> dict[str, File]:
     return agent | {
         "/etc/perenne/fencing/configuration.json": File(json.dumps(_fencing_configuration(settings, name), indent=2)),
         "/etc/systemd/system/perenne-fencing.service": File(_text("fencing/perenne-fencing.service")),
+        "/usr/local/share/perenne/pyvmomi.txt": File(_text("fencing/pyvmomi.txt")),
     }
 
 

@@ -77,6 +77,7 @@ UNSEEN: Mapping[str, str] = {
     "/etc/patroni/perenne/20-secrets.yml": "a replication password that differs keeps the standby from following",
     "/etc/perenne/fencing/*": "with what vCenter or a BMC refuses, a lost primary keeps its lease: users wait longer",
     "/usr/local/lib/perenne/fencing/*": "without the agent a lost primary keeps its lease: users wait longer",
+    "/usr/local/share/perenne/pyvmomi.txt": "the same",
     "/etc/systemd/system/*.service": "without Restart= a process that crashed stays down, and the other node is alone",
     "/etc/systemd/system/*.service.d/*": "the same",
     "/etc/modules-load.d/perenne-watchdog.conf": "without it only Patroni itself stops a primary that hangs",

@@ -37,6 +37,21 @@ need() {
     rm -f /usr/sbin/policy-rc.d
 }
 
+# need_release NAME: /opt/NAME, the release of PyPI's that /usr/local/share/perenne/NAME.txt has with its hash.
+need_release() {
+    local list=/usr/local/share/perenne/$1.txt release
+    release=$(sed --quiet "s/^\($1\)==\([0-9.]*\) .*/\1-\2/p" "$list")
+    if [[ ! -d /opt/$release ]]; then
+        need python3-pip
+        rm -rf "/opt/$release.part"
+        python3 -m pip install --quiet --no-deps --require-hashes --only-binary=:all: --target "/opt/$release.part" \
+            --requirement "$list" </dev/null >&2 ||
+            fail "pip can't install $release: give this server a way to PyPI (/etc/pip.conf), or put /opt/$release into the template"
+        mv "/opt/$release.part" "/opt/$release"
+    fi
+    ln --symbolic --no-dereference --force "$release" "/opt/$1"
+}
+
 # need_user NAME HOME: a system user that nobody logs in as.
 need_user() {
     id "$1" >/dev/null 2>&1 || useradd --system --user-group --home-dir "$2" --shell /usr/sbin/nologin "$1"

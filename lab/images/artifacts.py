@@ -38,8 +38,9 @@ WILDFLY = Artifact(
 POSTGRESQL_JDBC = Artifact(
     "org.postgresql:postgresql:42.7.12:jar", "31fbf6f06b2217fb51d5100cee51b22625cc81640da0679b47914e54c1e6377c"
 )
-PATRONI = Path(__file__).parents[2] / "components" / "guest" / "database" / "patroni.txt"
-"""The requirement, with its hash, of which servers install Patroni, too."""
+_GUEST = Path(__file__).parents[2] / "components" / "guest"
+RELEASES = (_GUEST / "database" / "patroni.txt", _GUEST / "fencing" / "pyvmomi.txt")
+"""Requirements with their hashes, of which servers install the same."""
 WILDFLY_UID = 900
 """User and group of the guest image that own WildFly (guest/prepare.sh makes them)."""
 
@@ -80,18 +81,18 @@ def ensure_artifact(artifact: Artifact, cache: Path, progress: Progress) -> Path
     return file
 
 
-def install_patroni(folder: Path, progress: Progress) -> None:
-    """Install Patroni below a folder by its name and release, as components/guest/database/apply.sh looks for it.
+def install_release(requirement: Path, folder: Path, progress: Progress) -> None:
+    """Install one of RELEASES below a folder by its name and release, as components/guest/common.sh looks for it.
 
     Raises:
         ImageError: pip could not fetch it, or it has another hash.
     """
-    (name,) = re.findall(r"^(patroni)==([0-9.]+) ", PATRONI.read_text(), re.MULTILINE)
+    (name,) = re.findall(r"^([a-z]+)==([0-9.]+) ", requirement.read_text(), re.MULTILINE)
     with timed(progress, f"{'-'.join(name)} by pip"):
         run(
             [
                 *(sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-compile"),
-                *("--no-deps", "--only-binary=:all:", "--require-hashes", "--requirement", PATRONI),
+                *("--no-deps", "--only-binary=:all:", "--require-hashes", "--requirement", requirement),
                 *("--target", folder / "-".join(name)),
             ],
             tried=f"pip install of {'=='.join(name)}",

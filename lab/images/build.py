@@ -11,13 +11,13 @@ from pathlib import Path
 
 from lab.images import docker
 from lab.images.artifacts import (
-    PATRONI,
     POSTGRESQL_JDBC,
+    RELEASES,
     WILDFLY,
     WILDFLY_UID,
     ensure_artifact,
     give_to,
-    install_patroni,
+    install_release,
 )
 from lab.images.content import digest, sha256
 from lab.images.progress import Progress, timed
@@ -75,9 +75,10 @@ def _guest(cache: Path, progress: Progress) -> str:
     def add_software(context: Path) -> None:
         give_to(WILDFLY_UID, ensure_artifact(WILDFLY, cache, progress), context / "wildfly.tar")
         shutil.copy(ensure_artifact(POSTGRESQL_JDBC, cache, progress), context / "postgresql-jdbc.jar")
-        install_patroni(context / "opt", progress)
+        for requirement in RELEASES:
+            install_release(requirement, context / "opt", progress)
 
-    inputs = (WILDFLY.sha256, POSTGRESQL_JDBC.sha256, sha256(PATRONI))
+    inputs = (WILDFLY.sha256, POSTGRESQL_JDBC.sha256, *map(sha256, RELEASES))
     return _image("guest", progress, root, *inputs, complete=add_software)
 
 

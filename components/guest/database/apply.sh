@@ -8,16 +8,7 @@ need_user keepalived_script /nonexistent
 install_files
 
 # Debian's package is there for its unit and for the libraries that it depends on.
-patroni=$(sed --quiet 's/^patroni==\([0-9.]*\) .*/patroni-\1/p' /usr/local/share/perenne/patroni.txt)
-if [[ ! -d /opt/$patroni ]]; then
-    need python3-pip
-    rm -rf "/opt/$patroni.part"
-    python3 -m pip install --quiet --no-deps --require-hashes --only-binary=:all: --target "/opt/$patroni.part" \
-        --requirement /usr/local/share/perenne/patroni.txt </dev/null >&2 ||
-        fail "pip can't install Patroni: give this server a way to PyPI (/etc/pip.conf), or put /opt/$patroni into the template"
-    mv "/opt/$patroni.part" "/opt/$patroni"
-fi
-ln --symbolic --no-dereference --force "$patroni" /opt/patroni
+need_release patroni
 
 api() { curl --silent --fail --max-time 2 --cacert /etc/perenne/tls/ca.pem "https://$1:8008/$2"; }
 # Roles keep their old passwords until the primary is told the new ones: by whoever is the primary, were it to change just now.
