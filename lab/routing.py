@@ -15,7 +15,7 @@ from lab.label import Label
 _SCRIPT = """\
 for tool in iptables-nft iptables-legacy; do
     $tool --wait --list-rules DOCKER-USER >/dev/null 2>&1 || continue
-    $tool --wait --list-rules DOCKER-USER | grep --fixed-strings -- "--comment {comment} " | sed 's/^-A /-D /' |
+    $tool --wait --list-rules DOCKER-USER | grep --extended-regexp -- '--comment "?{comment}"? ' | sed 's/^-A /-D /' |
         while read -r rule; do echo "$rule" | xargs $tool --wait; done
     {rules}
     exit 0
@@ -63,4 +63,4 @@ def _run(client: DockerClient, image: str, lab: str, rules: str) -> None:
 
 
 def _comment(lab: str) -> str:
-    return f"perenne.lab={lab}"
+    return f"perenne-lab-{lab}"

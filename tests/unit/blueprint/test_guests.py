@@ -25,7 +25,7 @@ PROJECT = Path(__file__).parents[3]
 ROLES_OF = {
     Role.BALANCER: (GuestRole.BALANCER,),
     Role.APPLICATION: (GuestRole.APPLICATION,),
-    Role.DATABASE: (GuestRole.QUORUM, GuestRole.DATABASE),
+    Role.DATABASE: (GuestRole.QUORUM, GuestRole.DATABASE, GuestRole.FENCING),
     Role.WITNESS: (GuestRole.QUORUM,),
 }
 

@@ -147,3 +147,28 @@ def test_equipment_of_a_change_is_that_of_both(prod: dict[str, Any]) -> None:
     both = equipment(*(twin_of(config, numbers, SOURCE).config for config in (prod, changed)))
     assert list(both["perenne:hosts"]) == ["psexi02", "psexi03", "psexi04", "psexi05"]
     assert list(both["perenne:storage"]["san01"]["luns"]) == ["datastore01", "datastore03"]
+
+
+def with_bmcs(config: dict[str, Any], *addresses: str) -> dict[str, Any]:
+    """The site with fencing, and these BMCs."""
+    config["perenne:fencing"] = {"user": "fencing@vsphere.local"}
+    for host, address in zip(config["perenne:hosts"].values(), addresses, strict=True):
+        host["bmc"] = {"address": address, "port": 8443, "user": "fencing", "thumbprint": "ab" * 32}
+    return config
+
+
+@pytest.mark.parametrize(
+    "addresses",
+    [("172.16.110.20", "172.16.110.21", "172.16.110.22"), ("10.9.9.20", "10.9.9.21", "10.9.9.22")],
+    ids=["in the management network", "in a network of their own"],
+)
+def test_bmcs_are_where_the_lab_can_have_them(prod: dict[str, Any], addresses: tuple[str, ...]) -> None:
+    site = with_bmcs(prod, *addresses)
+    twin = twin_of(site, Renumbering.of([site], SOURCE), SOURCE)
+    settings = loading.settings_from_config(twin.config, SOURCE)
+    lab_equipment.check(settings)
+    assert len(set(lab_equipment.bmcs(settings).values())) == 3
+    assert settings.has_fencing
+    assert all(host.bmc.thumbprint is None for host in settings.hosts.values())
+    told = {difference.what: difference.site for difference in twin.differences}
+    assert [told[f"BMC of {host}"] for host in settings.hosts] == list(addresses)

@@ -179,3 +179,27 @@ def test_an_array_whose_message_was_interrupted_is_told_again(layout: dict[str, 
     container = Mock()
     assert changed.tell(container, tmp_path)
     container.kill.assert_called_once()
+
+
+def test_every_host_has_a_bmc_that_outlives_it(layout: dict[str, Machine]) -> None:
+    bmc = layout["psexi04-bmc"]
+    assert bmc.addresses == (IPv4Address("198.18.10.183"),)
+    assert bmc.command[0] == "bmc"
+    assert "-host=psexi04" in bmc.command
+    assert bmc.files["password"] == b"bmc-secret of psexi04"
+    assert not any("secret" in part for part in bmc.command)
+
+
+def test_a_site_without_fencing_has_neither_its_account_nor_what_belongs_to_it(layout: dict[str, Machine]) -> None:
+    plain = site(fencing={"user": ""})
+    without = {machine.name: machine for machine in machines(plan(plain))}
+    assert any("fencing" in part for part in layout["vcenter"].command)
+    assert not any("fencing" in part for part in without["vcenter"].command)
+    assert "fencing-password" not in without["vcenter"].files
+
+
+def test_a_bmc_outside_the_management_network_is_refused() -> None:
+    hosts = config_of(STACK)["perenne:hosts"]
+    hosts["psexi03"]["bmc"]["address"] = "198.18.40.1"
+    with pytest.raises(LabError, match=r"BMC of psexi03 at 198\.18\.40\.1"):
+        equipment.check(site(hosts=hosts))
