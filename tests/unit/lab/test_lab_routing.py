@@ -3,6 +3,7 @@
 import subprocess
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from docker.errors import ContainerError
@@ -40,7 +41,7 @@ class Containers:
         assert options["network_mode"] == "host"
         done = subprocess.run(command, env=self.environment, capture_output=True, text=True, check=False)
         if done.returncode:
-            raise ContainerError(None, done.returncode, command, image, done.stderr)
+            raise ContainerError(Mock(), done.returncode, command, image, done.stderr)
 
     @property
     def rules(self) -> list[str]:
