@@ -8,9 +8,10 @@ from typing import cast
 import pytest
 
 from cli.failure import Failure
-from drills import running
+from drills import report, running
 from drills.faults import Fault
 from drills.model import Result
+from drills.report import document
 from drills.report.summary import run_of
 from drills.runner import Drills, NotMeasuredError
 from drills.running import run_series
@@ -98,6 +99,18 @@ async def test_what_was_measured_is_on_disk_without_single_requests(series: Seri
     assert not any(run.result.recording.requests for run in again.runs)
     assert all(run.with_requests().result.recording.requests for run in again.runs)
     assert again.circumstances == series.circumstances
+
+
+async def test_report_of_a_series_that_went_on_is_drawn_from_its_recordings(series: Series, tmp_path: Path) -> None:
+    await go(series, minutes=0)
+    again = Series.left(series.folder)
+    await go(again)
+    files = report.write(again.runs, tmp_path / "report", went=again.circumstances)
+    assert files.page.read_text().count("<svg") == 3, "the worst run of each fault"
+    (found,) = document.parsed(files.data.read_bytes()).random
+    assert [run.number for run in found.runs] == [1, 2, 3, 4]
+    assert found.chance.seed == 7
+    assert len(found.parts) == 2
 
 
 @pytest.mark.parametrize("end", [KeyboardInterrupt(), asyncio.CancelledError(), Failure("it can't be run", "why", "")])
