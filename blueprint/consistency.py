@@ -151,7 +151,9 @@ def _reference_mistakes(settings: "Settings") -> Iterator[Mistake]:
         if server.host not in settings.hosts:
             remedy = f"use one of: {', '.join(settings.hosts)}"
             yield Mistake(f"servers.{name}.host", server.host, "no such host under hosts", remedy)
-        if server.datastore not in luns:
+        if server.datastore in settings.local_datastores.keys() - luns:
+            yield from _local_disk_mistakes(settings, name)
+        elif server.datastore not in luns:
             remedy = f"add the LUN to an array or use one of: {', '.join(luns)}"
             yield Mistake(f"servers.{name}.datastore", server.datastore, "no array has a LUN of that name", remedy)
     for name in settings.logins.keys() - settings.services.keys():
@@ -163,6 +165,26 @@ def _reference_mistakes(settings: "Settings") -> Iterator[Mistake]:
         yield Mistake(f"host_keys.{name}", name, "no such host", f"use one of: {', '.join(settings.hosts)}")
     for name in settings.servers.keys() & settings.hosts.keys():
         yield Mistake(f"servers.{name}", name, "a host has the same name", "rename one of them")
+
+
+def _local_disk_mistakes(settings: "Settings", name: str) -> Iterator[Mistake]:
+    """On a host's own disk a server starts nowhere else: only a vote that others can do without may lie there."""
+    server = settings.servers[name]
+    field, host = f"servers.{name}.datastore", settings.local_datastores[server.datastore]
+    if server.host != host:
+        problem = f"is on {host}'s own disk, and the server runs on {server.host}"
+        yield Mistake(field, server.datastore, problem, "put both on one host")
+    elif server.role is not Role.WITNESS:
+        problem = f"is on {server.host}'s own disk, where vSphere HA can't reach it: only a witness may lie there"
+        yield Mistake(field, server.datastore, problem, "name the datastore of a LUN")
+    elif name in settings.backup.servers:
+        problem = f"is on {server.host}'s own disk, and {name} keeps backups"
+        yield Mistake(field, server.datastore, problem, "have another server keep them, such as one of role: backup")
+    votes = [vote.datastore for vote in settings.quorum.values()]
+    shared = [datastore for datastore in votes if datastore not in settings.local_datastores]
+    if 2 * len(shared) <= len(votes):
+        problem = f"leaves {len(shared)} of {len(votes)} votes where vSphere HA can restart them"
+        yield Mistake(field, server.datastore, problem, "put a majority of the votes on LUNs")
 
 
 def _array_mistakes(settings: "Settings") -> Iterator[Mistake]:
@@ -184,9 +206,19 @@ def _array_mistakes(settings: "Settings") -> Iterator[Mistake]:
                     f"{field}.naa", lun.naa, f"is already the id of {seen[lun.naa]}", "copy the id from the array"
                 )
             seen |= {name: field, lun.naa: field}
+    for host, described in settings.hosts.items():
+        local, field = described.local_datastore, f"hosts.{host}.local_datastore"
+        if local in seen:
+            yield Mistake(field, local, f"the name is taken by {seen[local]}", "rename it in vCenter")
+        if local:
+            seen[local] = field
 
 
 def _backup_mistakes(settings: "Settings") -> Iterator[Mistake]:
+    for name in settings.servers_of(Role.BACKUP):
+        if name not in settings.backup.servers:
+            remedy = "add it to backup.servers, or remove the server"
+            yield Mistake(f"servers.{name}.role", "backup", "keeps no backups: backup.servers does not name it", remedy)
     for position, name in enumerate(settings.backup.servers):
         if name in settings.backup.servers[:position]:
             yield Mistake(f"backup.servers.{position}", name, "is listed twice", "remove one of them")
@@ -230,7 +262,13 @@ def _size_mistakes(settings: "Settings") -> Iterator[Mistake]:
             break
 
 
-_TIERS = {Role.BALANCER: (2, 2), Role.APPLICATION: (2, 6), Role.DATABASE: (2, 3), Role.WITNESS: (1, 3)}
+_TIERS = {
+    Role.BALANCER: (2, 2),
+    Role.APPLICATION: (2, 6),
+    Role.DATABASE: (2, 3),
+    Role.WITNESS: (0, 3),
+    Role.BACKUP: (0, 2),
+}
 """Fewest and most servers of a tier: VRRP needs no more than a pair; full session replication stays cheap up to six."""
 
 _FEWEST_HOSTS = 3

@@ -16,6 +16,7 @@ _DOES = {
     Role.APPLICATION: "WildFly; sessions are kept on every node",
     Role.DATABASE: "PostgreSQL under Patroni, one primary and synchronous replication; an etcd vote",
     Role.WITNESS: "a further etcd vote",
+    Role.BACKUP: "base backups of the database, and its log as it is written",
 }
 
 
@@ -46,7 +47,11 @@ def _head(settings: Settings, stack: str) -> str:
 
 
 def _logical(settings: Settings) -> str:
-    tiers = [(role, ", ".join(f"`{name}`" for name in settings.servers_of(role)), does) for role, does in _DOES.items()]
+    tiers = [
+        (role, ", ".join(f"`{name}`" for name in tier), does)
+        for role, does in _DOES.items()
+        if (tier := settings.servers_of(role))
+    ]
     services = [
         (
             name,
@@ -162,12 +167,25 @@ def _luns(settings: Settings) -> str:
             on_it = ", ".join(server for server, described in settings.servers.items() if described.datastore == name)
             left = lun.size_gib - disks - swap
             rows.append((name, array_name, f"`{lun.naa}`", lun.size_gib, on_it, disks, swap, left))
+    own = [
+        (datastore, host, ", ".join(lying), *_needed(settings.servers[name] for name in lying))
+        for datastore, host in settings.local_datastores.items()
+        if (lying := [name for name, server in settings.servers.items() if server.datastore == datastore])
+    ]
     return _section(
         "Physical design: LUNs",
         _table(("array", "target", "CHAP user of the hosts", "CHAP user of the array"), arrays),
         "A datastore per LUN, seen by every host on every path. Disks are counted as if they were full, and every"
         " server that runs has a swap file of its memory's size. The template lies on the first datastore, too.",
         _table(("datastore", "array", "LUN", "GiB", "servers", "their disks", "swap files", "left"), rows),
+        *(
+            (
+                "On hosts' own disks, for votes that hold no data and need not start elsewhere:",
+                _table(("datastore", "host", "servers", "their disks", "swap files"), own),
+            )
+            if own
+            else ()
+        ),
     )
 
 
@@ -216,7 +234,9 @@ def _losses(settings: Settings) -> str:
     for kind, names in (("host", settings.hosts), ("array", settings.storage)):
         for name in names:
             gone = [
-                server for server, found in settings.servers.items() if name in (found.host, array_of[found.datastore])
+                server
+                for server, found in settings.servers.items()
+                if name in (found.host, array_of.get(found.datastore))
             ]
             left = len([vote for vote in quorum if vote not in gone])
             if left >= majority:
@@ -226,6 +246,8 @@ def _losses(settings: Settings) -> str:
             else:
                 then = "goes on while all databases reach each other (Patroni's failsafe mode)"
             back = "vSphere HA starts them elsewhere" if kind == "host" else "nothing starts them until it is back"
+            tied = [server for server in gone if settings.servers[server].datastore in settings.local_datastores]
+            back += f", {', '.join(tied)} when {name} is back" if tied else ""
             rows.append((f"{kind} {name}", ", ".join(gone) or "nothing", back, f"{left} of {len(quorum)}", then))
     return _section(
         "What is lost with what",

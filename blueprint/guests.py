@@ -34,7 +34,7 @@ class GuestRole(StrEnum):
     DATABASE = "database"
     """PostgreSQL under Patroni; the quorum must run before."""
     BACKUP = "backup"
-    """Keeps backups of the database, beside another role."""
+    """Keeps backups of the database, alone or beside another role."""
     FENCING = "fencing"
     """Makes sure that a lost primary is off; on database servers, beside the database."""
 
@@ -112,9 +112,10 @@ def script(role: GuestRole) -> str:
 
 def files(settings: Settings, name: str, role: GuestRole, checksums: Mapping[str, str]) -> dict[str, File]:
     """The files of `role` on server `name` that hold no secret, by path; `checksums` are the services' SHA-256."""
-    # These come beside another role, which brings the common files.
-    beside = (GuestRole.DATABASE, GuestRole.BACKUP, GuestRole.FENCING)
-    common = {} if role in beside else _common_files(settings)
+    # What comes beside another role leaves the common files to that one.
+    alone = settings.servers[name].role is Role.BACKUP
+    beside = role in (GuestRole.DATABASE, GuestRole.FENCING) or (role is GuestRole.BACKUP and not alone)
+    common = {} if beside else _common_files(settings)
     render = partial(_render, context=_context(settings, name) | {"checksums": checksums})
     match role:
         case GuestRole.BALANCER:

@@ -128,6 +128,8 @@ class Host(Model):
     """SHA-1 of the host's certificate, as the host client shows it; empty where vCenter's own authority signed it."""
     bmc: Bmc = Bmc()
     """Its management controller."""
+    local_datastore: Name | None = None
+    """Name in vCenter of the datastore on the host's own disk (ESXi's installer makes one); a witness may lie there."""
 
 
 class Cluster(Model):
@@ -196,7 +198,7 @@ class Server(Model):
     address: IPv4Address
     """Fixed address on the network of the servers."""
     datastore: Name
-    """The datastore of its disk."""
+    """The datastore of its disk: a LUN's, or for a witness the `local_datastore` of its host."""
     cpus: int = Field(ge=1, le=768)
     """Virtual CPUs."""
     memory_mib: int = Field(ge=256, le=24 * 1024 * 1024)
@@ -268,7 +270,7 @@ class Backup(Model):
     """Base backups of the database on a schedule, and its log as it is written, on servers of the site."""
 
     servers: tuple[Name, ...] = ()
-    """Who keeps them; their datastores should not be the only ones with a database server (policy BAK-01)."""
+    """Who keeps them, of role backup or beside another; not all on the array of all databases (policy BAK-01)."""
     schedule: str = Field(default="*-*-* 02:00:00 UTC", min_length=1)
     """When a base backup is made: systemd's calendar (systemd.time(7))."""
     keep: int = Field(default=7, ge=1, le=1000)
@@ -391,6 +393,11 @@ class Settings(Model):
     def luns(self) -> dict[str, Lun]:
         """Every LUN of every array by its datastore's name."""
         return {name: lun for array in self.storage.values() for name, lun in array.luns.items()}
+
+    @property
+    def local_datastores(self) -> dict[str, str]:
+        """The host of every datastore that is on a host's own disk, by the datastore's name."""
+        return {host.local_datastore: name for name, host in self.hosts.items() if host.local_datastore}
 
     def login_of(self, service: str) -> str:
         """The database role by which a service logs in."""

@@ -24,6 +24,8 @@ class Role(StrEnum):
     APPLICATION = "application"
     DATABASE = "database"
     WITNESS = "witness"
+    BACKUP = "backup"
+    """Keeps backups of the database, and does nothing else."""
 
 
 class Isolation(StrEnum):

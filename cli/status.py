@@ -112,6 +112,7 @@ async def _ask_all(
             *(_ask(client, stack, vault, answers[name], seconds) for name in settings.servers),
             *(_vote(client, answers[name]) for name in settings.quorum),
             *(_look_inside(stack, vault, answer, seconds) for answer in answers.values()),
+            *(_keeps(stack, vault, answer, seconds) for answer in answers.values() if answer.role == Role.BACKUP),
         )
     for member in cluster:
         if answer := answers.get(member["name"]):
@@ -166,7 +167,7 @@ async def _ask(client: httpx.AsyncClient, stack: Stack, vault: Vault, answer: An
     }
     path = paths.get(Role(answer.role))
     if path is None:
-        return  # a witness serves by its vote
+        return  # a witness serves by its vote, and who keeps backups is asked over SSH
     # Balancers show the site's certificate, which has the site's name.
     extensions = {"sni_hostname": settings.site.name} if answer.role == Role.BALANCER else {}
     try:
@@ -229,6 +230,18 @@ async def _look_inside(stack: Stack, vault: Vault, answer: Answer, seconds: floa
     held = {line.split()[3].split("/")[0] for line in lines if line != "drained"}
     virtual = [str(stack.settings.site.address), str(stack.settings.database.address)]
     answer.addresses = [address for address in virtual if address in held]
+
+
+async def _keeps(stack: Stack, vault: Vault, answer: Answer, seconds: float) -> None:
+    """Ask a server over SSH whether it receives the database's log, and when it made its last base backup."""
+    question = (
+        "systemctl is-active perenne-wal.service perenne-backup.timer || true; "
+        "find /var/lib/perenne-backup/base -mindepth 1 -maxdepth 1 -name '[0-9]*' -printf '%f\\n' | sort | tail -1"
+    )
+    told = (await _said(stack, vault, answer.name, question, seconds)).split()
+    made = told[2:]
+    answer.serves = told[:2] == ["active", "active"] and bool(made)
+    answer.detail = f"last base backup {made[0]}" if made else "no base backup" if told else "no answer"
 
 
 async def _said(stack: Stack, vault: Vault, server: str, command: str, seconds: float) -> str:

@@ -4,6 +4,13 @@ import pulumi
 import pulumi_vsphere as vsphere
 
 
+def datastore_id(
+    name: pulumi.Input[str], datacenter_id: pulumi.Input[str], options: pulumi.InvokeOutputOptions
+) -> pulumi.Output[str]:
+    """Managed object id of a datastore that Perenne did not make, by its name."""
+    return vsphere.get_datastore_output(name=name, datacenter_id=datacenter_id, opts=options).id
+
+
 def network_id(
     name: pulumi.Input[str], datacenter_id: pulumi.Input[str], options: pulumi.InvokeOutputOptions
 ) -> pulumi.Output[str]:

@@ -15,8 +15,14 @@ from components.esxi_cluster import EsxiCluster
 from components.iscsi_datastore import IscsiDatastores
 from components.vm_template import VmTemplate
 
-_RESTART_PRIORITY = {Role.DATABASE: "high", Role.WITNESS: "high", Role.APPLICATION: "medium", Role.BALANCER: "low"}
-"""vSphere HA starts databases before the applications that need them, and balancers last."""
+_RESTART_PRIORITY = {
+    Role.DATABASE: "high",
+    Role.WITNESS: "high",
+    Role.APPLICATION: "medium",
+    Role.BALANCER: "low",
+    Role.BACKUP: "lowest",
+}
+"""vSphere HA starts databases before the applications that need them, then balancers, and last what no user needs."""
 
 _READY = """\
 set -eu
@@ -58,6 +64,7 @@ class VirtualMachine(pulumi.ComponentResource):
         settings, cluster = args.settings, args.cluster
         described = settings.servers[args.server]
         private_key, host_key = args.secrets["ssh-key"], args.secrets[f"ssh-host-key-{args.server}"]
+        own_disk = described.datastore in settings.local_datastores
         # With DRS the host is where it starts; from then on DRS decides, within the tier's anti-affinity rule.
         free_to_move = ["hostSystemId"] if settings.vcenter.edition.has_drs else []
         self.vm = vsphere.VirtualMachine(
@@ -65,7 +72,7 @@ class VirtualMachine(pulumi.ComponentResource):
             name=args.server,
             resource_pool_id=cluster.cluster.resource_pool_id,
             host_system_id=cluster.hosts[described.host].id,
-            datastore_id=args.storage.datastores[described.datastore].id,
+            datastore_id=self._datastore_id(),
             guest_id=settings.template.guest_id,
             num_cpus=described.cpus,
             memory=described.memory_mib,
@@ -87,6 +94,8 @@ class VirtualMachine(pulumi.ComponentResource):
             compute_cluster_id=cluster.cluster.id,
             virtual_machine_id=self.vm.id,
             ha_vm_restart_priority=_RESTART_PRIORITY[described.role],
+            # Powered off, what is on a host's own disk could start nowhere: it does more good where it is.
+            ha_host_isolation_response="none" if own_disk else None,
             opts=self._child,
         )
         self.login = remote.Login(
@@ -99,7 +108,9 @@ class VirtualMachine(pulumi.ComponentResource):
             pulumi.ResourceOptions(parent=self, depends_on=[self.vm]),
             triggers=[self.vm.uuid],
         )
-        self.register_outputs({"address": str(described.address), "uuid": self.vm.uuid})
+        # No resource shows what a datastore that was there before is on; the policy pack judges by it.
+        declared = {"localDiskOf": settings.fqdn(described.host)} if own_disk else {}
+        self.register_outputs({"address": str(described.address), "uuid": self.vm.uuid} | declared)
 
     def install(
         self,
@@ -133,6 +144,14 @@ class VirtualMachine(pulumi.ComponentResource):
             pulumi.ResourceOptions(parent=self, depends_on=[self.ready]),
             triggers=[self.vm.uuid],
         )
+
+    def _datastore_id(self) -> pulumi.Output[str]:
+        """A LUN's datastore is Perenne's own; one on a host's own disk comes into vCenter with the host."""
+        described, cluster = self._args.settings.servers[self.server], self._args.cluster
+        if made := self._args.storage.datastores.get(described.datastore):
+            return made.id
+        options = pulumi.InvokeOutputOptions(parent=self, depends_on=[cluster.hosts[described.host]])
+        return lookups.datastore_id(described.datastore, cluster.datacenter.moid, options)
 
     def _network_id(self) -> pulumi.Output[str]:
         cluster = self._args.cluster

@@ -200,6 +200,7 @@ def _vcenter(plan: Plan) -> Machine:
         f"-key={FILES}/vcenter.key",
         f"-image={settings.template.name}={plan.images.guest}",
         f"-ha-speed={plan.ha_speed:g}",
+        *(f"-local-datastore={host}={name}" for name, host in settings.local_datastores.items()),
         # The simulator knows one size of host; no host may seem larger than it is.
         f"-host-cpus={min(host.cpus for host in hosts)}",
         f"-host-memory={min(host.memory_gib for host in hosts) * 2**30}",

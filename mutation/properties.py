@@ -93,6 +93,8 @@ def of_tables(stack: Stack) -> Iterator[Mutant]:
     for type_, table in TABLES:
         for resource in stack.of_type(type_):
             for rule, key, value in table:
+                if value is not UNSET and resource.properties.get(key) == value:
+                    continue  # so it is in a sound stack: a vote on its host's own disk is left on an isolated host
                 if (
                     rule == "STO-07"
                     and type_ == "VmfsDatastore"

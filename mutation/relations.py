@@ -1,15 +1,17 @@
 """Changes of what is there and what refers to what: hosts, servers, rules, pins, datastores."""
 
 from collections.abc import Iterator
+from functools import partial
 from itertools import combinations
 
-from mutation.changes import both, gone, not_after, referring, setting, unset
+from mutation.changes import both, edited, gone, not_after, referring, setting, unset
 from mutation.mutant import Mutant, changed, with_more
 from policies.judging.configuration import Thresholds
 from policies.judging.resource import UNKNOWN, Resource
 from policies.judging.rule import Context
 from policies.judging.stack import Stack
 from policies.reading import placement, tiers, topology
+from policies.reading.homes import datastores_of, own_disk
 from policies.reading.tiers import Kind, Tier
 
 _PAIR = 2
@@ -31,8 +33,8 @@ def of_datastores(stack: Stack) -> Iterator[Mutant]:
         for store in stores:
             yield changed("CLU-05", stack, store, "gone", gone)
     for tier in _tiers(stack, Kind.DATABASE, Kind.QUORUM):
-        homes = {machine.urn: stack.referred(machine, "datastoreId")[0].urn for machine in tier.machines}
-        for machine in tier.machines:
+        homes = {machine.urn: stores[0].urn for machine in tier.machines if (stores := datastores_of(stack, machine))}
+        for machine in [machine for machine in tier.machines if machine.urn in homes]:
             others = {home for urn, home in homes.items() if urn != machine.urn}
             if len(others) == 1 and homes[machine.urn] not in others:
                 what = f"on the datastore of the other members of tier {tier.name}"
@@ -46,6 +48,24 @@ def of_arrays(stack: Stack) -> Iterator[Mutant]:
         if len(arrays) > 1:
             together = {next(iter(arrays)): [lun for luns in arrays.values() for lun in luns]}
             yield changed("STO-06", stack, storage, "all LUNs on one array", setting("arrays", together))
+
+
+def of_own_disks(stack: Stack) -> Iterator[Mutant]:
+    """A server on its host's own disk that must start elsewhere; a vote back on the array of another."""
+    (quorum,) = _tiers(stack, Kind.QUORUM)
+    for machine in stack.of_type("VirtualMachine"):
+        component = stack.by_urn[str(machine.parent)]
+        if own_disk(stack, machine):
+            for store in stack.of_type("VmfsDatastore"):
+                moved = partial(_moved_to, stack, machine, component, store)
+                yield Mutant("STO-06", f"{machine.label}: on {store.label}, as another vote", moved)
+        elif machine not in quorum.machines or Kind.DATABASE in tiers.kinds_of(stack, machine):
+            yield changed("STO-07", stack, component, "on its host's own disk", setting("localDiskOf", "esx"))
+
+
+def _moved_to(stack: Stack, machine: Resource, component: Resource, store: Resource) -> Stack:
+    moved = edited(stack, machine.urn, referring("datastoreId", [store.urn]))
+    return edited(moved, component.urn, unset("localDiskOf"))
 
 
 def of_servers(stack: Stack) -> Iterator[Mutant]:
@@ -165,7 +185,7 @@ def of_pins(stack: Stack) -> Iterator[Mutant]:
         return
     for tier in _tiers(stack, *Kind):
         rule = "PLA-05" if tier.kind is Kind.QUORUM else "PLA-02"
-        for machine in tier.machines:
+        for machine in tier.machines if len(tier.machines) > 1 else ():
             yield changed(rule, stack, machine, f"no pin (tier {tier.name})", unset("hostSystemId"))
         for one, other in combinations(tier.machines, 2):
             host = other.property_dependencies["hostSystemId"]
@@ -221,6 +241,7 @@ MUTATIONS = (
     of_hosts,
     of_datastores,
     of_arrays,
+    of_own_disks,
     of_servers,
     of_anti_affinity,
     of_drs,

@@ -113,6 +113,18 @@ def two_arrays(config: Config) -> None:
             for name, lun in moved.items()
         },
     }
+    _vote_on_own_disk(config)
+
+
+def _vote_on_own_disk(config: Config) -> None:
+    """The vote without data leaves the arrays, and the backups that it kept go to a server of their own."""
+    servers, hosts = config["perenne:servers"], config["perenne:hosts"]
+    name, witness = next((name, server) for name, server in servers.items() if server["role"] == "witness")
+    local = f"{witness['host']}-local"
+    hosts[witness["host"]]["local_datastore"] = local
+    servers["bak01"] = {**witness, "role": "backup", "address": _after(witness["address"])}
+    servers[name] = {**witness, "datastore": local}
+    config["perenne:backup"]["servers"] = ["bak01"]
 
 
 def _changed(base: Mapping[str, Any], *changes: Callable[[Config], None]) -> Config:

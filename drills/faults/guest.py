@@ -2,10 +2,12 @@
 
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, replace
+from functools import partial
 
 from blueprint.terms import Role
+from cli.workspace import Stack
 from drills.faults import targets
-from drills.faults.fault import Fault, Hit, Scene, Simulated, lab_only
+from drills.faults.fault import Fault, Hit, Scene, Simulated, everywhere, lab_only
 from drills.faults.network import CUT_SECONDS, cut_off
 from drills.model import Target
 from drills.undo import How, Step
@@ -79,7 +81,7 @@ def _lose(kind: Kind) -> Fault:
         title=f"The VM of {_described(kind)} dies; vSphere HA starts it again",
         aim=_aim(kind),
         inject=inject,
-        unavailable=lab_only,
+        unavailable=partial(_unavailable, kind, lab_only),
         target=kind.lost,
         fenced_target=kind.fenced,
         idempotent_succeed=kind.idempotent_succeed,
@@ -99,6 +101,7 @@ def _power_off(kind: Kind) -> Fault:
         aim=_aim(kind),
         inject=inject,
         lasts=30.0,
+        unavailable=partial(_unavailable, kind, everywhere),
         target=kind.lost,
         fenced_target=kind.fenced,
         idempotent_succeed=kind.idempotent_succeed,
@@ -137,7 +140,7 @@ def _freeze(kind: Kind, seconds: float, target: Target | None) -> Fault:
         aim=_aim(kind),
         inject=inject,
         lasts=seconds,
-        unavailable=lab_only,
+        unavailable=partial(_unavailable, kind, lab_only),
         target=target,
         primary_stays=kind.name != "primary" or seconds <= SHORT_FREEZE_SECONDS,
         proves=kind.proves,
@@ -156,7 +159,7 @@ def _cut(kind: Kind) -> Fault:
         aim=_aim(kind),
         inject=inject,
         lasts=CUT_SECONDS,
-        unavailable=lab_only,
+        unavailable=partial(_unavailable, kind, lab_only),
         target=kind.lost,
         fenced_target=kind.fenced,
         idempotent_succeed=kind.idempotent_succeed,
@@ -173,6 +176,12 @@ def _described(kind: Kind, *, capital: bool = False) -> str:
         "witness": "the witness",
     }[kind.name]
     return text[0].upper() + text[1:] if capital else text
+
+
+def _unavailable(kind: Kind, condition: Callable[[Stack], str], stack: Stack) -> str:
+    if kind.name == "witness" and not stack.settings.servers_of(Role.WITNESS):
+        return "the stack has no witness: every vote is a database server's"
+    return condition(stack)
 
 
 def _aim(kind: Kind) -> Callable[[Scene], Coroutine[None, None, Hit]]:

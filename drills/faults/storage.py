@@ -4,12 +4,14 @@ from collections import Counter
 
 from blueprint.terms import Role
 from cli.workspace import Stack
-from drills.faults import arranging
+from drills.faults import arranging, targets
 from drills.faults.fault import Fault, Hit, Scene, lab_only
 from drills.faults.network import dropping, healed
 from drills.undo import How, Step
 
 STALL_SECONDS = 30.0
+ARRAY_SECONDS = 60.0
+"""Long enough for the other database to take over; short enough that VM monitoring resets nobody (150 s)."""
 
 _NOT_ON_LUNS = (
     "The lab's guests have their disks on the machine, not on the LUNs: what is shown is that no service depends on a "
@@ -58,21 +60,25 @@ def faults() -> tuple[Fault, ...]:
         ),
         Fault(
             name="lose-array",
-            title="A storage array is lost",
-            aim=_portal,
-            inject=_cut_portal,
+            title=f"The array of the primary is gone for {ARRAY_SECONDS:g} s, with every server on it",
+            aim=_array,
+            inject=_lose_array,
+            lasts=ARRAY_SECONDS,
             unavailable=_needs_two_arrays,
+            target=targets.HOST_LOST,
             proves=("STO-06", "BAK-01"),
+            notes=(
+                "Played by freezing the array and every server on it.",
+                "A real server goes on from its memory for a while, and hangs when it next needs its disk.",
+            ),
         ),
     )
 
 
 def _needs_two_arrays(stack: Stack) -> str:
-    return (
-        "the stack has one array, and every server is on it; with two, the lab's guests have their disks elsewhere"
-        if len(stack.settings.storage) == 1
-        else "the lab's guests have their disks on the machine, not on arrays; stall-datastore plays the loss"
-    )
+    if len(stack.settings.storage) == 1:
+        return "the stack has one array, and every server is on it; the twin of a stack with two can show it"
+    return lab_only(stack)
 
 
 async def _portal(scene: Scene) -> Hit:
@@ -85,6 +91,24 @@ async def _cut_portal(scene: Scene, hit: Hit) -> None:
     array, address = hit.machines
     scene.promise(healed(array))
     await scene.hands.packets(array, dropping(destination=address))
+
+
+async def _array(scene: Scene) -> Hit:
+    settings = scene.settings
+    home = settings.servers[scene.standing.primary].datastore
+    array = next(name for name, described in settings.storage.items() if home in described.luns)
+    servers = tuple(
+        name for name, server in settings.servers.items() if server.datastore in settings.storage[array].luns
+    )
+    return Hit(f"{array} with {', '.join(servers)}", (array, *servers))
+
+
+async def _lose_array(scene: Scene, hit: Hit) -> None:
+    for machine in hit.machines:
+        by_hand = f"docker unpause the container of {machine}."
+        scene.promise(Step(how=How.UNPAUSE, where=machine, does=f"let {machine} go on", by_hand=by_hand))
+    for machine in hit.machines:
+        await scene.hands.container("pause", machine)
 
 
 async def _datastore(scene: Scene) -> Hit:

@@ -123,6 +123,13 @@ func (m *clusterMethods) AddHostTask(ctx *simulator.Context, req *types.AddHost_
 	cluster := ctx.Map.Get(req.This).(*simulator.ClusterComputeResource)
 	var result soap.HasFault
 	ctx.WithLock(cluster, func() { result = cluster.AddHostTask(ctx, req) })
+	task := result.(*methods.AddHost_TaskBody).Res.Returnval
+	if added, fault := waitTask(ctx, task); fault == nil {
+		host := ctx.Map.Get(added.(types.ManagedObjectReference)).(*simulator.HostSystem)
+		if err := m.vcenter.putLocalDatastore(ctx, host); err != nil {
+			return &methods.AddHost_TaskBody{Fault_: simulator.Fault(err.Error(), &types.HostConfigFault{})}
+		}
+	}
 	log.Printf("host %s added to cluster %s", req.Spec.HostName, cluster.Name)
 	return result
 }

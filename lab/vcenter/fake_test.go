@@ -418,6 +418,11 @@ func (b *bench) addDatastore(name string) *object.Datastore {
 // addVM makes a VM on a host, without powering it on.
 func (b *bench) addVM(name, host string, memoryMB int64) *object.VirtualMachine {
 	b.Helper()
+	return b.addVMOn("san", name, host, memoryMB)
+}
+
+func (b *bench) addVMOn(datastore, name, host string, memoryMB int64) *object.VirtualMachine {
+	b.Helper()
 	folders, err := b.dc.Folders(b.ctx)
 	b.must(err)
 	pool, err := b.cluster.ResourcePool(b.ctx)
@@ -425,7 +430,7 @@ func (b *bench) addVM(name, host string, memoryMB int64) *object.VirtualMachine 
 	metadata := `{"local-hostname": "` + name + `", "network": {"ethernets": {"eth0": {"addresses": ["198.19.3.80/24"]}}}}`
 	task, err := folders.VmFolder.CreateVM(b.ctx, types.VirtualMachineConfigSpec{
 		Name: name, GuestId: "debian12_64Guest", NumCPUs: 2, MemoryMB: memoryMB,
-		Files:       &types.VirtualMachineFileInfo{VmPathName: "[san]"},
+		Files:       &types.VirtualMachineFileInfo{VmPathName: "[" + datastore + "]"},
 		ExtraConfig: []types.BaseOptionValue{&types.OptionValue{Key: "guestinfo.metadata", Value: metadata}},
 	}, pool, b.hosts[host])
 	b.must(err)

@@ -5,7 +5,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/vmware/govmomi/find"
 	"github.com/vmware/govmomi/object"
+	"github.com/vmware/govmomi/vim25/mo"
 	"github.com/vmware/govmomi/vim25/types"
 )
 
@@ -278,5 +280,52 @@ func TestWhatWasPoweredOffOnPurposeStaysOffWhenItsHostIsLost(t *testing.T) {
 	})
 	if status := b.status("db01"); status.PowerState != "poweredOff" || status.ContainerState == stateRunning {
 		t.Errorf("db01: %+v", status)
+	}
+}
+
+func TestVMOnALocalDatastoreWaitsForItsOwnHost(t *testing.T) {
+	hosts := []string{"psexi02", "psexi03"}
+	b := newBench(t, hosts...)
+	b.vcenter.config.LocalDatastores = map[string]string{"psexi03": "psexi03-local"}
+	b.addCluster(hosts...)
+	b.addDatastore("san")
+	b.reconfigure(&types.ClusterConfigSpecEx{DasConfig: &types.ClusterDasConfigInfo{Enabled: types.NewBool(true)}})
+	vote := b.addVMOn("psexi03-local", "wit01", "psexi03", 256)
+	b.powerOn(vote)
+	b.engine.crash(kindESXi, "psexi03", 137)
+	b.eventually("HA finds no host for it", func() bool {
+		return slices.ContainsFunc(b.vcenter.ha.history(), func(e HAEvent) bool {
+			return e.VM == "wit01" && e.Event == "not restarted" && e.Detail == "no host that is left has its datastore"
+		})
+	})
+	b.engine.set(kindESXi, "psexi03", stateRunning)
+	b.eventually("it runs again where its disk is", b.running("wit01", "psexi03"))
+}
+
+func TestLocalDatastoreIsOneHostsAlone(t *testing.T) {
+	b := newBench(t, "psexi02", "psexi03")
+	b.vcenter.config.LocalDatastores = map[string]string{"psexi03": "psexi03-local"}
+	b.addCluster("psexi02", "psexi03")
+	finder := find.NewFinder(b.client.Client).SetDatacenter(b.dc)
+	local, err := finder.Datastore(b.ctx, "psexi03-local")
+	b.must(err)
+	var found mo.Datastore
+	b.must(local.Properties(b.ctx, local.Reference(), []string{"host", "summary"}, &found))
+	if len(found.Host) != 1 || found.Host[0].Key != b.hosts["psexi03"].Reference() {
+		t.Errorf("mounted on %+v", found.Host)
+	}
+	if *found.Summary.MultipleHostAccess || !found.Summary.Accessible {
+		t.Errorf("%+v", found.Summary)
+	}
+	b.vcenter.ReportStorage("psexi03", report())
+	b.must(local.Properties(b.ctx, local.Reference(), []string{"summary"}, &found))
+	if !found.Summary.Accessible {
+		t.Error("what a host sees of the arrays decides about its own disk")
+	}
+	task, err := b.hosts["psexi03"].Destroy(b.ctx)
+	b.must(err)
+	b.must(task.Wait(b.ctx))
+	if _, err := finder.Datastore(b.ctx, "psexi03-local"); err == nil {
+		t.Error("the datastore stays without its host")
 	}
 }

@@ -66,7 +66,7 @@ func newEngine(ctx context.Context, config Config) (Engine, error) {
 
 // parseFlags reads the command line. Secrets come from files, never from arguments.
 func parseFlags(arguments []string) (Config, error) {
-	config := Config{Images: images{}}
+	config := Config{Images: images{}, LocalDatastores: map[string]string{}}
 	flags := flag.NewFlagSet("vcenter", flag.ContinueOnError)
 	flags.StringVar(&config.Listen, "listen", "127.0.0.1:443", "address of the vSphere API (HTTPS)")
 	flags.StringVar(&config.LabListen, "lab-listen", "127.0.0.1:8080", "address of the lab API (plain HTTP)")
@@ -81,6 +81,15 @@ func parseFlags(arguments []string) (Config, error) {
 	engine := flags.String("engine", "docker", "what hosts and guests are containers of; none: there are no hosts and guests")
 	flags.StringVar(&config.Fencing.User, "fencing-user", "", "further user who may log in: the fencing agents'")
 	fencingPasswordFile := flags.String("fencing-password-file", "", "file with the password of -fencing-user")
+	flags.Func("local-datastore", "HOST=NAME: the datastore that ESXi's installer made on a host's own disk; repeatable",
+		func(value string) error {
+			host, name, found := strings.Cut(value, "=")
+			if !found || host == "" || name == "" {
+				return fmt.Errorf("%q is not HOST=NAME", value)
+			}
+			config.LocalDatastores[host] = name
+			return nil
+		})
 	passwordFile := flags.String("password-file", "", "file with the password of -user")
 	hostPasswordFile := flags.String("esxi-password-file", "", "file with the password of root on every ESXi host")
 	certificate := flags.String("cert", "", "certificate chain, PEM")

@@ -13,17 +13,22 @@ import (
 type site struct {
 	config types.ClusterConfigInfoEx
 	hosts  []placementHost
-	where  map[types.ManagedObjectReference]types.ManagedObjectReference // running VM → host
+	stores map[types.ManagedObjectReference][]types.ManagedObjectReference // VM → its datastores
+	where  map[types.ManagedObjectReference]types.ManagedObjectReference   // running VM → host
 }
 
 type placementHost struct {
 	reference types.ManagedObjectReference
 	free      int64 // bytes of memory
+	mounts    []types.ManagedObjectReference
 }
 
 // site reads the hosts that take VMs now: connected and not in maintenance mode.
 func (v *VCenter) site(ctx *simulator.Context, cluster *simulator.ClusterComputeResource) *site {
-	s := &site{where: map[types.ManagedObjectReference]types.ManagedObjectReference{}}
+	s := &site{
+		stores: map[types.ManagedObjectReference][]types.ManagedObjectReference{},
+		where:  map[types.ManagedObjectReference]types.ManagedObjectReference{},
+	}
 	var members []types.ManagedObjectReference
 	ctx.WithLock(cluster, func() {
 		s.config = *cluster.ConfigurationEx.(*types.ClusterConfigInfoEx)
@@ -39,11 +44,12 @@ func (v *VCenter) site(ctx *simulator.Context, cluster *simulator.ClusterCompute
 		}
 		ctx.WithLock(host, func() {
 			if host.Runtime.ConnectionState == types.HostSystemConnectionStateConnected && !host.Runtime.InMaintenanceMode {
-				s.hosts = append(s.hosts, placementHost{reference, host.Hardware.MemorySize})
+				s.hosts = append(s.hosts, placementHost{reference, host.Hardware.MemorySize, slices.Clone(host.Datastore)})
 			}
 		})
 	}
 	for _, vm := range v.vms(ctx) {
+		s.stores[vm.reference] = vm.datastores
 		if vm.poweredOn && vm.connected {
 			s.put(vm.reference, vm.host, vm.memory, true)
 		}
@@ -78,7 +84,15 @@ func (s *site) place(vm types.ManagedObjectReference, memory int64) (*types.Mana
 	if len(s.hosts) == 0 {
 		return nil, "no host of the cluster takes VMs"
 	}
-	fitting := slices.DeleteFunc(slices.Clone(s.hosts), func(h placementHost) bool { return h.free < memory })
+	reaching := slices.DeleteFunc(slices.Clone(s.hosts), func(h placementHost) bool {
+		return slices.ContainsFunc(s.stores[vm], func(store types.ManagedObjectReference) bool {
+			return !slices.Contains(h.mounts, store)
+		})
+	})
+	if len(reaching) == 0 {
+		return nil, "no host that is left has its datastore"
+	}
+	fitting := slices.DeleteFunc(reaching, func(h placementHost) bool { return h.free < memory })
 	if len(fitting) == 0 {
 		return nil, fmt.Sprintf("no host has %d MiB of memory free", memory>>20)
 	}

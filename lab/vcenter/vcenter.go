@@ -36,6 +36,7 @@ type Config struct {
 	HASpeed           float64 // divides the delays of vSphere HA
 	HostMemory        int64   // bytes, of every ESXi host
 	HostCPUs          int
+	LocalDatastores   map[string]string // by ESXi host's short name: what is on the host's own disk
 }
 
 // Account is a further user who may log in.
@@ -54,7 +55,7 @@ type VCenter struct {
 
 	mu      sync.Mutex
 	storage map[string]StorageReport // by ESXi host's short name
-	volumes map[string]*volume       // VMFS volumes by the canonical name of their first extent
+	volumes map[string]*volume       // VMFS volumes by the canonical name of their first extent, or their host's name
 	lineage map[string][]string      // VM reference value → templates and library items it came from, nearest first
 	awaited map[string][]string      // the same by VM name, for VMs that a running request is about to create
 	created map[string]bool          // reference values of the VMs that are complete

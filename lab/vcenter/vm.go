@@ -19,15 +19,16 @@ const powerTimeout = 60 * time.Second
 
 // vmState is what the lab needs to know of a VM, read at one moment.
 type vmState struct {
-	reference types.ManagedObjectReference
-	name      string
-	host      types.ManagedObjectReference
-	memory    int64 // bytes
-	cpus      int
-	poweredOn bool
-	connected bool // its host answers
-	template  bool
-	guestinfo map[string]string // extra configuration guestinfo.*, by whole key
+	reference  types.ManagedObjectReference
+	name       string
+	host       types.ManagedObjectReference
+	memory     int64 // bytes
+	cpus       int
+	datastores []types.ManagedObjectReference
+	poweredOn  bool
+	connected  bool // its host answers
+	template   bool
+	guestinfo  map[string]string // extra configuration guestinfo.*, by whole key
 }
 
 // vms reads every VM of the inventory.
@@ -54,6 +55,7 @@ func (v *VCenter) vm(ctx *simulator.Context, reference types.ManagedObjectRefere
 	state := vmState{reference: reference, guestinfo: map[string]string{}}
 	ctx.WithLock(vm, func() {
 		state.name, state.host = vm.Name, *vm.Runtime.Host
+		state.datastores = slices.Clone(vm.Datastore)
 		state.memory, state.cpus = int64(vm.Config.Hardware.MemoryMB)<<20, int(vm.Config.Hardware.NumCPU)
 		state.poweredOn = vm.Runtime.PowerState == types.VirtualMachinePowerStatePoweredOn
 		state.connected = vm.Runtime.ConnectionState == types.VirtualMachineConnectionStateConnected

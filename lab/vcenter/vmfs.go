@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"log"
+	"maps"
 	"os"
 	"path"
 	"slices"
@@ -20,6 +21,7 @@ type volume struct {
 	uuid      string
 	extents   []StorageDevice // the first is the head: it names the volume
 	directory string          // where the simulator keeps its files
+	local     bool            // on the own disk of one host
 }
 
 // size is the volume's capacity in bytes.
@@ -39,7 +41,7 @@ func (v *volume) describe() {
 		HostFileSystemVolume: types.HostFileSystemVolume{Type: "VMFS", Name: name, Capacity: v.size()},
 		BlockSizeMb:          1, BlockSize: 1024, UnmapGranularity: 1024, UnmapPriority: "low", MaxBlocks: 63 << 20,
 		MajorVersion: 6, Version: "6.82", Uuid: v.uuid, VmfsUpgradable: false,
-		Ssd: types.NewBool(false), Local: types.NewBool(false),
+		Ssd: types.NewBool(false), Local: types.NewBool(v.local),
 	}
 	for _, extent := range v.extents {
 		vmfs.Extent = append(vmfs.Extent, types.HostScsiDiskPartition{DiskName: extent.NAA, Partition: 1})
@@ -189,6 +191,31 @@ func (s *datastoreSystem) CreateVmfsDatastore(
 	return body
 }
 
+// localDiskSize is that of every host's own disk, in bytes: what is left of a small boot medium.
+const localDiskSize = 240 << 30
+
+// putLocalDatastore puts the datastore on a host's own disk into the inventory, with the host that brings it.
+func (v *VCenter) putLocalDatastore(ctx *simulator.Context, host *simulator.HostSystem) error {
+	name, wanted := v.config.LocalDatastores[shortName(host.Name)]
+	if !wanted {
+		return nil
+	}
+	disk := StorageDevice{NAA: "mpx.vmhba0:C0:T0:L0", SizeBytes: localDiskSize}
+	created := &volume{
+		datastore: &simulator.Datastore{}, uuid: uuid.NewString(), extents: []StorageDevice{disk}, local: true,
+	}
+	created.directory = path.Join(v.config.State, created.uuid)
+	if err := os.MkdirAll(created.directory, 0o700); err != nil {
+		return err
+	}
+	v.putDatastore(ctx, v.datacenterOf(ctx, host), created, name)
+	v.mu.Lock()
+	v.volumes[host.Name] = created
+	v.mu.Unlock()
+	v.mount(ctx, created, host, true, true)
+	return nil
+}
+
 // putDatastore puts a new volume's datastore into the datacenter's inventory.
 func (v *VCenter) putDatastore(ctx *simulator.Context, datacenter *simulator.Datacenter, created *volume, name string) {
 	datastore := created.datastore
@@ -196,7 +223,7 @@ func (v *VCenter) putDatastore(ctx *simulator.Context, datacenter *simulator.Dat
 	datastore.Summary.Type = string(types.HostFileSystemVolumeFileSystemTypeVMFS)
 	datastore.Summary.MaintenanceMode = string(types.DatastoreSummaryMaintenanceModeStateNormal)
 	datastore.Summary.Url = created.directory
-	datastore.Summary.MultipleHostAccess = types.NewBool(true) // VMFS on a SAN's LUN is a shared file system
+	datastore.Summary.MultipleHostAccess = types.NewBool(!created.local) // VMFS on a SAN's LUN is a shared file system
 	datastore.Capability = types.DatastoreCapability{
 		DirectoryHierarchySupported: true, RawDiskMappingsSupported: true, PerFileThinProvisioningSupported: true,
 		StorageIORMSupported: true, TopLevelDirectoryCreateSupported: types.NewBool(true),
@@ -223,7 +250,9 @@ func (v *VCenter) mountVisible(ctx *simulator.Context, host *simulator.HostSyste
 	v.mu.Lock()
 	volumes := make([]*volume, 0, len(v.volumes))
 	for _, volume := range v.volumes {
-		volumes = append(volumes, volume)
+		if !volume.local {
+			volumes = append(volumes, volume)
+		}
 	}
 	v.mu.Unlock()
 	for _, volume := range volumes {
@@ -279,13 +308,19 @@ func (v *VCenter) mount(ctx *simulator.Context, volume *volume, host *simulator.
 // unmountAll ends a host's mounts: it leaves the inventory.
 func (v *VCenter) unmountAll(ctx *simulator.Context, host *simulator.HostSystem) {
 	for _, reference := range slices.Clone(host.Datastore) {
-		if datastore, ok := ctx.Map.Get(reference).(*simulator.Datastore); ok {
+		datastore, ok := ctx.Map.Get(reference).(*simulator.Datastore)
+		if ok {
 			ctx.WithLock(datastore, func() {
 				datastore.Host = slices.DeleteFunc(datastore.Host,
 					func(m types.DatastoreHostMount) bool { return m.Key == host.Self })
 			})
 		}
 		ctx.Map.RemoveReference(ctx, host, &host.Datastore, reference)
+		if volume := v.volumeOf(reference); ok && volume != nil && volume.local { // it goes with its host
+			if fault := v.removeDatastore(ctx, datastore); fault != nil {
+				log.Printf("host %s: datastore %s stays: %T", host.Name, datastore.Name, fault)
+			}
+		}
 	}
 }
 
@@ -385,11 +420,11 @@ func (v *VCenter) removeDatastore(ctx *simulator.Context, datastore *simulator.D
 			ctx.Map.RemoveReference(ctx, system, &system.Datastore, datastore.Self)
 		}
 	}
-	if volume := v.volumeOf(datastore.Self); volume != nil {
+	if gone := v.volumeOf(datastore.Self); gone != nil {
 		v.mu.Lock()
-		delete(v.volumes, volume.extents[0].NAA)
+		maps.DeleteFunc(v.volumes, func(_ string, v *volume) bool { return v == gone })
 		v.mu.Unlock()
-		_ = os.RemoveAll(volume.directory)
+		_ = os.RemoveAll(gone.directory)
 	}
 	log.Printf("datastore %s removed", datastore.Name)
 	return nil

@@ -5,15 +5,9 @@ from collections.abc import Iterator
 
 from policies.judging.resource import Resource
 from policies.judging.rule import Context, Finding, Severity, rule
-from policies.reading import guests, iscsi, tiers
+from policies.reading import backups, guests, homes, iscsi, tiers
 from policies.reading.tiers import Kind, Tier
 
-_BACKUP = re.compile(
-    r"\b(pg_basebackup|pg_receivewal|pg_dump(all)?|pgbackrest|wal-[eg]|barman|pghoard|restic|borg(matic)?|kopia|bacula"
-    r"|duplicity)\b",
-    re.IGNORECASE,
-)
-_SCHEDULE = re.compile(r"\.timer$|/cron|crontab")
 _ELSEWHERE = re.compile(
     r"\bs3:|\bsftp:|\brest:https?|\bazure:|\bgs:|\bb2:|\bssh://|repo\d*-(host|s3-bucket|azure-|gcs-|sftp-)"
     r"|repo\d*-type\s*=\s*(s3|azure|gcs|sftp)|WAL[EG]_\w*PREFIX|\b(rsync|scp)\b[^\n]*\s[\w.-]+@?[\w.-]*:",
@@ -41,7 +35,7 @@ _ELSEWHERE = re.compile(
 def backed_up(tier: Tier, context: Context) -> Iterator[Finding]:
     """No backup, or one that shares its fate with what it copies."""
     everybody = [guests.files_of(context.stack, machine) for machine in context.stack.of_type("VirtualMachine")]
-    keepers = [files for files in everybody if _scheduled(files)]
+    keepers = [files for files in everybody if backups.scheduled(files)]
     if not keepers:
         for files in everybody:
             files.require_all()
@@ -55,32 +49,15 @@ def backed_up(tier: Tier, context: Context) -> Iterator[Finding]:
         yield Finding(keepers[0].machine, f"every database server and every backup is on {places.pop()}")
 
 
-def _scheduled(files: guests.GuestFiles) -> bool:
-    """Whether something runs a backup program by itself, directly or in a script of the server's."""
-    programs = [path for path, _text in files.containing(_BACKUP)]
-    for path, text in files.contents.items():
-        if _SCHEDULE.search(path) and (_BACKUP.search(f"{path}\n{text}") or _runs(path, text, programs, files)):
-            return True
-    return False
-
-
-def _runs(path: str, text: str, programs: list[str], files: guests.GuestFiles) -> bool:
-    """Whether a schedule leads to one of these files: itself, or by the service that a timer starts."""
-    if path.endswith(".timer"):
-        named = re.search(r"(?m)^\s*Unit=(\S+)", text)
-        unit = named[1] if named else path.rpartition("/")[2].removesuffix(".timer") + ".service"
-        started = [(one, content) for one, content in files.contents.items() if one.rpartition("/")[2] == unit]
-        return any(one in programs or any(program in content for program in programs) for one, content in started)
-    return any(program in text for program in programs)
-
-
 def _place(machine: Resource, context: Context) -> str:
-    """What shares its fate with a VM: its array where there are several and it is known, else its datastore.
+    """What shares its fate with a VM: its host's disk, or its array where there are several, or its datastore.
 
     Raises:
         UndecidedError: It can't be told yet.
     """
-    stores = context.stack.referred(machine, "datastoreId") or context.stack.referred(machine, "datastoreClusterId")
+    if disk := homes.own_disk(context.stack, machine):
+        return disk
+    stores = homes.datastores_of(context.stack, machine) or context.stack.referred(machine, "datastoreClusterId")
     if not stores:
         return f"datastore {machine.get('datastoreId') or machine.get('datastoreClusterId') or 'of the template'}"
     array = iscsi.array_of(context.stack, stores[0]) if context.thresholds.arrays > 1 else None

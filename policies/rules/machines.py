@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from policies.judging.resource import Resource
 from policies.judging.rule import Context, Finding, Severity, resources, rule
 from policies.judging.stack import Stack
-from policies.reading import tiers, topology
+from policies.reading import homes, tiers, topology
 from policies.reading.tiers import Kind
 
 _HARDWARE = re.compile(r"\d+")
@@ -94,7 +94,8 @@ def _bound_to_a_host(stack: Stack) -> frozenset[str]:
     remedy="Set haVmRestartPriority to lowest … highest in the VM's HaVmOverride, or remove it.",
     why="An override for one VM wins over the cluster. One that was set for a maintenance and forgotten shows up on"
     " the day the host fails. The same holds for what happens to a VM on a host that is isolated or has lost its"
-    " datastore.",
+    " datastore. A vote on its host's own disk (STO-07) may be left on an isolated host: powered off, it could start"
+    " nowhere else, and it may still reach the other votes.",
     source="VMware, vSphere Availability, “Customize an Individual Virtual Machine”",
     reads=(
         "HaVmOverride.haVmRestartPriority",
@@ -117,8 +118,15 @@ def restarted(override: Resource, context: Context) -> Iterator[Finding]:
         ("haDatastoreApdResponse", ("disabled", "warning"), "is left without its datastore (APD)"),
         ("haVmMonitoring", ("vmMonitoringDisabled",), "is not restarted when it hangs"),
     ):
+        if key == "haHostIsolationResponse" and any(_better_left(machine, context) for machine in named):
+            continue
         if override.get(key) in off and (key == "haVmRestartPriority" or _set_here(override, key)):
             yield Finding(override, f"{label} {what}", f"Remove {key} from the override.")
+
+
+def _better_left(machine: Resource, context: Context) -> bool:
+    """Whether a VM does no good powered off: a vote on its host's own disk, which starts nowhere else."""
+    return bool(homes.own_disk(context.stack, machine)) and homes.is_spare_vote(context, machine)
 
 
 def _set_here(override: Resource, key: str) -> bool:

@@ -1,14 +1,14 @@
 """Rules about shared storage: paths, portals, datastores."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from ipaddress import ip_address
 
 from policies.judging.resource import UNKNOWN, Resource, UndecidedError
 from policies.judging.rule import Context, Finding, Severity, resources, rule
 from policies.judging.stack import Stack
-from policies.reading import iscsi, tiers, topology
+from policies.reading import homes, iscsi, tiers, topology
 from policies.reading.iscsi import Initiator
-from policies.reading.tiers import Tier
+from policies.reading.tiers import Kind, Tier
 
 _ISCSI = "VMware, vSphere Storage, “Configuring iSCSI and iSER Adapters and Storage”"
 _ACTIVE_POLICIES = {"VMW_PSP_RR", "HPP", "VMW_HPP"}
@@ -255,53 +255,91 @@ def mutual_chap(initiator: Initiator, _context: Context) -> Iterator[Finding]:
 
 @rule(
     id="STO-06",
-    title="Members of a quorum and of a database do not all share one datastore",
+    title="No datastore, and in production no array, has all copies of a database or most votes of a quorum",
     severity=Severity.CRITICAL,
-    outage="When that datastore stops, for 30 to 60 s or for good, every copy of the data stops with it.",
-    remedy="Put the members on different datastores, in production on different arrays.",
+    outage="When it stops, for 30 to 60 s or for good, every copy of the data stops with it, or nobody can be elected.",
+    remedy="Put the members on different datastores, in production on different arrays, and a vote without data on a"
+    " third array or on the own disk of a host that has no other vote.",
     why="A standby on the primary's datastore is no standby: a full volume, a lost LUN or an array that pauses takes"
-    " both. The same goes for the votes of a quorum: while most of them wait for their disk, nobody can be elected.",
+    " both. The same goes for the votes of a quorum: while most of them wait for their disk, nobody can be elected."
+    "\n\nAn odd number of votes can't be shared out evenly over two arrays: one array gets the majority, and a database"
+    " on the other is of no use while it is away. The vote that has no data needs no array. With three arrays,"
+    " it is on the third; with two, on a host's own disk.",
     source="Patroni, “FAQ”; etcd, “Hardware recommendations”",
-    reads=("VirtualMachine.datastoreId", "VmfsDatastore.disks"),
+    reads=("VirtualMachine.datastoreId", "VmfsDatastore.disks", "VirtualMachine.localDiskOf (outputs)"),
     subjects=lambda context: [tier for tier in tiers.tiers(context) if tier.is_stateful],
-    drill="stall-datastore",
+    drill="lose-array",
 )
 def stateful_apart(tier: Tier, context: Context) -> Iterator[Finding]:
-    """All on one datastore, or on one array."""
-    homes = {machine.urn: context.stack.referred(machine, "datastoreId") for machine in tier.machines}
-    known = {found[0].urn: found[0] for found in homes.values() if found}
-    if any(not found for found in homes.values()) or len(tier.machines) < 2:  # noqa: PLR2004
+    """All on one datastore or array; most votes on one array."""
+    places = [_places(machine, context) for machine in tier.machines]
+    if not all(places) or len(tier.machines) < 2:  # noqa: PLR2004
         return
     label = ", ".join(sorted(machine.label for machine in tier.machines))
-    if len(known) == 1:
-        store = next(iter(known.values()))
-        yield Finding(
-            tier.machines[0], f"{label} are all on datastore {store.label}", "Set another datastoreId on one of them."
-        )
+    stores = set[str]().union(*places)
+    if len(stores) == 1:
+        yield Finding(tier.machines[0], f"{label} are all on {stores.pop()}", "Set another datastoreId on one of them.")
         return
     if context.thresholds.arrays < 2:  # noqa: PLR2004
         return
-    arrays = {iscsi.array_of(context.stack, store) for store in known.values()}
-    if None in arrays:
-        raise UndecidedError(label, "which array each datastore is on")
-    if len(arrays) < min(context.thresholds.arrays, len(tier.machines)):
-        yield Finding(tier.machines[0], f"{label} are all on one array", "Put one on a datastore of another array.")
+    arrays: dict[str, list[Resource]] = {}
+    for machine in tier.machines:
+        arrays.setdefault(_array(machine, context), []).append(machine)
+    if tier.kind is Kind.QUORUM:
+        yield from _majorities(tier, arrays)
+    elif len(arrays) < min(context.thresholds.arrays, len(tier.machines)):
+        change = "Put one on a datastore of another array."
+        yield Finding(tier.machines[0], f"{label} are all on {next(iter(arrays))}", change)
+
+
+def _majorities(tier: Tier, arrays: Mapping[str, Sequence[Resource]]) -> Iterator[Finding]:
+    votes = len(tier.machines)
+    for array, members in arrays.items():
+        if votes > 2 and 2 * (votes - len(members)) <= votes:  # noqa: PLR2004 (PLA-05 judges fewer)
+            label = ", ".join(sorted(machine.label for machine in members))
+            yield Finding(
+                members[0], f"{array} has {len(members)} of {votes} votes, {label}: none is elected without it"
+            )
+
+
+def _places(machine: Resource, context: Context) -> list[str]:
+    """The datastore of a VM, or its host's own disk; nothing where the program doesn't show it."""
+    disk = homes.own_disk(context.stack, machine)
+    return [disk] if disk else [f"datastore {one.label}" for one in homes.datastores_of(context.stack, machine)[:1]]
+
+
+def _array(machine: Resource, context: Context) -> str:
+    """What has a VM's disks and may be lost as a whole.
+
+    Raises:
+        UndecidedError: Nothing tells.
+    """
+    if disk := homes.own_disk(context.stack, machine):
+        return disk
+    found = iscsi.array_of(context.stack, homes.datastores_of(context.stack, machine)[0])
+    if found is None:
+        raise UndecidedError(machine.label, "which array its datastore is on")
+    return f"array {found}"
 
 
 @rule(
     id="STO-07",
-    title="No VM and no template lives on a host's own disks",
+    title="No template and no VM but a vote lives on a host's own disks",
     severity=Severity.CRITICAL,
     outage="The VM is lost with its host: no other host can reach its disks, so vSphere HA starts it nowhere.",
     remedy="Move it to a shared datastore.",
     why="vSphere HA restarts a VM from its files on shared storage. Files on a local disk, or on a datastore that one"
-    " host alone mounts, are gone for as long as the host is.",
+    " host alone mounts, are gone for as long as the host is.\n\nOne VM may be there: a vote that holds no data, of a"
+    " quorum that has a majority on shared storage. It need not start elsewhere, as the other votes are enough"
+    " without it; and it is what remains a majority with one of two arrays (STO-06).",
     source="VMware, vSphere Availability, “Requirements for vSphere HA”",
     reads=(
         "VirtualMachine.datastoreId",
+        "VirtualMachine.localDiskOf (outputs)",
         "ContentLibrary.storageBackings",
         "getDatastore",
         "NasDatastore.hostSystemIds",
+        "files of VMs: etcd",
     ),
     subjects=resources("VirtualMachine", "ContentLibrary"),
     drill="lose-worst-host",
@@ -309,21 +347,17 @@ def stateful_apart(tier: Tier, context: Context) -> Iterator[Finding]:
 def shared_storage(subject: Resource, context: Context) -> Iterator[Finding]:
     """On a datastore that one host alone has."""
     stack = context.stack
-    key = "datastoreId" if subject.type.endswith(":VirtualMachine") else "storageBackings"
-    for store in stack.referred(subject, key):
-        if store.type.endswith(":NasDatastore") and len(store.get("hostSystemIds", [])) == 1:
-            yield Finding(subject, f"datastore {store.label} is mounted by one host only")
-        elif store.type.endswith(":VmfsDatastore") and _is_local(store):
-            yield Finding(subject, f"datastore {store.label} is on a host's own disk")
-    if subject.type.endswith(":VirtualMachine") and not stack.referred(subject, key):
+    if subject.type.endswith(":ContentLibrary"):
+        for store in stack.referred(subject, "storageBackings"):
+            if store.type.rpartition(":")[2] in topology.DATASTORES and (alone := homes.host_alone(store)):
+                yield Finding(subject, f"it is on {alone}")
+        return
+    if not stack.referred(subject, "datastoreId"):
         if subject.properties.get("datastoreId") is UNKNOWN:
             raise UndecidedError(subject.label, "datastoreId")
         if not subject.properties.get("datastoreId") and not subject.properties.get("datastoreClusterId"):
             yield Finding(subject, "it names no datastore: vSphere may choose a host's own disk", "Set datastoreId.")
-
-
-def _is_local(store: Resource) -> bool:
-    """Disks with an id that a host makes up for its own: `mpx.…`, `t10.ATA…`, `t10.NVMe…`. Arrays have `eui.…`, too."""
-    return any(
-        isinstance(disk, str) and disk.startswith(("mpx.", "t10.ATA", "t10.NVMe")) for disk in store.items("disks")
-    )
+            return
+    disk = homes.own_disk(stack, subject)
+    if disk and not homes.is_spare_vote(context, subject):
+        yield Finding(subject, f"it is on {disk}")

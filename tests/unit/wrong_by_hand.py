@@ -23,6 +23,8 @@ _LB02 = "lb02: { role: balancer, host: psexi03"
 _DB01 = "db01: { role: database, host: psexi04, address: 198.18.20.31, datastore: datastore01"
 _WIT02 = "wit02: { role: witness, host: psexi02, address: 198.18.20.42, datastore: datastore02, cpus: 1, memory_mib: 512, disk_gib: 10 }"
 _LB03 = "lb03: { role: balancer, host: psexi04, address: 198.18.20.13, datastore: datastore01, cpus: 1, memory_mib: 512, disk_gib: 10 }"
+_BAK01 = "bak01: { role: backup, host: psexi02, address: 198.18.20.43, datastore: datastore02, cpus: 1, memory_mib: 512, disk_gib: 10 }"
+_PSEXI03 = "b: 198.18.32.82 }, cpus: 8, memory_gib: 32 }"
 _HEAP = "  perenne:wildfly: { heap_mib: 1024 }\n"
 _SWITCHES = "  perenne:switches: { guests: { name: vSwitch1, uplinks: [vmnic2, vmnic3] }, storage: { name: vSwitch2, uplinks: [vmnic4, vmnic5] } }\n"
 _PROTECT = "  perenne:protect: false\n"
@@ -55,6 +57,8 @@ _AS_A_SITE = (
     ("both balancers on one host", _LB02, _LB02.replace("psexi03", "psexi02"), "servers.lb02.host = 'psexi02'", "a host that has none"),
     ("both databases on one datastore", _DB01, _DB01.replace("datastore01", "datastore02"), "servers.db02.datastore", "another LUN"),
     ("two votes on one host", "wit01: { role: witness, host: psexi03", "wit01: { role: witness, host: psexi02", "servers.wit01.host = 'psexi02'", "has none"),
+    ("a host's own datastore with a LUN's name", _PSEXI03, _PSEXI03.replace("cpus", "local_datastore: datastore02, cpus"), "hosts.psexi03.local_datastore = 'datastore02'", "rename it"),
+    ("a server that keeps no backups", "    wit01: {", f"    {_BAK01}\n    wit01: {{", "servers.bak01.role = 'backup'", "add it to backup.servers"),
     ("an even number of votes", "    wit01: {", f"    {_WIT02}\n    wit01: {{", 'servers = ["db01", "db02", "wit02", "wit01"]', "make it odd"),
     ("a server with a host's name", "    lb01: {", "    psexi02: {", "servers.psexi02 = 'psexi02'", "rename one"),
     ("a third balancer", "    wit01: {", f"    {_LB03}\n    wit01: {{", 'servers = ["lb01", "lb02", "lb03"]', "describe 2 servers"),

@@ -1,11 +1,12 @@
 # shellcheck shell=bash disable=SC2154  # lower-case variables come from the role's env file
-# Backup: base backups on a schedule, and PostgreSQL's log as it is written. Runs after a role that brought the common files.
+# Backup: base backups on a schedule, and PostgreSQL's log as it is written. Beside another role, that one brings the common files.
 
 need postgresql-client-15 postgresql-15
 need_user perenne-backup /var/lib/perenne-backup
 # The server's own PostgreSQL is here to rehearse a restore, never to serve.
 systemctl disable --quiet --now postgresql
 install_files
+apply_common
 
 systemctl enable --quiet perenne-backup.timer perenne-wal.service
 if changed /etc/systemd/system/ /etc/perenne/ /usr/local/lib/perenne/receive-wal; then

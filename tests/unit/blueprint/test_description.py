@@ -5,17 +5,18 @@ from pathlib import Path
 
 import pytest
 
+from blueprint import loading
 from blueprint.description import description
-from blueprint.loading import settings_from_file
 from blueprint.settings import Settings
 
 REPOSITORY = Path(__file__).parents[3]
+PROD = REPOSITORY / "Pulumi.prod.yaml"
 PAGE = REPOSITORY / "docs" / "site" / "prod.md"
 
 
 @pytest.fixture(scope="module")
 def prod() -> Settings:
-    return settings_from_file(REPOSITORY / "Pulumi.prod.yaml")
+    return loading.settings_from_file(PROD)
 
 
 def section(page: str, title: str) -> list[list[str]]:
@@ -50,12 +51,19 @@ def test_a_path_of_storage_goes_to_one_switch_at_hosts_and_at_arrays(prod: Setti
 
 
 def test_an_array_with_most_of_the_votes_is_said_to_stop_the_database(prod: Settings) -> None:
+    config = loading.config_of(PROD)
+    config["perenne:servers"]["wit01"]["datastore"] = "datastore01"
+    on_san01 = loading.settings_from_config(config, "test")
+    for settings, stopping in ((prod, []), (on_san01, ["array san01"])):
+        rows = section(description(settings, "prod"), "What is lost with what")[2:]
+        assert [what for what, *_, then in rows if "stops" in then] == stopping
+        array_of = {lun: name for name, array in settings.storage.items() for lun in array.luns}
+        for what, *_, votes, _then in rows:
+            kind, name = what.split()
+            where = [vote.host if kind == "host" else array_of.get(vote.datastore) for vote in settings.quorum.values()]
+            assert votes == f"{len(where) - where.count(name)} of {len(where)}"
+
+
+def test_a_vote_on_a_hosts_own_disk_is_said_to_wait_for_it(prod: Settings) -> None:
     rows = section(description(prod, "prod"), "What is lost with what")[2:]
-    array_of = {lun: name for name, array in prod.storage.items() for lun in array.luns}
-    for what, *_, votes, then in rows:
-        kind, name = what.split()
-        gone = [
-            vote for vote in prod.quorum.values() if name == (vote.host if kind == "host" else array_of[vote.datastore])
-        ]
-        assert votes == f"{len(prod.quorum) - len(gone)} of {len(prod.quorum)}"
-        assert ("stops" in then) == (2 * len(gone) > len(prod.quorum)), what
+    assert [what for what, _servers, they, *_ in rows if "wit01 when psexi03 is back" in they] == ["host psexi03"]

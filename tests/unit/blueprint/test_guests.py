@@ -27,6 +27,7 @@ ROLES_OF = {
     Role.APPLICATION: (GuestRole.APPLICATION,),
     Role.DATABASE: (GuestRole.QUORUM, GuestRole.DATABASE, GuestRole.FENCING),
     Role.WITNESS: (GuestRole.QUORUM,),
+    Role.BACKUP: (GuestRole.BACKUP,),
 }
 
 

@@ -117,3 +117,41 @@ def test_configuration_as_the_engine_gives_it(config: dict[str, Any]) -> None:
     assert from_text == loading.settings_from_config(config, "x")
     assert isinstance(from_text, Settings)
     assert list(from_text.servers_of(Role.BALANCER)) == ["lb01", "lb02"]
+
+
+@pytest.fixture
+def prod() -> dict[str, Any]:
+    """The configuration of prod, whose third vote is on its host's own disk."""
+    return copy.deepcopy(loading.config_of(PROJECT / "Pulumi.prod.yaml"))
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "field", "remedy"),
+    [
+        ("servers.lb02.datastore", "psexi03-local", "servers.lb02.datastore", "name the datastore of a LUN"),
+        ("servers.wit01.host", "psexi04", "servers.wit01.datastore", "put both on one host"),
+        ("backup.servers", ["bak01", "wit01"], "servers.wit01.datastore", "have another server keep them"),
+        ("hosts.psexi03.local_datastore", None, "servers.wit01.datastore", "no array has a LUN of that name"),
+        ("hosts.psexi02.local_datastore", "psexi03-local", "hosts.psexi03.local_datastore", "rename it"),
+        ("servers.db01.role", "witness", "servers", "the database tier has 1 servers"),
+    ],
+)
+def test_only_a_vote_that_others_can_do_without_is_on_a_hosts_own_disk(
+    prod: dict[str, Any], path: str, value: object, field: str, remedy: str
+) -> None:
+    put(prod, path, value)
+    with pytest.raises(StackFileError) as caught:
+        loading.settings_from_config(prod, "test")
+    assert f"perenne:{field}" in str(caught.value)
+    assert remedy in str(caught.value)
+
+
+def test_votes_on_hosts_own_disks_are_fewer_than_those_that_can_start_elsewhere(prod: dict[str, Any]) -> None:
+    """Three witnesses on own disks beside two databases: the two on LUNs are no majority of five."""
+    addresses = {"psexi02": "172.16.110.163", "psexi04": "172.16.110.164"}
+    for number, (host, address) in enumerate(addresses.items(), start=2):
+        prod["perenne:hosts"][host]["local_datastore"] = f"{host}-local"
+        witness = {"host": host, "datastore": f"{host}-local", "address": address}
+        prod["perenne:servers"][f"wit0{number}"] = prod["perenne:servers"]["wit01"] | witness
+    with pytest.raises(StackFileError, match="leaves 2 of 5 votes where vSphere HA can restart them"):
+        loading.settings_from_config(prod, "test")

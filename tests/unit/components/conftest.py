@@ -34,7 +34,8 @@ class Recorder(pulumi.runtime.Mocks):
 
     def call(self, args: mocks.MockCallArgs) -> tuple[dict[Any, Any], list[tuple[str, str]] | None]:
         """Every look-up finds what it asks for."""
-        return args.args | {"id": "network-1"}, []
+        kind = args.token.rpartition(":get")[2].lower()
+        return args.args | {"id": f"{kind}-1"}, []
 
     def of_type(self, suffix: str) -> dict[str, dict[str, Any]]:
         """The inputs of every resource whose type ends so, by name."""

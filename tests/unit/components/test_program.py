@@ -33,7 +33,8 @@ def test_every_server_is_a_machine_on_its_host_and_datastore(run_program: Run, s
     for inputs in machines.values():
         described = settings.servers[inputs["name"]]
         assert inputs["hostSystemId"] == f"esxi-{described.host}-id"
-        assert inputs["datastoreId"] == f"storage-{described.datastore}-id"
+        looked_up = described.datastore in settings.local_datastores
+        assert inputs["datastoreId"] == ("datastore-1" if looked_up else f"storage-{described.datastore}-id")
         assert inputs["memory"] == described.memory_mib
         assert inputs["waitForGuestNetTimeout"] == 0
         assert "guestinfo.userdata" not in inputs["extraConfig"], "holds the server's key: it must be a secret"
@@ -76,12 +77,18 @@ def test_databases_restart_before_applications_before_balancers(run_program: Run
         name.removesuffix("-restart"): inputs["haVmRestartPriority"]
         for name, inputs in run_program("dev").of_type(":HaVmOverride").items()
     }
-    order = ["high", "medium", "low"]
+    order = ["high", "medium", "low", "lowest"]
     settings = settings_of("dev")
     rank = {role: {order.index(overrides[name]) for name in settings.servers_of(role)} for role in Role}
     assert (
         max(rank[Role.DATABASE]) < min(rank[Role.APPLICATION]) <= max(rank[Role.APPLICATION]) < min(rank[Role.BALANCER])
     )
+
+
+def test_a_vote_on_its_hosts_own_disk_is_left_on_an_isolated_host(run_program: Run) -> None:
+    overrides = run_program("prod").of_type(":HaVmOverride")
+    left = [name for name, inputs in overrides.items() if inputs.get("haHostIsolationResponse") == "none"]
+    assert left == ["wit01-restart"]
 
 
 def test_commands_verify_the_host_key_and_keep_secrets_off_the_script(run_program: Run) -> None:

@@ -99,9 +99,9 @@ class VCenter:
         """Nothing."""
 
 
-def scene(tmp_path: Path) -> Scene:
+def scene(tmp_path: Path, found: Standing | None = None, stack: Stack = DEV) -> Scene:
     journal = Journal("dev", "test", tmp_path / "undo.json")
-    return Scene(DEV, Hands(journal), VCenter(journal), journal, standing())  # type: ignore[arg-type]
+    return Scene(stack, Hands(journal), VCenter(journal), journal, found or standing())  # type: ignore[arg-type]
 
 
 def possible() -> list[Fault]:
@@ -295,3 +295,20 @@ def test_containers_are_never_touched_on_a_real_site() -> None:
     offered = {fault.name for fault in CATALOGUE.values() if not fault.unavailable(real)}
     assert "kill-postgres" in offered
     assert not {name for name in offered if name.startswith(("lose-", "freeze-", "cut-", "stall-"))}
+
+
+def test_a_lost_array_takes_everything_on_it_and_nothing_else(tmp_path: Path) -> None:
+    settings = Stack("prod").settings
+    answers = [
+        Answer(name, str(server.role), str(server.address), server.host, serves=True)
+        for name, server in settings.servers.items()
+    ]
+    found = SiteStatus("200", "db02", "db01", "lb01", "db02", answers, 3, 2, None)
+    lost = scene(tmp_path, Standing(settings, found), Stack("prod"))
+    fault = CATALOGUE["lose-array"]
+    hit = asyncio.run(fault.aim(lost))
+    assert hit.machines == ("san02", "lb02", "app02", "db02", "bak01")
+    asyncio.run(fault.inject(lost, hit))
+    assert [(step.how.value, step.where) for step in lost.journal.steps] == [("unpause", one) for one in hit.machines]
+    assert "san01" not in hit.machines
+    assert fault.unavailable(DEV)
