@@ -285,6 +285,8 @@ def _quorum_files(render: Callable[[str], str], server: Role) -> dict[str, File]
     drain = _drain_files("quorum/drain.sh") if server == Role.WITNESS else {}
     return drain | {
         "/etc/default/etcd": File(render("quorum/etcd.env.j2")),
+        "/etc/default/etcd-cluster": File(render("quorum/cluster.env.j2")),
+        "/usr/local/lib/perenne/etcd-membership": File(_text("quorum/membership.sh"), 0o755),
         "/etc/systemd/system/etcd.service.d/perenne.conf": File(_text("quorum/etcd.conf")),
         "/usr/local/lib/perenne/yield-quorum": File(_text("quorum/yield-quorum.sh"), 0o755),
     }

@@ -60,6 +60,7 @@ HARMLESS: Mapping[str, str] = {
     "/etc/patroni/passwords": "with them a rotation makes sure that the primary has the new passwords",
     "/etc/perenne/backup.pgpass": "a password; a wrong one fails the first backup, and with it the deployment",
     "/etc/tmpfiles.d/*": "a folder; without it keepalived does not start, and the deployment fails",
+    "/usr/local/lib/perenne/etcd-membership": "changes who votes; a deployment fails where it does not",
     "/usr/local/sbin/perenne-restore": "used by people, after the fact",
     "/usr/local/lib/perenne/drain": "used by ./perenne drain; without it a planned move is refused",
     "/usr/local/lib/perenne/undrain": "the same",

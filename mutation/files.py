@@ -84,7 +84,7 @@ FILES = (
     Substitution("SEC-03", "10-patroni.yml", "REST without TLS", r"(restapi:\n(?:  .*\n)*?)  certfile: .*\n", r"\1"),
     Substitution("SEC-03", "etcd", "no TLS", r"LISTEN_CLIENT_URLS=https:", "LISTEN_CLIENT_URLS=http:"),
     Substitution("SEC-03", "etcd", "no TLS between votes", r"LISTEN_PEER_URLS=https:", "LISTEN_PEER_URLS=http:"),
-    Substitution("PLA-05", "etcd", "a vote that knows one fewer", r"(?m)^(ETCD_INITIAL_CLUSTER=.*),[^,\n]+$", r"\1"),
+    Substitution("PLA-05", "etcd-cluster", "knows a vote fewer", r"(?m)^(ETCD_INITIAL_CLUSTER=.*),[^,\n]+$", r"\1"),
     Substitution("NET-03", "hosts", "a server fewer", r"(?m)^\S+\s+.*\bdb01\b.*\n", ""),
     Substitution("NET-03", "chrony.conf", "one time source", r"(?m)\Aserver .*\n|^server .*\n(?=server )", ""),
 )

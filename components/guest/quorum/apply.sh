@@ -10,29 +10,43 @@ membership=/etc/default/etcd-membership
 export ETCDCTL_ENDPOINTS=$endpoints ETCDCTL_CACERT=/etc/perenne/tls/ca.pem
 export ETCDCTL_CERT=/etc/perenne/tls/etcd.pem ETCDCTL_KEY=/etc/perenne/tls/etcd.pem
 
-# This server votes already but its disk is empty: it was made anew. A cluster that runs takes it back only as a new member.
-rejoin() {
-    local id
-    id=$(etcdctl member list | awk -F ', ' -v name="$name" '$3 == name && $2 == "started" { print $1 }')
-    [[ $id ]] || return 0
-    etcdctl member remove "$id" >&2
-    etcdctl member add "$name" --peer-urls="$peer_url" >&2
-    echo ETCD_INITIAL_CLUSTER_STATE=existing >"$membership"
+# One server at a time changes its membership or restarts, by a lock that the others keep: two at once would stop the quorum.
+alone() { etcdctl lock perenne/restart "$@" >&2 </dev/null; }
+# Those of the other votes that run and have a quorum: others are being set up at the same time.
+answering() {
+    local endpoint
+    for endpoint in ${other_endpoints//,/ }; do
+        # In the environment: etcdctl refuses an option that contradicts it.
+        if ETCDCTL_ENDPOINTS=$endpoint etcdctl --command-timeout=2s endpoint health >/dev/null 2>&1; then
+            echo "$endpoint"
+        fi
+    done | paste --serial --delimiters=,
 }
-others_answer() { etcdctl --command-timeout=2s endpoint health --endpoints="$other_endpoints" >/dev/null 2>&1; }
+members=/usr/local/lib/perenne/etcd-membership
+others=
+# Its disk is empty. Where a quorum runs without it, this server is a further vote, or one that was made anew.
 if [[ ! -d $data/member ]]; then
     rm -f "$membership"
-    if others_answer; then rejoin; fi
+    others=$(answering)
+    if [[ $others ]]; then
+        ETCDCTL_ENDPOINTS=$others alone $members join
+        # Some releases of etcdctl hide how the command ended.
+        systemctl is-active --quiet etcd || fail "it can't join the votes that run (journalctl -u etcd)"
+    fi
 fi
 
 systemctl enable --quiet etcd
 if ! systemctl is-active --quiet etcd; then
     systemctl start etcd || fail "etcd does not start (journalctl -u etcd)"
-elif changed /etc/default/etcd /etc/perenne/tls/ca.pem /etc/systemd/system/; then
-    # One at a time, by a lock that etcd itself keeps: two restarted together would stop the quorum.
+elif [[ ! $others ]] && changed /etc/default/etcd /etc/perenne/tls/ca.pem /etc/systemd/system/; then
     wait_for 60 "every vote of etcd answers before this one is restarted" etcdctl --command-timeout=2s endpoint health
-    etcdctl lock perenne/restart bash -c \
-        'systemctl restart etcd && until etcdctl --command-timeout=2s endpoint health; do sleep 0.2; done' >&2 </dev/null
+    alone bash -c 'systemctl restart etcd && until etcdctl --command-timeout=2s endpoint health; do sleep 0.2; done'
 fi # certificates are read anew for every connection, but not the authority's (etcd-io/etcd#11555)
 wait_for 60 "etcd has a quorum (journalctl -u etcd)" etcdctl --command-timeout=2s get perenne
+if [[ $($members strangers) ]]; then
+    # New votes join first: for them the lock must be free.
+    wait_for 120 "every vote of the stack file runs before others leave the quorum" $members complete
+    alone $members forget
+    [[ -z $($members strangers) ]] || fail "a vote that left the stack file is still a member"
+fi
 done_with_files

@@ -234,8 +234,10 @@ def test_virtual_addresses_are_kept_by_pairs_that_know_each_other(settings: Sett
 def test_every_vote_has_the_same_first_members(settings: Settings) -> None:
     found = set()
     for name, server in settings.quorum.items():
-        env = guests.files(settings, name, GuestRole.QUORUM, {})["/etc/default/etcd"].content
-        found.add(re.findall(r"^ETCD_INITIAL_CLUSTER=(.+)$", env, re.MULTILINE)[0])
+        files = guests.files(settings, name, GuestRole.QUORUM, {})
+        env = files["/etc/default/etcd"].content
+        cluster = files["/etc/default/etcd-cluster"].content
+        found.add(re.findall(r"^ETCD_INITIAL_CLUSTER=(.+)$", cluster, re.MULTILINE)[0])
         assert f"ETCD_NAME={name}\n" in env
         assert f"ETCD_ADVERTISE_CLIENT_URLS=https://{server.address}:2379\n" in env
     members = ",".join(f"{name}=https://{server.address}:2380" for name, server in settings.quorum.items())

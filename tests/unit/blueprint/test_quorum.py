@@ -1,0 +1,38 @@
+"""Who votes in a quorum that runs, changed with real etcds where this machine has them; tests/lab has them always."""
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from blueprint import guests, loading
+from blueprint.guests import GuestRole
+
+PROJECT = Path(__file__).parents[3]
+SCRIPT = PROJECT / "tests" / "lab" / "quorum.sh"
+PROGRAM = PROJECT / "components" / "guest" / "quorum" / "membership.sh"
+
+
+@pytest.mark.skipif(not (shutil.which("etcd") and shutil.which("etcdctl")), reason="etcd is not installed here")
+def test_votes_join_come_back_and_leave_one_at_a_time() -> None:
+    done = subprocess.run(["bash", SCRIPT, PROGRAM], capture_output=True, text=True, check=False)
+    assert done.stdout == "as expected\n", done.stderr
+
+
+def test_a_further_vote_restarts_nobody() -> None:
+    """What restarts etcd (apply.sh: /etc/default/etcd and its unit) does not name the other votes."""
+    config = loading.config_of(PROJECT / "Pulumi.prod.yaml")
+    before = guests.files(loading.settings_from_config(config, "test"), "db01", GuestRole.QUORUM, {})
+    for number, host in enumerate(("psexi05", "psexi06"), start=2):
+        last = config["perenne:hosts"]["psexi04"]
+        storage = {path: address[:-2] + f"9{number}" for path, address in last["storage"].items()}
+        config["perenne:hosts"][host] = {**last, "address": f"172.16.110.9{number}", "storage": storage}
+        config["perenne:hosts"][host]["local_datastore"] = f"{host}-local"
+        witness = {"host": host, "datastore": f"{host}-local", "address": f"172.16.110.17{number}"}
+        config["perenne:servers"][f"wit0{number}"] = config["perenne:servers"]["wit01"] | witness
+    # Of five votes, three must be where vSphere HA can restart them.
+    config["perenne:servers"]["wit02"]["datastore"] = "datastore02"
+    after = guests.files(loading.settings_from_config(config, "test"), "db01", GuestRole.QUORUM, {})
+    changed = {path for path in after if after[path] != before[path]}
+    assert changed == {"/etc/default/etcd-cluster", "/etc/perenne/quorum.env", "/etc/hosts"}
