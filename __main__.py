@@ -15,6 +15,7 @@ from components.backup import Backup, BackupArgs
 from components.balancer import Balancer, BalancerArgs
 from components.esxi_cluster import EsxiCluster, EsxiClusterArgs
 from components.host_access import HostAccess, HostAccessArgs
+from components.host_time import HostTime, HostTimeArgs
 from components.iscsi_datastore import IscsiDatastores, IscsiDatastoresArgs
 from components.jboss_pair import JbossPair, JbossPairArgs
 from components.postgres_pair import PostgresPair, PostgresPairArgs
@@ -45,6 +46,7 @@ logins = {
     for host, described in settings.hosts.items()
 }
 HostAccess("access", HostAccessArgs(logins, secrets), opts)
+HostTime("time", HostTimeArgs(settings, cluster, logins), opts)
 chap = stack.chap(settings, secrets)
 storage = IscsiDatastores("storage", IscsiDatastoresArgs(settings, cluster, logins, chap), opts)
 template = VmTemplate("template", VmTemplateArgs(settings, storage), opts)

@@ -26,6 +26,7 @@ def mistakes_of(settings: "Settings") -> Iterator[Mistake]:
     yield from _array_mistakes(settings)
     yield from _backup_mistakes(settings)
     yield from _path_mistakes(settings)
+    yield from _vmotion_mistakes(settings)
     yield from _size_mistakes(settings)
     yield from _tier_mistakes(settings)
     yield from _database_mistakes(settings)
@@ -56,6 +57,8 @@ def _addresses(settings: "Settings") -> Iterator[tuple[str, IPv4Address, str, "N
         yield f"hosts.{name}.address", host.address, "networks.management", networks.management
         for path, address in host.storage.items():
             yield f"hosts.{name}.storage.{path}", address, f"networks.storage.{path}", networks.storage.get(path)
+        if host.vmotion and networks.vmotion:
+            yield f"hosts.{name}.vmotion", host.vmotion, "networks.vmotion", networks.vmotion
     for name, array in settings.storage.items():
         for path, address in array.portals.items():
             yield f"storage.{name}.portals.{path}", address, f"networks.storage.{path}", networks.storage.get(path)
@@ -111,6 +114,8 @@ def _misplaced_networks(settings: "Settings") -> Iterator[tuple[str, Mistake]]:
 def _network_mistakes(settings: "Settings") -> Iterator[Mistake]:
     networks = {"management": settings.networks.management, "guests": settings.networks.guests}
     networks |= {f"storage.{name}": network for name, network in settings.networks.storage.items()}
+    if settings.networks.vmotion:
+        networks["vmotion"] = settings.networks.vmotion
     for (name, network), (other_name, other) in combinations(networks.items(), 2):
         if name != "management" and network.cidr.overlaps(other.cidr):
             field = f"networks.{other_name}.cidr"
@@ -225,6 +230,17 @@ def _backup_mistakes(settings: "Settings") -> Iterator[Mistake]:
         if name not in settings.servers:
             remedy = f"use one of: {', '.join(settings.servers)}"
             yield Mistake(f"backup.servers.{position}", name, "no such server under servers", remedy)
+
+
+def _vmotion_mistakes(settings: "Settings") -> Iterator[Mistake]:
+    """Every host takes part in vMotion, or none does."""
+    network = settings.networks.vmotion
+    for name, host in settings.hosts.items():
+        if network and not host.vmotion:
+            remedy = f"add an address in {network.cidr}"
+            yield Mistake(f"hosts.{name}.vmotion", None, "the host has no address in networks.vmotion", remedy)
+        elif host.vmotion and not network:
+            yield Mistake(f"hosts.{name}.vmotion", host.vmotion, "there is no networks.vmotion", "describe it")
 
 
 def _path_mistakes(settings: "Settings") -> Iterator[Mistake]:
@@ -355,6 +371,9 @@ def _download_mistakes(settings: "Settings") -> Iterator[Mistake]:
         elif checksum is None:
             yield Mistake(f"{field}.sha256", None, "a URL needs the checksum of what it must deliver", "add sha256")
     image = settings.template.ova
+    if bool(image) == bool(settings.template.library):
+        remedy = "name an OVA, or the content library that has the template, and not both"
+        yield Mistake("template.ova", image, "is not the one source of the template", remedy)
     if "://" in image and not image.startswith("https://"):
         yield Mistake("template.ova", image, "is fetched in clear", "use an https URL or a path")
 

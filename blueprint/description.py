@@ -78,6 +78,11 @@ def _networks(settings: Settings) -> str:
         ("management", networks.management, _MANAGEMENT_SWITCH, "ESXi's own", ""),
         ("guests", guests, settings.switches.guests.name, guests.port_group, guests.gateway),
         *(
+            [("vMotion", networks.vmotion, settings.switches.guests.name, "perenne-vmotion", "")]
+            if networks.vmotion
+            else []
+        ),
+        *(
             (f"storage {path}", network, settings.switches.storage.name, f"perenne-storage-{path}", "")
             for path, network in networks.storage.items()
         ),
@@ -97,7 +102,10 @@ def _cabling(settings: Settings) -> str:
     rows: list[Sequence[object]] = []
     for host in settings.hosts:
         for number, uplink in enumerate(settings.switches.guests.uplinks):
-            carries = _carried("guests", settings.networks.guests)
+            vmotion = settings.networks.vmotion
+            carries = _carried("guests", settings.networks.guests) + (
+                f", {_carried('vMotion', vmotion)}" if vmotion else ""
+            )
             rows.append((host, uplink, settings.switches.guests.name, _letter(number), carries))
         uplinks = settings.switches.storage.uplinks
         for number, uplink in enumerate(uplinks):
@@ -144,6 +152,8 @@ def _taken(settings: Settings) -> Iterator[tuple[IPv4Address, str, str]]:
         yield host.address, settings.fqdn(name), "ESXi host, management"
         for path, address in host.storage.items():
             yield address, settings.fqdn(name), f"ESXi host, VMkernel adapter on storage {path}"
+        if host.vmotion:
+            yield host.vmotion, settings.fqdn(name), "ESXi host, VMkernel adapter for vMotion"
     for name, array in settings.storage.items():
         for path, address in array.portals.items():
             yield address, name, f"array, portal on storage {path}, port {_ISCSI_PORT}"

@@ -7,17 +7,17 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from blueprint.settings import Settings
 
 _TEMPLATES = Path(__file__).parent.parent / "components" / "host"
+_ENVIRONMENT = Environment(
+    loader=FileSystemLoader(_TEMPLATES),
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    autoescape=False,  # noqa: S701  # shell, not HTML; the values are checked by blueprint.settings
+)
 
 
 def iscsi_script(settings: Settings, host: str) -> str:
     """Render the script that connects `host` to every array; it reads what `chap_lines` gives on standard input."""
-    environment = Environment(
-        loader=FileSystemLoader(_TEMPLATES),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        autoescape=False,  # noqa: S701  # shell, not HTML; the values are checked by blueprint.settings
-    )
-    return environment.get_template("iscsi.sh.j2").render(
+    return _ENVIRONMENT.get_template("iscsi.sh.j2").render(
         vmkernel_addresses=list(settings.hosts[host].storage.values()), arrays=settings.storage, luns=settings.luns
     )
 
@@ -25,6 +25,11 @@ def iscsi_script(settings: Settings, host: str) -> str:
 def access_script() -> str:
     """Return the script that lets Perenne log in on a host; it reads `keys.host_access` on standard input."""
     return (_TEMPLATES / "access.sh").read_text()
+
+
+def time_script(settings: Settings) -> str:
+    """Render the script that has a host take its time from the site's sources."""
+    return _ENVIRONMENT.get_template("time.sh.j2").render(sources=settings.ntp)
 
 
 def rescan_script() -> str:

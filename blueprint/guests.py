@@ -201,6 +201,7 @@ def metadata(settings: Settings, name: str) -> str:
                     "guests": {
                         "match": {"name": "e*"},
                         "dhcp4": False,
+                        "mtu": network.mtu,
                         "addresses": [f"{server.address}/{network.cidr.prefixlen}"],
                         "routes": [{"to": "0.0.0.0/0", "via": str(network.gateway)}],
                     }

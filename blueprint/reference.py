@@ -2,7 +2,7 @@
 
 import re
 from enum import StrEnum
-from typing import Any
+from typing import Any, get_origin
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
@@ -49,7 +49,9 @@ def _type(field: FieldInfo) -> str:
     models = _models(field)
     if models:
         link = f"[{models[0].__name__}](#{models[0].__name__.lower()})"
-        return link if field.annotation is models[0] else f"{link} by name"
+        if get_origin(field.annotation) is dict:
+            return f"{link} by name"
+        return link if field.annotation is models[0] else f"{link} or none"
     return re.sub(r"\b(?:\w+\.)+(\w+)", r"\1", _plain(field.annotation)).replace("|", "or")
 
 
@@ -59,6 +61,7 @@ def _plain(annotation: Any) -> str:  # noqa: ANN401  # what typing gives has no 
     if isinstance(annotation, type) and not getattr(annotation, "__args__", ()):
         return annotation.__name__
     text = re.sub(r"Annotated\[(\w+),.*?\)\]", r"\1", str(annotation))
+    text = re.sub(r"(?:typing\.)?Optional\[(\w+)\]", r"\1 or none", text)
     return text.replace("Literal[", "one of [").replace("NoneType", "none").replace("None", "none")
 
 

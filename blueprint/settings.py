@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_vali
 
 from blueprint import consistency, forms
 from blueprint.mistakes import MistakesError
-from blueprint.terms import Edition, Isolation, Role
+from blueprint.terms import DeviceLoss, Edition, Isolation, PathLoss, Role
 
 Name = Annotated[str, StringConstraints(pattern=forms.NAME.pattern)]
 """A host, server or datastore name: a DNS label (RFC 1123), at most 15 characters so that it is a NetBIOS name too."""
@@ -77,7 +77,9 @@ class Networks(Model):
     management: Network
     """ESXi's and vCenter's management."""
     guests: GuestNetwork
-    """Servers, virtual addresses, users."""
+    """Servers, virtual addresses, users. An `mtu` above users' own needs a gateway that answers what is too large."""
+    vmotion: Network | None = None
+    """vMotion's own network, on the switch of the servers; without it the site has made its own way for vMotion."""
     storage: dict[Name, Network] = Field(min_length=2)
     """iSCSI, by path; at least two, each on its own switch hardware."""
 
@@ -120,6 +122,8 @@ class Host(Model):
     """Management address."""
     storage: dict[Name, IPv4Address]
     """The host's VMkernel address on each storage network."""
+    vmotion: IPv4Address | None = None
+    """The host's VMkernel address for vMotion, where `networks.vmotion` is."""
     cpus: int = Field(ge=2, le=960)
     """Physical cores."""
     memory_gib: int = Field(ge=4, le=24 * 1024)
@@ -141,6 +145,16 @@ class Cluster(Model):
     """How many hosts may be lost at once; admission control keeps their share of CPU and memory free."""
     isolation_response: Isolation = Isolation.POWER_OFF
     """What happens to the servers of a host that is cut off from the others."""
+    pdl_response: DeviceLoss = DeviceLoss.RESTART
+    """What happens to the servers of a host that the array tells that a datastore is gone (PDL)."""
+    apd_response: PathLoss = PathLoss.RESTART_IF_ELSEWHERE
+    """What happens to the servers of a host to which a datastore does not answer on any path (APD)."""
+    apd_delay_seconds: int = Field(default=180, ge=0, le=3600)
+    """Seconds from ESXi's own APD timeout (140 s) to that response."""
+    vm_failure_seconds: int = Field(default=30, ge=10, le=3600)
+    """Seconds without VMware Tools' heartbeat after which VM monitoring resets a server that has hung."""
+    vm_minimum_uptime_seconds: int = Field(default=120, ge=30, le=3600)
+    """Seconds from a server's start until VM monitoring begins."""
 
 
 class Chap(Model):
@@ -175,15 +189,14 @@ class Array(Model):
 
 
 class Template(Model):
-    """The image that servers are cloned from, imported into a content library.
-
-    `ova` is a path, absolute or below the project, or an https URL that vCenter can reach.
-    """
+    """The image that servers are cloned from: imported from `ova`, or found by name in an existing content library."""
 
     name: InventoryName
     """Name in the content library."""
-    ova: str = Field(min_length=1)
+    ova: str = ""
     """Path, absolute or below the project, or https URL of an OVA of Debian 12 with cloud-init and open-vm-tools."""
+    library: Annotated[str, StringConstraints(pattern=r"^[^/\\%]{0,80}$")] = ""
+    """The content library that has it already, instead of `ova`; it must reach the datastores of the servers."""
     guest_id: str = Field(default="debian12_64Guest", min_length=1)
     """The guest OS as the OVA's descriptor names it."""
 
@@ -362,7 +375,7 @@ class Settings(Model):
     logins: dict[Name, str] = Field(default_factory=dict)
     """The database role by which a service logs in, if not by that of its own name; `rotate` writes them."""
     ntp: tuple[IPv4Address | Domain, ...] = ()
-    """Time sources of the servers; empty: they keep the time that vSphere gives them."""
+    """Time sources of hosts and servers; empty: hosts keep theirs, and servers the time that vSphere gives them."""
     administrators: tuple[SshKey, ...] = ()
     """Further public SSH keys that may log in on the servers."""
     protect: bool

@@ -35,6 +35,24 @@ class Isolation(StrEnum):
     POWER_OFF = "powerOff"
 
 
+class DeviceLoss(StrEnum):
+    """What vSphere HA does with virtual machines when the array says that their datastore is gone (PDL)."""
+
+    WARNING = "warning"
+    RESTART = "restartAggressive"
+    """On a host that still has it, at once: a host that was told so doesn't get it back by itself."""
+
+
+class PathLoss(StrEnum):
+    """What vSphere HA does with virtual machines when their datastore doesn't answer at all (APD)."""
+
+    WARNING = "warning"
+    RESTART_IF_ELSEWHERE = "restartConservative"
+    """Only when a host is known to have both the datastore and room."""
+    RESTART = "restartAggressive"
+    """Also when that can't be known."""
+
+
 class Measure(StrEnum):
     """Which figure a target is about."""
 

@@ -244,7 +244,8 @@ def _luns(twin: Config, numbers: Renumbering) -> Iterator[Difference]:
 
 def _template(twin: Config) -> Iterator[Difference]:
     template = twin[f"{NAMESPACE}template"]
-    real, template["ova"] = template["ova"], TEMPLATE
+    library = template.pop("library", "")
+    real, template["ova"] = template.get("ova") or f"content library {library}", TEMPLATE
     yield Difference("template", real, "the lab's own image")
 
 

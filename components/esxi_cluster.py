@@ -7,10 +7,6 @@ import pulumi_vsphere as vsphere
 
 from blueprint.settings import Settings
 
-_APD_DELAY_SECONDS = 180
-_VM_FAILURE_INTERVAL_SECONDS = 30
-_VM_MINIMUM_UPTIME_SECONDS = 120
-
 
 @dataclass(frozen=True)
 class EsxiClusterArgs:
@@ -89,12 +85,12 @@ def _high_availability(settings: Settings, datacenter: vsphere.Datacenter) -> vs
         ha_admission_control_resource_percentage_memory=share,
         ha_vm_restart_priority="medium",
         ha_vm_monitoring="vmMonitoringOnly",
-        ha_vm_failure_interval=_VM_FAILURE_INTERVAL_SECONDS,
-        ha_vm_minimum_uptime=_VM_MINIMUM_UPTIME_SECONDS,
+        ha_vm_failure_interval=settings.cluster.vm_failure_seconds,
+        ha_vm_minimum_uptime=settings.cluster.vm_minimum_uptime_seconds,
         ha_vm_component_protection="enabled",
-        ha_datastore_pdl_response="restartAggressive",
-        ha_datastore_apd_response="restartConservative",
-        ha_datastore_apd_response_delay=_APD_DELAY_SECONDS,
+        ha_datastore_pdl_response=settings.cluster.pdl_response,
+        ha_datastore_apd_response=settings.cluster.apd_response,
+        ha_datastore_apd_response_delay=settings.cluster.apd_delay_seconds,
         ha_heartbeat_datastore_policy="allFeasibleDsWithUserPreference",
         ha_advanced_options={"das.respectVmVmAntiAffinityRules": "true"} if settings.vcenter.edition.has_drs else None,
     )
@@ -104,7 +100,9 @@ def _networking(
     name: str, settings: Settings, host: str, host_id: pulumi.Input[str], child: pulumi.ResourceOptions
 ) -> list[pulumi.Resource]:
     """Make one host's switches, port groups and storage VMkernel adapters."""
-    guests = _switch(f"{name}-guests", settings.switches.guests.name, settings.switches.guests.uplinks, host_id, child)
+    switch, vmotion = settings.switches.guests, settings.networks.vmotion
+    largest = max(settings.networks.guests.mtu, vmotion.mtu if vmotion else 0)
+    guests = _switch(f"{name}-guests", switch.name, switch.uplinks, host_id, child, mtu=largest)
     guest_port_group = vsphere.HostPortGroup(
         f"{name}-guests",
         name=settings.networks.guests.port_group,
@@ -142,6 +140,30 @@ def _networking(
             opts=pulumi.ResourceOptions.merge(child, pulumi.ResourceOptions(depends_on=[port_group, *adapters[-1:]])),
         )
         adapters.append(adapter)
+    if vmotion:
+        port_group = vsphere.HostPortGroup(
+            f"{name}-vmotion",
+            name="perenne-vmotion",
+            host_system_id=host_id,
+            virtual_switch_name=guests.name,
+            vlan_id=vmotion.vlan,
+            opts=child,
+        )
+        adapters.append(
+            vsphere.Vnic(
+                f"{name}-vmotion",
+                host=host_id,
+                portgroup=port_group.name,
+                mtu=vmotion.mtu,
+                services=["vmotion"],
+                ipv4=vsphere.VnicIpv4Args(
+                    ip=str(settings.hosts[host].vmotion), netmask=str(vmotion.cidr.netmask), dhcp=False
+                ),
+                opts=pulumi.ResourceOptions.merge(
+                    child, pulumi.ResourceOptions(depends_on=[port_group, *adapters[-1:]])
+                ),
+            )
+        )
     return [guest_port_group, *adapters]
 
 

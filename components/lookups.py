@@ -11,6 +11,14 @@ def datastore_id(
     return vsphere.get_datastore_output(name=name, datacenter_id=datacenter_id, opts=options).id
 
 
+def library_item_id(
+    library: pulumi.Input[str], name: pulumi.Input[str], options: pulumi.InvokeOutputOptions
+) -> pulumi.Output[str]:
+    """Id of an OVF template in a content library that Perenne did not make, both by their names."""
+    found = vsphere.get_content_library_output(name=library, opts=options)
+    return vsphere.get_content_library_item_output(name=name, library_id=found.id, type="ovf", opts=options).id
+
+
 def network_id(
     name: pulumi.Input[str], datacenter_id: pulumi.Input[str], options: pulumi.InvokeOutputOptions
 ) -> pulumi.Output[str]:

@@ -78,7 +78,7 @@ class VirtualMachine(pulumi.ComponentResource):
             memory=described.memory_mib,
             network_interfaces=[vsphere.VirtualMachineNetworkInterfaceArgs(network_id=self._network_id())],
             disks=[vsphere.VirtualMachineDiskArgs(label="disk0", size=described.disk_gib)],
-            clone=vsphere.VirtualMachineCloneArgs(template_uuid=args.template.item.id),
+            clone=vsphere.VirtualMachineCloneArgs(template_uuid=args.template.id),
             extra_config=pulumi.Output.all(private_key, host_key).apply(lambda pair: self._guestinfo(*pair)),
             wait_for_guest_net_timeout=0,
             wait_for_guest_ip_timeout=0,

@@ -7,6 +7,7 @@ import pulumi
 import pulumi_vsphere as vsphere
 
 from blueprint.settings import Settings
+from components import lookups
 from components.iscsi_datastore import IscsiDatastores
 
 _PROJECT = Path(__file__).parent.parent
@@ -21,12 +22,28 @@ class VmTemplateArgs:
 
 
 class VmTemplate(pulumi.ComponentResource):
-    """An OVA in a content library on shared storage: unlike a powered-off VM, nobody starts it by mistake."""
+    """An OVA in a content library, which unlike a powered-off VM nobody starts by mistake.
 
-    item: vsphere.ContentLibraryItem
+    It is imported into a library of Perenne's on shared storage, or is in one that somebody else keeps.
+    """
+
+    id: pulumi.Output[str]
+    """The library item's."""
 
     def __init__(self, name: str, args: VmTemplateArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("perenne:index:VmTemplate", name, {}, opts)
+        template = args.settings.template
+        if template.library:
+            # Asked for when there is somewhere to put a clone: a first preview can be made without it.
+            first = next(iter(args.storage.datastores.values()))
+            library = first.id.apply(lambda _id: template.library)
+            options = pulumi.InvokeOutputOptions(parent=self, depends_on=args.storage.ready)
+            self.id = lookups.library_item_id(library, template.name, options)
+        else:
+            self.id = self._imported(name, args)
+        self.register_outputs({"item": self.id})
+
+    def _imported(self, name: str, args: VmTemplateArgs) -> pulumi.Output[str]:
         template = args.settings.template
         first = next(iter(args.storage.datastores.values()))
         library = vsphere.ContentLibrary(
@@ -37,7 +54,7 @@ class VmTemplate(pulumi.ComponentResource):
             opts=pulumi.ResourceOptions(parent=self, depends_on=args.storage.ready),
         )
         url = template.ova if template.ova.startswith("https://") else str(_PROJECT / template.ova)
-        self.item = vsphere.ContentLibraryItem(
+        item = vsphere.ContentLibraryItem(
             f"{name}-{template.name}",
             name=template.name,
             description="Debian 12 with cloud-init",
@@ -46,4 +63,4 @@ class VmTemplate(pulumi.ComponentResource):
             file_url=url,
             opts=pulumi.ResourceOptions(parent=self),
         )
-        self.register_outputs({"item": self.item.id})
+        return item.id

@@ -59,6 +59,7 @@ def networks_of(settings: Settings) -> list[LabNetwork]:
     return [
         _network("management", networks.management, closed=not settings.has_fencing),
         _network("guests", networks.guests, networks.guests.gateway, closed=False),
+        *([_network("vmotion", networks.vmotion)] if networks.vmotion else []),
         *(_network(f"storage-{path}", network) for path, network in networks.storage.items()),
     ]
 

@@ -42,6 +42,8 @@ HARMLESS: Mapping[str, str] = {
     "HostVirtualSwitch.hostSystemId": "a switch more there, one fewer here: then its port groups fail",
     "HostVirtualSwitch.standbyNics": "empty: all uplinks are active",
     "HostVirtualSwitch.teamingPolicy": "how uplinks share the load; which there are is judged",
+    "HostTime*": "a component: what it groups sets the hosts' clocks; a wrong one fails the deployment",
+    "Vnic.services": "without vMotion maintenance waits for somebody to stop servers; nothing is lost by a failure",
     "VmfsDatastore.hostSystemId": "through which host it is made; every other one rescans",
     "Command.logging": "what is shown",
     "Command.triggers": "when a script runs again",

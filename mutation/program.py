@@ -67,13 +67,13 @@ def _properties(sent: Struct) -> Any:  # noqa: ANN401 (as the pack reads them)
 
 
 class _Nothing(mocks.Mocks):
-    """Look-ups find nothing yet: what they depend on isn't there."""
+    """Look-ups of what the program makes are not made yet; those of what was there before find it."""
 
     def new_resource(self, args: mocks.MockResourceArgs) -> tuple[str | None, dict[str, Any]]:
         return None, args.inputs
 
     def call(self, args: mocks.MockCallArgs) -> tuple[dict[Any, Any], list[tuple[str, str]] | None]:
-        return {**args.args, "id": rpc.UNKNOWN}, []
+        return {**args.args, "id": "there-before"}, []
 
 
 def resources_of(config: Mapping[str, Any], stack: str, folder: Path) -> Stack:

@@ -209,14 +209,15 @@ def of_snapshots(stack: Stack) -> Iterator[Mutant]:
 
 def of_adapters(stack: Stack) -> Iterator[Mutant]:
     """A storage path that a host has no adapter for."""
-    for adapter in stack.of_type("Vnic"):
+    every = [one for one in stack.of_type("Vnic") if not one.properties.get("services")]
+    for adapter in every:
         yield changed("STO-02", stack, adapter, "gone", gone)
         address = {**adapter.properties["ipv4"], "ip": "192.0.2.1"}
         yield changed("STO-02", stack, adapter, "another address", setting("ipv4", address))
         for host in stack.of_type("Host"):
             if host.urn not in adapter.property_dependencies["host"]:
                 yield changed("STO-02", stack, adapter, f"on {host.label} instead", referring("host", [host.urn]))
-        for other in stack.of_type("Vnic"):
+        for other in every:
             if other != adapter and stack.referred(other, "host") == stack.referred(adapter, "host"):
                 group = other.property_dependencies["portgroup"]
                 yield changed("STO-02", stack, adapter, "on the other path", referring("portgroup", group))

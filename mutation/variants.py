@@ -75,6 +75,7 @@ def hosts(number: int) -> Callable[[Config], None]:
                 "address": _after(described[last]["address"]),
                 "storage": {path: _after(address) for path, address in described[last]["storage"].items()},
                 **({"bmc": {**bmc, "address": _after(bmc["address"])}} if (bmc := described[last].get("bmc")) else {}),
+                **({"vmotion": _after(vmotion)} if (vmotion := described[last].get("vmotion")) else {}),
             }
             config["perenne:host_keys"][name] = config["perenne:host_keys"][last]
 

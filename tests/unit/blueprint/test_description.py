@@ -35,7 +35,7 @@ def test_every_address_is_there_once(prod: Settings) -> None:
     assert len(set(addresses)) == len(addresses)
     machines = [host.address for host in prod.hosts.values()] + [server.address for server in prod.servers.values()]
     portals = [portal for array in prod.storage.values() for portal in array.portals.values()]
-    adapters = [address for host in prod.hosts.values() for address in host.storage.values()]
+    adapters = [address for host in prod.hosts.values() for address in (*host.storage.values(), host.vmotion)]
     virtual = [prod.site.address, prod.database.address]
     expected = {str(one) for one in (*machines, *virtual, *portals, *adapters)}
     assert set(addresses) - expected == {str(prod.networks.guests.gateway), prod.vcenter.server}

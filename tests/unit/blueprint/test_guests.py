@@ -393,6 +393,11 @@ def test_metadata_gives_the_server_its_name_and_fixed_address(settings: Settings
     assert interface["addresses"] == ["198.18.20.31/24"]
     assert [IPv4Address(route["via"]) for route in interface["routes"]] == [settings.networks.guests.gateway]
     assert parsed["local-hostname"] == "db01.vmlabs.int"
+    assert interface["mtu"] == settings.networks.guests.mtu
+    config = loading.config_of(PROJECT / "Pulumi.dev.yaml")
+    config["perenne:networks"]["guests"]["mtu"] = 9000
+    jumbo = yaml.safe_load(guests.metadata(loading.settings_from_config(config, "test"), "db01"))
+    assert jumbo["network"]["ethernets"]["guests"]["mtu"] == 9000
 
 
 def test_user_data_admits_by_key_only_and_brings_the_host_key(settings: Settings) -> None:

@@ -27,7 +27,12 @@ def test_a_further_vote_restarts_nobody() -> None:
     for number, host in enumerate(("psexi05", "psexi06"), start=2):
         last = config["perenne:hosts"]["psexi04"]
         storage = {path: address[:-2] + f"9{number}" for path, address in last["storage"].items()}
-        config["perenne:hosts"][host] = {**last, "address": f"172.16.110.9{number}", "storage": storage}
+        config["perenne:hosts"][host] = {
+            **last,
+            "address": f"172.16.110.9{number}",
+            "vmotion": f"172.16.112.9{number}",
+            "storage": storage,
+        }
         config["perenne:hosts"][host]["local_datastore"] = f"{host}-local"
         witness = {"host": host, "datastore": f"{host}-local", "address": f"172.16.110.17{number}"}
         config["perenne:servers"][f"wit0{number}"] = config["perenne:servers"]["wit01"] | witness

@@ -155,3 +155,25 @@ def test_votes_on_hosts_own_disks_are_fewer_than_those_that_can_start_elsewhere(
         prod["perenne:servers"][f"wit0{number}"] = prod["perenne:servers"]["wit01"] | witness
     with pytest.raises(StackFileError, match="leaves 2 of 5 votes where vSphere HA can restart them"):
         loading.settings_from_config(prod, "test")
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "field", "remedy"),
+    [
+        ("hosts.psexi02.vmotion", None, "hosts.psexi02.vmotion", "add an address in 172.16.112.0/24"),
+        ("networks.vmotion", None, "hosts.psexi02.vmotion", "describe it"),
+        ("hosts.psexi02.vmotion", "172.16.113.80", "hosts.psexi02.vmotion", "choose an address inside it"),
+        ("networks.vmotion.cidr", "172.16.110.0/24", "networks.vmotion.cidr", "give each network its own range"),
+        ("template.library", "golden", "template.ova", "not both"),
+        ("template.ova", None, "template.ova", "name an OVA"),
+        ("cluster.apd_response", "none", "cluster.apd_response", "restartConservative"),
+    ],
+)
+def test_vmotion_template_and_responses(
+    prod: dict[str, Any], path: str, value: object, field: str, remedy: str
+) -> None:
+    put(prod, path, value)
+    with pytest.raises(StackFileError) as caught:
+        loading.settings_from_config(prod, "test")
+    assert f"perenne:{field}" in str(caught.value)
+    assert remedy in str(caught.value)
