@@ -36,14 +36,18 @@ class MadeUp:
     """Set once Pulumi has been asked."""
     looks: list[float] = field(default_factory=list)
     """For how long the stack had to stay whole, each time."""
+    last_looks: int = 0
+    """How often it was looked at in the end."""
     done: list[str] = field(default_factory=list)
 
     async def until_whole(
         self, _stack: Stack, *, seconds: float = 0.0, steady: float = STEADY_SECONDS
     ) -> tuple[float | None, Any]:
         """Look once."""
-        del seconds
-        self.looks.append(steady)
+        if seconds == runner.LAST_LOOK_SECONDS:
+            self.last_looks += 1
+        else:
+            self.looks.append(steady)
         whole = self.whole.pop(0) if self.whole else True
         return (time.monotonic() if whole else None), await self.standing(_stack)
 
@@ -117,6 +121,7 @@ FROZEN = Fault("freeze", "frozen", aim, freeze, lasts=0.0)
 async def test_what_comes_back_by_itself_is_looked_at_once(made_up: MadeUp, tmp_path: Path) -> None:
     result = await drills(made_up).run(KILLED, 1, tmp_path)
     assert made_up.looks == [STEADY_SECONDS, STEADY_SECONDS], "before the fault, and after it"
+    assert made_up.last_looks == 1, "and when all was checked"
     assert result.whole is not None
     assert made_up.done == [f"record {tmp_path}", "stop"]
 
