@@ -176,6 +176,7 @@ _TOUCHED_BY_CERTIFICATE = {
     Role.APPLICATION: "{} restarts; its sessions go on at the others",
     Role.DATABASE: "PostgreSQL and Patroni of {} reload",
     Role.WITNESS: "nothing: etcd of {} reads it for every connection",
+    Role.BACKUP: "nothing: no service of {} listens with it",
 }
 
 
