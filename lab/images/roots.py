@@ -128,7 +128,7 @@ def _bootstrap(kind: str, archive: Path) -> None:
         remedy="See whether apt-get update works on this machine, and whether /tmp has 3 GiB of space.",
     )
     part.rename(archive)
-    sources.unlink()
+    sources.unlink(missing_ok=True)
 
 
 def _machine_sources() -> list[str]:

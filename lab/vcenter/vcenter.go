@@ -175,6 +175,9 @@ func (w *watcher) PutObject(_ *simulator.Context, object mo.Reference) {
 		w.vcenter.equipHost(w.vcenter.context(), o)
 	case *simulator.VirtualMachine:
 		o.Config.SwapPlacement = string(types.VirtualMachineConfigInfoSwapPlacementTypeInherit)
+		// An empty value is none of the enumeration: strict clients (pyVmomi) can't read the VM's runtime with it.
+		o.Runtime.FaultToleranceState = types.VirtualMachineFaultToleranceStateNotConfigured
+		o.Summary.Runtime.FaultToleranceState = o.Runtime.FaultToleranceState
 	}
 }
 
