@@ -23,13 +23,20 @@ class Forms:
         """All forms, a line each, as `grep --fixed-strings --file` reads them."""
         return b"".join(form + b"\n" for form in self._names)
 
+    @property
+    def names(self) -> set[str]:
+        """What is searched for: all secrets of which anything is not public."""
+        return set(self._names.values())
+
     def found_in(self, content: bytes) -> set[str]:
         """The names of the secrets that are there in any form."""
         return {name for form, name in self._names.items() if form in content}
 
 
 def forms_of(value: str) -> Iterator[bytes]:
-    """The forms of one secret. What is public of a key, as its certificate, is none of them."""
+    """The forms of one secret. What is public, as the certificate of a key or of an authority, is none of them."""
+    if value.startswith("-----BEGIN CERTIFICATE-----"):
+        return
     if "PRIVATE KEY-----" in value:
         drawn = _drawn(value)
         yield from _pem_lines(value, drawn)

@@ -175,7 +175,7 @@ def test_an_array_s_secrets_are_rotated_and_every_path_is_there(settings: Settin
 
 
 def test_application_servers_find_each_other_by_a_new_key(node: Callable[[str], httpx.Client]) -> None:
-    """What this costs is in docs/decisions, 24; afterwards sessions are shared as before."""
+    """What this costs is in docs/decisions, 34; afterwards sessions are shared as before."""
     _rotate("jgroups-key")
     assert [check for check in check_site(Stack("dev")) if not check.held] == []
     value = str(uuid.uuid4())

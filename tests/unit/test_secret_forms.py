@@ -58,6 +58,11 @@ def test_what_is_public_is_no_leak() -> None:
     assert FORMS.found_in(other.encode()) == set(), "the beginning of every key is the same"
 
 
+def test_certificates_that_are_kept_as_a_secret_are_none() -> None:
+    """`fencing-authorities` is encrypted, so that nobody can put other ones there; it hides nothing."""
+    assert list(forms_of(certificate_of(AUTHORITY) * 2)) == []
+
+
 def test_grep_is_given_a_line_for_each_form_and_none_that_matches_everything() -> None:
     forms = FORMS.lines.splitlines()
     assert all(len(form) >= 16 for form in forms)
