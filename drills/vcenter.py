@@ -14,6 +14,16 @@ from cli.vault import Vault
 from cli.vcenter import TASK_SECONDS, await_task, session
 from cli.workspace import Stack
 
+_HOST = (
+    "name",
+    "runtime.connectionState",
+    "runtime.inMaintenanceMode",
+    "runtime.bootTime",
+    "summary.hardware.memorySize",
+)
+_VM = ("name", "runtime.powerState", "runtime.host", "summary.config.memorySizeMB")
+"""What is asked of hosts and VMs."""
+
 
 @dataclass(frozen=True)
 class HostState:
@@ -218,16 +228,32 @@ class _Inventory:
 
     def states(self, names: Sequence[str]) -> Iterator[HostState]:
         """How the hosts of these names are."""
-        found = {host.name.partition(".")[0]: host for host in self._all(vim.HostSystem)}
+        running: dict[str, list[dict[str, Any]]] = {}
+        for _, vm in self._facts(vim.VirtualMachine, _VM):
+            if vm["runtime.powerState"] == vim.VirtualMachine.PowerState.poweredOn:
+                running.setdefault(_id(vm["runtime.host"]), []).append(vm)
+        found = {
+            facts["name"].partition(".")[0]: (_id(host), facts) for host, facts in self._facts(vim.HostSystem, _HOST)
+        }
         for name in names:
-            if host := found.get(name.partition(".")[0]):
-                yield _state(name, host)
+            if name.partition(".")[0] in found:
+                host, facts = found[name.partition(".")[0]]
+                yield _state(name, facts, running.get(host, []))
 
-    def _all(self, kind: type) -> Any:  # noqa: ANN401
-        return self._content.viewManager.CreateContainerView(self._content.rootFolder, [kind], True).view
+    def _facts(self, kind: type, paths: Sequence[str]) -> Iterator[tuple[Any, dict[str, Any]]]:
+        """Every object of a kind with its properties, those that it has, by one question."""
+        types: Any = vmodl.query.PropertyCollector
+        view = self._content.viewManager.CreateContainerView(self._content.rootFolder, [kind], True)
+        through = types.TraversalSpec(name="view", path="view", skip=False, type=vim.view.ContainerView)
+        start = types.ObjectSpec(obj=view, skip=True, selectSet=[through])
+        wanted = types.PropertySpec(type=kind, pathSet=list(paths))
+        question = types.FilterSpec(objectSet=[start], propSet=[wanted])
+        for one in self._content.propertyCollector.RetrieveContents([question]):
+            yield one.obj, {found.name: found.val for found in one.propSet}
 
     def _find(self, kind: type, names: set[str]) -> Any:  # noqa: ANN401
-        for found in self._all(kind):
+        view = self._content.viewManager.CreateContainerView(self._content.rootFolder, [kind], True)
+        for found in view.view:
             if found.name in names:
                 return found
         raise Failure(f"{min(names)} is not in vCenter", "nothing there has that name", "Run ./perenne up.")
@@ -239,17 +265,21 @@ def _reconfigure(cluster: Any, **changes: Any) -> Any:  # noqa: ANN401
     return cluster.ReconfigureComputeResource_Task(types.ConfigSpecEx(**changes), True)
 
 
-def _state(name: str, host: Any) -> HostState:  # noqa: ANN401
-    running = [vm for vm in host.vm if vm.runtime.powerState == vim.VirtualMachine.PowerState.poweredOn]
-    promised = sum(int(vm.summary.config.memorySizeMB or 0) for vm in running)
+def _state(name: str, host: dict[str, Any], running: Sequence[dict[str, Any]]) -> HostState:
+    promised = sum(vm.get("summary.config.memorySizeMB") or 0 for vm in running)
     return HostState(
         name=name,
-        connected=host.runtime.connectionState == vim.HostSystem.ConnectionState.connected,
-        in_maintenance=bool(host.runtime.inMaintenanceMode),
-        free_mib=(int(host.summary.hardware.memorySize) >> 20) - promised,
-        runs=tuple(sorted(vm.name for vm in running)),
-        booted=host.runtime.bootTime,
+        connected=host["runtime.connectionState"] == vim.HostSystem.ConnectionState.connected,
+        in_maintenance=bool(host["runtime.inMaintenanceMode"]),
+        free_mib=(host.get("summary.hardware.memorySize", 0) >> 20) - promised,
+        runs=tuple(sorted(vm["name"] for vm in running)),
+        booted=host.get("runtime.bootTime"),
     )
+
+
+def _id(reference: Any) -> str:  # noqa: ANN401
+    """What vCenter calls an object."""
+    return str(reference._moId)  # noqa: SLF001 (pyVmomi gives it no other name)
 
 
 def _refused(what: str, fault: Exception) -> Failure:
