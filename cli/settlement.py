@@ -70,9 +70,9 @@ def settle(
 def settled(state: State, found: Mapping[str, str | None]) -> dict[str, Any]:
     """The state without unfinished operations.
 
-    What was being created and exists is in it under its id; what was being deleted and is gone is marked as Pulumi
-    marks what it has deleted and not made again yet. All that exists is read before the next run does anything
-    (`refreshBeforeUpdate`), so that it matters little how far the operation had got.
+    What was being created and exists is in it under its id; what was being deleted and is gone is out of it, and out of
+    what depended on it. All that exists is read before the next run does anything (`refreshBeforeUpdate`), so that it
+    matters little how far the operation had got.
 
     Args:
         state: As exported.
@@ -87,11 +87,9 @@ def settled(state: State, found: Mapping[str, str | None]) -> dict[str, Any]:
             if identity is not None:
                 kept = _with(kept, _adopted(one, identity, deployment["manifest"].get("time")))
         elif one.verb == "deleting" and one.urn in found and identity is None:
-            for record in mine:
-                if record.get("delete"):
-                    kept.remove(record)  # its successor has the same URN
-                else:
-                    record["pendingReplacement"] = True
+            kept = [each for each in kept if each not in mine]
+            if not any(each["urn"] == one.urn for each in kept):
+                kept = [_without(each, one.urn) for each in kept]
         elif not one.kind.startswith(_REPEATED):
             for record in mine:
                 record["refreshBeforeUpdate"] = True
@@ -160,6 +158,21 @@ def _adopted(one: Operation, identity: str, time: str | None) -> Record:
     """
     record = {**one.resource, "id": identity, "outputs": dict(one.inputs), "refreshBeforeUpdate": True}
     return {**record, "created": time, "modified": time} if time else record
+
+
+def _without(record: Record, urn: str) -> Record:
+    """The record without a resource that it depended on, as a refresh leaves it when that is gone."""
+    pruned = dict(record)
+    for key in ("dependencies", "replaceWith"):
+        if key in pruned:
+            pruned[key] = [each for each in pruned[key] or () if each != urn]
+    if "propertyDependencies" in pruned:
+        pruned["propertyDependencies"] = {
+            name: [each for each in urns or () if each != urn] for name, urns in pruned["propertyDependencies"].items()
+        }
+    if pruned.get("deletedWith") == urn:
+        del pruned["deletedWith"]
+    return pruned
 
 
 def _with(old: list[Record], new: Record) -> list[Record]:

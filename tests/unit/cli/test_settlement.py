@@ -103,10 +103,31 @@ def test_what_is_in_the_state_already_stays_as_it_is() -> None:
     assert after(state([old], ("creating", record(ROLE, "backup"))), {old["urn"]: "backup"}) == [old]
 
 
-def test_what_is_gone_is_marked_as_deleted_so_that_what_depends_on_it_may_stay() -> None:
-    gone = record(DATASTORE, "datastore01", "datastore-7")
-    (only,) = after(state([gone], ("deleting", gone)), {gone["urn"]: None})
-    assert only == {**gone, "pendingReplacement": True}
+def test_what_is_gone_leaves_the_state_and_what_depends_on_it_stays() -> None:
+    gone, other = record(DATASTORE, "datastore01", "datastore-7"), record(DATASTORE, "datastore02", "datastore-8")
+    both = [gone["urn"], other["urn"]]
+    rule = record(
+        "vsphere:index/vnic:Vnic",
+        "rule",
+        "1",
+        dependencies=both,
+        propertyDependencies={"ids": both, "name": None},
+        deletedWith=gone["urn"],
+    )
+    assert after(state([gone, other, rule], ("deleting", gone)), {gone["urn"]: None}) == [
+        other,
+        {
+            **{key: value for key, value in rule.items() if key != "deletedWith"},
+            "dependencies": [other["urn"]],
+            "propertyDependencies": {"ids": [other["urn"]], "name": []},
+        },
+    ]
+
+
+def test_what_depends_on_an_older_copy_that_is_gone_depends_on_its_successor() -> None:
+    old, new = record(DATASTORE, "datastore01", "old", delete=True), record(DATASTORE, "datastore01", "new")
+    user = record(COMMAND, "db01", "1", dependencies=[new["urn"]])
+    assert after(state([new, user, old], ("deleting", old)), {old["urn"]: None}) == [new, user]
 
 
 def test_an_older_copy_that_is_gone_leaves_the_state() -> None:
@@ -271,8 +292,7 @@ def test_a_server_that_was_left_off_is_started_unless_it_shall_go(
 
 def test_what_was_being_deleted_and_is_gone_is_settled(pulumi: FakeEngine) -> None:
     gone = record(DATASTORE, "datastore01", "datastore-7")
-    (only,) = settle_with(pulumi, FakeInventory(), state([gone], ("deleting", gone)))
-    assert only["pendingReplacement"] is True
+    assert settle_with(pulumi, FakeInventory(), state([gone], ("deleting", gone))) == []
 
 
 def test_a_role_is_taken_over_by_its_name_for_the_refresh_to_judge(pulumi: FakeEngine) -> None:
