@@ -127,7 +127,7 @@ def files(settings: Settings, name: str, role: GuestRole, checksums: Mapping[str
         case GuestRole.DATABASE:
             own = _database_files(render)
         case GuestRole.BACKUP:
-            own = _backup_files(render)
+            own = _backup_files(render) | (_drain_files("backup/drain.sh") if alone else {})
         case GuestRole.FENCING:
             own = _fencing_files(settings, name)
     return common | {f"/etc/perenne/{role}.env": File(render(f"{role}/env.j2"))} | own

@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
 from blueprint.settings import Settings
@@ -76,13 +76,13 @@ class Standing:
         """The servers that run on a host."""
         return tuple(answer.name for answer in self.site.servers if answer.host == host)
 
-    def missing(self, away: str = "") -> list[str]:
+    def missing(self, away: Collection[str] = ()) -> list[str]:
         """What keeps the stack from full redundancy; nothing, if it is whole.
 
         Args:
-            away: A server or host that is meant to be drained, and so isn't missing.
+            away: Servers and hosts that are meant to be out of use, and so aren't missing.
         """
-        return [*_drained(self, away), *_missing(self)]
+        return [*_drained(self, away), *_missing(self, away)]
 
     def _answer(self, server: str) -> Answer:
         return next(answer for answer in self.site.servers if answer.name == server)
@@ -136,13 +136,13 @@ etcdctl --endpoints=https://{settings.servers[leader].address}:2379 move-leader 
     await hands.shell(leader, script)
 
 
-def _drained(found: Standing, away: str) -> Iterator[str]:
+def _drained(found: Standing, away: Collection[str]) -> Iterator[str]:
     """What was taken out of use on purpose."""
-    yield from (f"{name} is drained" for name in found.site.drained if name != away)
+    yield from (f"{name} is drained" for name in found.site.drained if name not in away)
     vcenter = found.site.lab and found.site.lab["vcenter"]
     for host in vcenter["hosts"] if vcenter else ():
         name = host["name"].partition(".")[0]
-        if host["in_maintenance_mode"] and name != away:
+        if host["in_maintenance_mode"] and name not in away:
             yield in_maintenance(name)
 
 
@@ -151,20 +151,24 @@ def in_maintenance(host: str) -> str:
     return f"{host} is in maintenance mode"
 
 
-def _missing(found: Standing) -> Iterator[str]:
+def _missing(found: Standing, away: Collection[str]) -> Iterator[str]:
     site = found.site
+    here = [answer for answer in site.servers if answer.name not in away]
     if site.page != "200":
         yield f"the page does not answer ({site.page})"
     # What a drained server does not do was taken from it.
-    yield from (f"{answer.name} does not serve" for answer in site.servers if not answer.serves and not answer.drained)
-    if site.votes < len(found.settings.quorum):
+    yield from (f"{answer.name} does not serve" for answer in here if not answer.serves and not answer.drained)
+    silent = [
+        one.name for one in site.servers if one.name in found.settings.quorum and one not in here and not one.vote
+    ]
+    if site.votes < len(found.settings.quorum) - len(silent):
         yield f"etcd has {site.votes} of {len(found.settings.quorum)} votes"
     if site.sync_standby is None and not any(one.drained and one.role == Role.DATABASE for one in site.servers):
         yield "the database has no synchronous standby"
     yield from _missing_addresses(found)
     yield from too_close(found.settings, {answer.name: answer.host for answer in site.servers})
     if site.lab:
-        yield from _missing_in_vcenter(found)
+        yield from _missing_in_vcenter(found, away)
 
 
 def too_close(settings: Settings, places: Mapping[str, str]) -> Iterator[str]:
@@ -192,14 +196,14 @@ def _missing_addresses(found: Standing) -> Iterator[str]:
         yield f"the database's address is at {site.database_address_at or 'nobody'}, the primary is {site.primary}"
 
 
-def _missing_in_vcenter(found: Standing) -> Iterator[str]:
+def _missing_in_vcenter(found: Standing, away: Collection[str]) -> Iterator[str]:
     """What vSphere HA has not made good yet."""
     vcenter = found.site.lab and found.site.lab["vcenter"]
     if not vcenter:
         yield "vCenter does not answer"
         return
     for vm in vcenter["vms"]:
-        if vm["name"] in found.settings.servers:
+        if vm["name"] in found.settings.servers and vm["name"] not in away:
             if vm["power_state"] != "poweredOn" or vm["connection_state"] != "connected":
                 yield f"{vm['name']} is {vm['power_state']}, {vm['connection_state']}"
             elif vm["container_state"] != "running":

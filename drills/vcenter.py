@@ -1,6 +1,7 @@
 """The few things that drills and operators' moves have vCenter do, through VMware's own library."""
 
 import asyncio
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,6 +14,9 @@ from cli.failure import Failure
 from cli.vault import Vault
 from cli.vcenter import TASK_SECONDS, await_task, session
 from cli.workspace import Stack
+
+_OFF_SECONDS = 1.0
+"""Between two looks whether a guest has shut down."""
 
 _HOST = (
     "name",
@@ -55,6 +59,20 @@ class VCenter:
             Failure: vCenter refuses or does not answer.
         """
         await self._do(f"{server} can't be powered off", lambda of: of.vm(server).PowerOffVM_Task())
+
+    async def shut_down(self, server: str, *, seconds: float = TASK_SECONDS) -> None:
+        """Have a VM's guest shut down in an orderly way, and wait until it has; vSphere HA leaves it off.
+
+        Raises:
+            Failure: vCenter refuses or does not answer, or the guest does not end within so many seconds.
+        """
+        what = f"{server} can't be shut down"
+        await asyncio.to_thread(self._shut_down, server, what)
+        deadline = time.monotonic() + seconds
+        while any(server in host.runs for host in await self.hosts()):
+            if time.monotonic() > deadline:
+                raise Failure(what, f"it still runs after {seconds:g} s", "Look at its console in vCenter.")
+            await asyncio.sleep(_OFF_SECONDS)
 
     async def power_on(self, server: str) -> None:
         """Power a VM on; one that is on stays as it is.
@@ -194,6 +212,13 @@ class VCenter:
                 await_task(begin(inventory), what, seconds)
         except allowed:
             return
+        except (OSError, vmodl.MethodFault) as fault:
+            raise _refused(what, fault) from fault
+
+    def _shut_down(self, server: str, what: str) -> None:
+        try:
+            with self._inventory() as inventory:
+                inventory.vm(server).ShutdownGuest()
         except (OSError, vmodl.MethodFault) as fault:
             raise _refused(what, fault) from fault
 

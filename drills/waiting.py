@@ -17,7 +17,7 @@ _POLL_SECONDS = 0.5
 
 
 async def until_whole(
-    stack: Stack, *, seconds: float = WHOLE_SECONDS, steady: float = STEADY_SECONDS, away: str = ""
+    stack: Stack, *, seconds: float = WHOLE_SECONDS, steady: float = STEADY_SECONDS
 ) -> tuple[float | None, Standing]:
     """Wait until nothing is missing, and stays so; returns since when (`time.monotonic()`), and how it stands.
 
@@ -27,14 +27,13 @@ async def until_whole(
         stack: The stack.
         seconds: How long to wait.
         steady: For how many seconds nothing may be missing.
-        away: A server or host that is meant to be drained.
     """
     deadline = time.monotonic() + seconds
     since: float | None = None
     while True:
         asked = time.monotonic()
         found = await standing(stack)
-        since = None if found.missing(away) else since or asked
+        since = None if found.missing() else since or asked
         if since is not None and time.monotonic() - since >= steady:
             return since, found
         if time.monotonic() > deadline:

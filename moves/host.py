@@ -1,8 +1,13 @@
-"""A host is emptied, so that it can be updated, and its servers come home; they run on all the while (vMotion)."""
+"""A host is emptied, so that it can be updated, and its servers come home; they run on all the while (vMotion).
+
+A witness whose disk is the host's own is shut down instead, and started again.
+"""
 
 from cli.failure import Failure
 from drills.vcenter import HostState
-from moves.placing import check_own, places
+from moves.placing import check_own, places, tied_to
+from moves.restarting import started
+from moves.server import bring_back, take_out
 from moves.site import Look, Site, allow, look, until_whole
 
 EMPTY_SECONDS = 1800.0
@@ -15,7 +20,8 @@ async def drain_host(site: Site, name: str) -> None:
     Raises:
         Failure: Redundancy or the other hosts do not allow it, or vCenter could not.
     """
-    found = await allow(site, name)
+    tied = tied_to(site.settings, name)
+    found = await allow(site, name, tied)
     host = _state(found, name)
     if not host.in_maintenance:
         # Also with DRS: where there is no room, vCenter would only say so after its time is over.
@@ -25,12 +31,16 @@ async def drain_host(site: Site, name: str) -> None:
             for server, target in plan.items():
                 site.say(f"{server} moves to {target}")
                 await site.vcenter.migrate(server, target)
+        for server in tied:
+            if server in host.runs:
+                await _stop(site, server)
         await site.vcenter.enter_maintenance(name, seconds=EMPTY_SECONDS, powered_off=False)
-    found = await until_whole(site, away=name)
-    if missing := found.missing(name):
+    found = await until_whole(site, away=(name, *tied))
+    if missing := found.missing((name, *tied)):
         remedy = f"Back into service: ./perenne undrain {name} {site.stack.name}"
         raise Failure(f"{name} is empty, but the site is not whole", "; ".join(missing), remedy)
-    moved = [f"{server} to {found.host_of(server)}" for server in host.runs if server in site.settings.servers]
+    gone = [server for server in host.runs if server in site.settings.servers and server not in tied]
+    moved = [f"{server} to {found.host_of(server)}" for server in gone]
     if moved:
         site.say(f"moved: {', '.join(moved)}")
     site.say(f"{name} is in maintenance mode and empty. Meanwhile one more host must not fail.")
@@ -49,8 +59,14 @@ async def undrain_host(site: Site, name: str) -> None:
         raise Failure(f"{name} can't go back into service", why, "Wait until it has started, or connect it in vCenter.")
     if host.in_maintenance:
         await site.vcenter.exit_maintenance(name)
+    tied = tied_to(site.settings, name)
+    for server in tied:
+        site.say(f"{server} starts")
+        await site.vcenter.power_on(server)
+        await started(site, server)
+        await bring_back(site, server)
     for server, described in site.settings.servers.items():
-        if described.host == name and found.host_of(server) != name:
+        if described.host == name and server not in tied and found.host_of(server) != name:
             site.say(f"{server} comes home from {found.host_of(server)}")
             await site.vcenter.migrate(server, name)
     found = await until_whole(site)
@@ -58,6 +74,13 @@ async def undrain_host(site: Site, name: str) -> None:
         why = f"{name} is back, but the site is not whole: {'; '.join(missing)}"
         raise Failure("redundancy is not back yet", why, f"Look at ./perenne status {site.stack.name}")
     site.say(f"{name} is in service again with its servers, and the site is whole.")
+
+
+async def _stop(site: Site, server: str) -> None:
+    """Shut a server down whose disk no other host has: in the tier of the votes, which the others outvote meanwhile."""
+    site.say(f"{server} can't move, as its disk is the host's own: it is drained and shut down")
+    await take_out(site, server)
+    await site.vcenter.shut_down(server)
 
 
 def _state(found: Look, name: str) -> HostState:

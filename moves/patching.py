@@ -179,6 +179,7 @@ def order(settings: Settings, found: Standing) -> list[str]:
     holds = (site.site_address_at, site.primary)
     servers = {role: list(settings.servers_of(role)) for role in Role}
     return [
+        *servers[Role.BACKUP],
         *servers[Role.WITNESS],
         *(name for name in servers[Role.DATABASE] if name not in holds),
         *(name for name in servers[Role.BALANCER] if name not in holds),

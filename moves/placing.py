@@ -17,7 +17,8 @@ _VCENTERS_OWN = "vCLS"
 def places(settings: Settings, hosts: Sequence[HostState], leaving: HostState) -> dict[str, str]:
     """A host for every server of the one that is emptied, such that no tier and no memory is lost with one host.
 
-    Votes of the quorum are kept apart where that is possible, as their rules say "should".
+    Votes of the quorum are kept apart where that is possible, as their rules say "should". A server whose disk is the
+    host's own goes nowhere.
 
     Args:
         settings: The stack's settings.
@@ -29,7 +30,7 @@ def places(settings: Settings, hosts: Sequence[HostState], leaving: HostState) -
     """
     others = {host.name: host for host in hosts if host.name != leaving.name}
     takers = [host for host in others.values() if host.connected and not host.in_maintenance]
-    moving = [name for name in leaving.runs if name in settings.servers]
+    moving = [name for name in leaving.runs if name in settings.servers and name not in tied_to(settings, leaving.name)]
     present = {name: host.name for host in others.values() for name in host.runs if name in settings.servers}
     free = {host.name: host.free_mib for host in takers}
     found = next(_ways(settings, moving, present, free), None)
@@ -37,6 +38,12 @@ def places(settings: Settings, hosts: Sequence[HostState], leaving: HostState) -
         why = f"no other host has room for {', '.join(moving)} without two servers of a tier on one host"
         raise Failure(f"{leaving.name} can't be emptied", why, "Bring the other hosts back first: ./perenne status")
     return found
+
+
+def tied_to(settings: Settings, host: str) -> list[str]:
+    """The servers whose disk is the host's own: no other host can run them."""
+    own = settings.local_datastores
+    return [name for name, server in settings.servers.items() if own.get(server.datastore) == host]
 
 
 def check_own(settings: Settings, leaving: HostState) -> None:

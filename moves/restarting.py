@@ -26,12 +26,21 @@ async def restart(site: Site, name: str) -> None:
         Failure: It can't be reached, or does not come back.
     """
     before = await site.hands.shell(name, _WHICH_BOOT)
-    began = clock()
     await site.hands.shell(name, _REBOOT)
+    await started(site, name, before)
+
+
+async def started(site: Site, name: str, before: str = "") -> None:
+    """Wait until a server has started; `before` is the boot that does not count.
+
+    Raises:
+        Failure: It does not answer in time.
+    """
+    began = clock()
     while await _boot_of(site, name) in ("", before):
         if clock() - began > BOOT_SECONDS:
             remedy = f"Look at its console in vCenter. Once it runs: ./perenne undrain {name} {site.stack.name}"
-            raise Failure(f"{name} did not come back", f"not within {BOOT_SECONDS:g} s of its restart", remedy)
+            raise Failure(f"{name} did not come back", f"not within {BOOT_SECONDS:g} s of its start", remedy)
         await asyncio.sleep(_POLL_SECONDS)
     await site.hands.shell(name, _STARTED, seconds=BOOT_SECONDS)
 

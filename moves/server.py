@@ -15,6 +15,7 @@ _RISK = {
     Role.BALANCER: "the other balancer is alone: without it nobody reaches the site",
     Role.APPLICATION: "the others carry all requests: with two servers, one is alone",
     Role.DATABASE: "no standby takes over: without the primary the database stops, and nothing acknowledged is lost",
+    Role.BACKUP: "no user needs it, and nothing is backed up",
     Role.WITNESS: "every vote of etcd that is left is needed: without one more there is no primary",
 }
 """What one more failure would do while a server of a role is drained."""
@@ -27,14 +28,11 @@ async def drain_server(site: Site, name: str) -> None:
         Failure: Redundancy does not allow it, or it did not succeed.
     """
     await allow(site, name)
-    if name in site.settings.backup.servers:
-        await _check_backup(site, name)
-    remedy = f"Mend that and run this again, or take back what was begun: ./perenne undrain {name} {site.stack.name}"
-    await _run(site, name, DRAIN, f"{name} is not drained", remedy)
-    found = await until_whole(site, away=name)
+    await take_out(site, name)
+    found = await until_whole(site, away=(name,))
     if name not in found.drained:
         raise _not_so(site, name, f"{name} does not say that it is drained")
-    if missing := found.missing(name):
+    if missing := found.missing((name,)):
         raise _not_so(site, name, "; ".join(missing))
     site.say(f"{name} is drained: it may be stopped. Meanwhile {_RISK[site.settings.servers[name].role]}.")
 
@@ -45,7 +43,7 @@ async def undrain_server(site: Site, name: str) -> None:
     Raises:
         Failure: It does not come back.
     """
-    await _run(site, name, UNDRAIN, f"{name} is not in service yet", f"See ./perenne logs {name}, then run this again.")
+    await bring_back(site, name)
     found = await until_whole(site)
     if name in found.drained:
         raise Failure(f"{name} is still drained", "it says so", f"./perenne logs {name} shows what it did.")
@@ -53,6 +51,27 @@ async def undrain_server(site: Site, name: str) -> None:
         why = f"{name} is back, but the site is not whole: {'; '.join(missing)}"
         raise Failure("redundancy is not back yet", why, f"Look at ./perenne status {site.stack.name}")
     site.say(f"{name} is in service again, and the site is whole.")
+
+
+async def take_out(site: Site, name: str) -> None:
+    """Have a server take itself out of use; whether that is allowed has been looked at.
+
+    Raises:
+        Failure: It can't, or a base backup is being taken there.
+    """
+    if name in site.settings.backup.servers:
+        await _check_backup(site, name)
+    remedy = f"Mend that and run this again, or take back what was begun: ./perenne undrain {name} {site.stack.name}"
+    await _run(site, name, DRAIN, f"{name} is not drained", remedy)
+
+
+async def bring_back(site: Site, name: str) -> None:
+    """Have a server put itself back into service.
+
+    Raises:
+        Failure: It can't.
+    """
+    await _run(site, name, UNDRAIN, f"{name} is not in service yet", f"See ./perenne logs {name}, then run this again.")
 
 
 async def _run(site: Site, name: str, program: str, what: str, remedy: str) -> None:

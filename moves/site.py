@@ -1,7 +1,7 @@
 """Where a move is made, and whether redundancy allows it."""
 
 import asyncio
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 from blueprint.settings import Settings
@@ -48,8 +48,8 @@ class Look:
         """Servers and hosts that are out of use on purpose."""
         return [*self.standing.site.drained, *(host.name for host in self.hosts if host.in_maintenance)]
 
-    def missing(self, away: str = "") -> list[str]:
-        """What keeps the site from full redundancy, beside `away`, which is meant to be out of use."""
+    def missing(self, away: Collection[str] = ()) -> list[str]:
+        """What keeps the site from full redundancy, beside what is meant to be `away`."""
         found = [*self.standing.missing(away), *self._missing_in_vcenter(away)]
         return list(dict.fromkeys(found))
 
@@ -64,11 +64,11 @@ class Look:
                 return host.name
         raise Failure(f"{server} runs nowhere", "vCenter has it on no host", "Look at ./perenne status.")
 
-    def _missing_in_vcenter(self, away: str) -> Iterator[str]:
+    def _missing_in_vcenter(self, away: Collection[str]) -> Iterator[str]:
         settings = self.standing.settings
         states = {host.name: host for host in self.hosts}
         for name in settings.hosts:
-            if name == away:
+            if name in away:
                 continue
             if name not in states or not states[name].connected:
                 yield f"{name} is not connected to vCenter"
@@ -88,8 +88,8 @@ async def look(site: Site) -> Look:
     return Look(found, hosts)
 
 
-async def until_whole(site: Site, *, away: str = "", seconds: float = WHOLE_SECONDS) -> Look:
-    """Wait until nothing is missing but `away`, and stays so; after so many seconds return how it stands anyway."""
+async def until_whole(site: Site, *, away: Collection[str] = (), seconds: float = WHOLE_SECONDS) -> Look:
+    """Wait until nothing is missing but what is `away`, and stays so; after so many seconds return how it stands."""
     deadline = clock() + seconds
     since: float | None = None
     while True:
@@ -104,19 +104,25 @@ async def until_whole(site: Site, *, away: str = "", seconds: float = WHOLE_SECO
         await asyncio.sleep(_POLL_SECONDS)
 
 
-async def allow(site: Site, node: str) -> Look:
+async def allow(site: Site, node: str, tied: Collection[str] = ()) -> Look:
     """Check that a node may be taken out of use now: the site is whole, and nothing else is drained.
+
+    Args:
+        site: The site.
+        node: A server or a host.
+        tied: Servers that go out of use with it.
 
     Raises:
         Failure: It may not.
     """
     what = f"{node} can't be drained now"
+    away = (node, *tied)
     found = await look(site)
-    if other := next((name for name in found.drained if name != node), None):
+    if other := next((name for name in found.drained if name not in away), None):
         why = f"{other} is drained: with both away, one failure would be an outage"
         raise Failure(what, why, f"First: ./perenne undrain {other} {site.stack.name}")
-    found = await until_whole(site, away=node, seconds=SETTLE_SECONDS)
-    if missing := found.missing(node):
+    found = await until_whole(site, away=away, seconds=SETTLE_SECONDS)
+    if missing := found.missing(away):
         remedy = f"Nothing was changed. Mend it first: ./perenne status {site.stack.name}"
         raise Failure(what, f"the site is not whole: {'; '.join(missing)}", remedy)
     return found

@@ -142,6 +142,16 @@ def test_a_server_knows_how_it_is_drained(settings: Settings, values: dict[str, 
         assert "/usr/local/lib/perenne/yield-quorum" in found["/usr/local/lib/perenne/drain"]["content"]
 
 
+def test_every_server_of_every_role_can_be_drained() -> None:
+    for stack in ("dev", "prod"):
+        settings = loading.settings_from_file(PROJECT / f"Pulumi.{stack}.yaml")
+        for name, server in settings.servers.items():
+            roles = (GuestRole.BACKUP,) if server.role is Role.BACKUP else ROLES_OF[server.role]
+            paths = [path for role in roles for path in guests.files(settings, name, role, checksums(settings))]
+            assert paths.count("/usr/local/lib/perenne/drain") == 1, name
+            assert paths.count("/usr/local/lib/perenne/undrain") == 1, name
+
+
 def test_secret_files_are_made_from_what_they_name(settings: Settings, values: dict[str, str]) -> None:
     for name, server in settings.servers.items():
         for role in ROLES_OF[server.role]:

@@ -211,28 +211,28 @@ def drained(*names: str) -> Standing:
 @pytest.mark.parametrize("name", ["lb02", "app01", "wit01"])
 def test_what_is_drained_is_said_and_is_not_broken(name: str) -> None:
     assert drained(name).missing() == [f"{name} is drained"]
-    assert drained(name).missing(name) == []
+    assert drained(name).missing((name,)) == []
 
 
 def test_a_drained_standby_is_not_missed() -> None:
     found = drained("db01")
     found.site.sync_standby = None
     assert found.missing() == ["db01 is drained"]
-    assert found.missing("db01") == []
+    assert found.missing(("db01",)) == []
 
 
 def test_beside_what_is_drained_everything_is_missed() -> None:
     found = drained("app01")
     found.site.sync_standby = None
-    assert found.missing("app01") == ["the database has no synchronous standby"]
-    assert "app01 is drained" in found.missing("app02")
+    assert found.missing(("app01",)) == ["the database has no synchronous standby"]
+    assert "app01 is drained" in found.missing(("app02",))
 
 
 def test_a_host_in_maintenance_is_drained() -> None:
     hosts = [{"name": "psexi02.vmlabs.int", "in_maintenance_mode": True}]
     found = standing(lab={"vcenter": {"hosts": hosts, "vms": []}})
     assert found.missing() == ["psexi02 is in maintenance mode"]
-    assert found.missing("psexi02") == []
+    assert found.missing(("psexi02",)) == []
 
 
 def test_two_of_a_tier_on_one_host_are_not_whole() -> None:

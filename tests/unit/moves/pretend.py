@@ -25,6 +25,8 @@ class Pretend:
     balancer: str = "lb01"
     drained: set[str] = field(default_factory=set)
     maintained: set[str] = field(default_factory=set)
+    off: set[str] = field(default_factory=set)
+    """Servers that were shut down."""
     broken: set[str] = field(default_factory=set)
     """Servers that don't serve though they ought to."""
     places: dict[str, str] = field(default_factory=dict)
@@ -55,16 +57,18 @@ class Pretend:
         """How servers stand."""
         answers = []
         for name, server in self.settings.servers.items():
-            serves = name not in self.broken | self.drained
+            serves = name not in self.broken | self.drained | self.off
             answer = Answer(name, str(server.role), str(server.address), self.places[name], serves=serves)
-            answer.drained = name in self.drained
+            answer.drained = name in self.drained - self.off
+            answer.vote = serves or name in self.drained - self.off if name in self.settings.quorum else None
             answers.append(answer)
         by_name = {answer.name: answer for answer in answers}
         by_name[self.balancer].addresses = [str(self.settings.site.address)]
         by_name[self.primary].addresses = [str(self.settings.database.address)]
         other = next(name for name in ("db01", "db02") if name != self.primary)
         standby = None if other in self.drained | self.broken else other
-        found = SiteStatus("200", self.primary, standby, self.balancer, self.primary, answers, 3, 2, None)
+        votes = sum(bool(answer.vote) for answer in answers)
+        found = SiteStatus("200", self.primary, standby, self.balancer, self.primary, answers, votes, 2, None)
         return Standing(self.settings, found)
 
     async def shell(self, server: str, script: str, *, seconds: float = 0.0) -> str:  # noqa: ARG002
@@ -79,6 +83,8 @@ class Pretend:
         elif "systemctl reboot" in script:
             self._do(f"restart {server}")
             self.boots[server] = self.boots.get(server, 0) + 1
+        elif server in self.off:
+            raise Failure(f"{server} can't be reached", "it is off", "Power it on.")
         elif "boot_id" in script:
             return f"boot {self.boots.get(server, 0)}"
         elif "--with-new-pkgs upgrade" in script and "--simulate" not in script:
@@ -104,10 +110,20 @@ class Pretend:
         self._do(f"{server} to {host}")
         self.places[server] = host
 
+    async def shut_down(self, server: str) -> None:
+        """It is off, and is still where it was."""
+        self._do(f"shut down {server}")
+        self.off.add(server)
+
+    async def power_on(self, server: str) -> None:
+        """It runs."""
+        self._do(f"power on {server}")
+        self.off.discard(server)
+
     async def enter_maintenance(self, host: str, *, seconds: float = 0.0, powered_off: bool = True) -> None:  # noqa: ARG002
         """Without DRS the host must be empty by then; with it vCenter moves what is left."""
         assert not powered_off
-        left = [name for name, where in self.places.items() if where == host]
+        left = [name for name, where in self.places.items() if where == host and name not in self.off]
         if left and not self.settings.vcenter.edition.has_drs:
             raise Failure(f"{host} can't enter maintenance mode", f"{left} run there", "Move them.")
         self._do(f"enter {host}")
@@ -124,7 +140,7 @@ class Pretend:
 
     def _host(self, name: str) -> HostState:
         everything = self.places | self.extra
-        runs = tuple(sorted(one for one, where in everything.items() if where == name))
+        runs = tuple(sorted(one for one, where in everything.items() if where == name and one not in self.off))
         used = sum(self.settings.servers[one].memory_mib for one in runs if one in self.settings.servers)
         return HostState(
             name,

@@ -110,11 +110,37 @@ async def test_with_drs_vcenter_empties_the_host(dev: Pretend) -> None:
 
 
 async def test_without_drs_each_server_is_moved_where_its_tier_is_not(prod: Pretend) -> None:
-    await node.drain(prod.site, "psexi03")
-    assert prod.done[-1] == "enter psexi03"
-    assert set(prod.done[:-1]) == {"app01 to psexi02", "lb02 to psexi04", "wit01 to psexi02"}
-    await node.undrain(prod.site, "psexi03")
+    await node.drain(prod.site, "psexi02")
+    assert prod.done[-1] == "enter psexi02"
+    assert set(prod.done[:-1]) == {"lb01 to psexi04", "db02 to psexi03"}
+    await node.undrain(prod.site, "psexi02")
     assert prod.places == {name: server.host for name, server in prod.settings.servers.items()}
+
+
+async def test_a_vote_on_the_host_s_own_disk_is_shut_down_and_comes_back(prod: Pretend) -> None:
+    await node.drain(prod.site, "psexi03")
+    assert prod.done[-3:] == ["drain wit01", "shut down wit01", "enter psexi03"]
+    assert {"app01 to psexi02", "lb02 to psexi04"} <= set(prod.done)
+    await node.drain(prod.site, "psexi03")
+    assert prod.done[-1] == "enter psexi03", "a second time there is nothing to do"
+    await node.undrain(prod.site, "psexi03")
+    after = prod.done[prod.done.index("exit psexi03") :]
+    assert after[:3] == ["exit psexi03", "power on wit01", "undrain wit01"]
+    assert prod.places == {name: server.host for name, server in prod.settings.servers.items()}
+
+
+async def test_beside_such_a_vote_every_other_must_answer(prod: Pretend) -> None:
+    prod.broken.add("db01")
+    with pytest.raises(Failure, match="2 of 3 votes"):
+        await node.drain(prod.site, "psexi03")
+    assert not prod.done
+
+
+async def test_a_server_that_only_keeps_backups_is_drained_like_any_other(prod: Pretend) -> None:
+    await node.drain(prod.site, "bak01")
+    assert any("no user needs it" in line for line in prod.said)
+    await node.undrain(prod.site, "bak01")
+    assert prod.done == ["drain bak01", "undrain bak01"]
 
 
 async def test_without_drs_what_is_not_the_stack_s_stays_and_is_named(prod: Pretend) -> None:

@@ -40,6 +40,11 @@ async def test_roles_move_once_and_to_what_is_done(dev: Pretend) -> None:
     assert found == ["wit01", "db01", "lb02", "app01", "app02", "lb01", "db02"]
 
 
+async def test_every_server_is_patched_whatever_it_does(dev: Pretend, prod: Pretend) -> None:
+    for found in (dev, prod):
+        assert sorted(order(found.settings, await found.standing(found.stack))) == sorted(found.settings.servers)
+
+
 async def test_each_is_drained_restarted_and_put_back_before_the_next(dev: Pretend, record: Record) -> None:
     await patch(dev, RESTART, record).run(progress())
     servers = ["wit01", "db01", "lb02", "app01", "app02", "lb01", "db02"]
