@@ -42,6 +42,8 @@ type BMC struct {
 	placement            func(context.Context) ([]string, error) // names of the guests on the host
 	boot                 time.Duration
 
+	work sync.Mutex // one press of a button after the other
+
 	mu      sync.Mutex
 	guests  []string    // as last known
 	booting *time.Timer // ends with ESXi's start; nil unless the button was pressed
@@ -98,7 +100,12 @@ func (b *BMC) reset(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, err.Error(), http.StatusBadRequest)
 		return
 	case body.ResetType == "ForceOff":
-		err = b.powerOff(r.Context())
+		// As at a real one, who has pressed the button asks afterwards what became of it.
+		go func() {
+			if err := b.powerOff(context.Background()); err != nil {
+				log.Printf("BMC of %s: power off: %v", b.host, err)
+			}
+		}()
 	case body.ResetType == "On":
 		err = b.powerOn(r.Context())
 	default:
@@ -157,6 +164,8 @@ func (b *BMC) guestsHere(ctx context.Context) []string {
 
 // powerOff pulls the plug: returns once the containers have been killed.
 func (b *BMC) powerOff(ctx context.Context) error {
+	b.work.Lock()
+	defer b.work.Unlock()
 	b.mu.Lock()
 	if b.booting != nil {
 		b.booting.Stop()
@@ -179,6 +188,8 @@ func (b *BMC) powerOff(ctx context.Context) error {
 
 // powerOn presses the power button: the host is on at once, and its container starts when ESXi would have booted.
 func (b *BMC) powerOn(ctx context.Context) error {
+	b.work.Lock()
+	defer b.work.Unlock()
 	if off, err := b.isOff(ctx); err != nil || !off {
 		return err
 	}

@@ -360,6 +360,9 @@ class Agent:
             if view.leader != leader or view.is_paused or not view.is_standby(self._name):
                 log.warning("%s is not the primary of this standby any more: nothing is done", leader.name)
                 return False
+            if not self._is_alert:
+                log.warning("%s answers again: nothing is done", leader.name)
+                return False
             if verdict is not Verdict.RELEASE and not await self._power_off(verdict, leader.name, lock):
                 log.error("%s could not be powered off for certain: its lease has to run out", leader.name)
                 return False
@@ -390,6 +393,9 @@ class Agent:
                 log.warning("%s is powered off", primary)
                 return True
         host = self._host_of_primary
+        if verdict is Verdict.FENCE_SERVER and host is not None and await self._ears.host_answers(host):
+            log.error("%s answers: its other servers are not powered off for this one", host)
+            return False
         if host is None or not self._bmc_fits.get(host):
             log.error("the host of %s can't be powered off: its BMC is not known to be its own", primary)
             return False
