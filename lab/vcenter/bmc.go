@@ -100,8 +100,10 @@ func (b *BMC) reset(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, err.Error(), http.StatusBadRequest)
 		return
 	case body.ResetType == "ForceOff":
-		// As at a real one, who has pressed the button asks afterwards what became of it.
+		// As at a real one, who has pressed the button asks afterwards what became of it; what is pressed next comes after it.
+		b.work.Lock()
 		go func() {
+			defer b.work.Unlock()
 			if err := b.powerOff(context.Background()); err != nil {
 				log.Printf("BMC of %s: power off: %v", b.host, err)
 			}
@@ -162,10 +164,8 @@ func (b *BMC) guestsHere(ctx context.Context) []string {
 	return b.guests
 }
 
-// powerOff pulls the plug: returns once the containers have been killed.
+// powerOff pulls the plug: returns once the containers have been killed. The caller holds work.
 func (b *BMC) powerOff(ctx context.Context) error {
-	b.work.Lock()
-	defer b.work.Unlock()
 	b.mu.Lock()
 	if b.booting != nil {
 		b.booting.Stop()

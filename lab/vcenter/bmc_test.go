@@ -72,9 +72,7 @@ func TestBMCPowersAHostOffWithEveryGuestOnIt(t *testing.T) {
 	if status := press(t, server, "ForceOff"); status != http.StatusNoContent {
 		t.Fatalf("status %d", status)
 	}
-	if state := powerState(t, server); state != "Off" {
-		t.Errorf("PowerState %q after", state)
-	}
+	awaitPower(t, server, "Off")
 	for _, name := range []string{"db01", "app02"} {
 		if guest, _ := engine.guest(name); guest.State != stateExited {
 			t.Errorf("guest %s is %s", name, guest.State)
@@ -102,8 +100,19 @@ func TestBMCRemembersTheGuestsWhileVCenterIsSilent(t *testing.T) {
 	powerState(t, server)
 	bmc.placement = func(context.Context) ([]string, error) { return nil, errors.New("silent") }
 	press(t, server, "ForceOff")
+	awaitPower(t, server, "Off")
 	if guest, _ := engine.guest("db01"); guest.State != stateExited {
 		t.Errorf("guest db01 is %s", guest.State)
+	}
+}
+
+// awaitPower waits for a power state, as who has pressed a button does.
+func awaitPower(t *testing.T, server *httptest.Server, state string) {
+	t.Helper()
+	for deadline := time.Now().Add(5 * time.Second); powerState(t, server) != state; {
+		if time.Now().After(deadline) {
+			t.Fatalf("PowerState is not %s after 5 s", state)
+		}
 	}
 }
 
@@ -116,9 +125,7 @@ func TestBMCPowersAHostOnThatThenBoots(t *testing.T) {
 		t.Errorf("PowerState %q while it boots", state)
 	}
 	press(t, server, "ForceOff")
-	if state := powerState(t, server); state != "Off" {
-		t.Errorf("PowerState %q when it was powered off again", state)
-	}
+	awaitPower(t, server, "Off")
 	bmc.boot = time.Millisecond
 	press(t, server, "On")
 	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); time.Sleep(time.Millisecond) {

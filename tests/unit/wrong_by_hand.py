@@ -24,7 +24,7 @@ _DB01 = "db01: { role: database, host: psexi04, address: 198.18.20.31, datastore
 _WIT02 = "wit02: { role: witness, host: psexi02, address: 198.18.20.42, datastore: datastore02, cpus: 1, memory_mib: 512, disk_gib: 10 }"
 _LB03 = "lb03: { role: balancer, host: psexi04, address: 198.18.20.13, datastore: datastore01, cpus: 1, memory_mib: 512, disk_gib: 10 }"
 _BAK01 = "bak01: { role: backup, host: psexi02, address: 198.18.20.43, datastore: datastore02, cpus: 1, memory_mib: 512, disk_gib: 10 }"
-_PSEXI03 = "b: 198.18.32.82 }, cpus: 8, memory_gib: 32 }"
+_PSEXI03 = "b: 198.18.32.82 }, cpus: 8, memory_gib: 32, bmc"
 _HEAP = "  perenne:wildfly: { heap_mib: 1024 }\n"
 _SWITCHES = "  perenne:switches: { guests: { name: vSwitch1, uplinks: [vmnic2, vmnic3] }, storage: { name: vSwitch2, uplinks: [vmnic4, vmnic5] } }\n"
 _PROTECT = "  perenne:protect: false\n"
@@ -91,7 +91,7 @@ _AS_A_SITE = (
     ("a BMC with its host's address", "198.18.10.182, user", "198.18.10.82, user", "hosts.psexi03.bmc.address = 198.18.10.82", "its own"),
     ("fencing with the account that may do everything", "user: fencing@", "user: administrator@", "fencing.user = 'administrator@vsphere.local'", "an account of its own"),
     ("patience as long as the lease", "  perenne:fencing:\n", "  perenne:fencing:\n    patience_seconds: 20\n", "fencing.patience_seconds = 20", "lower it"),
-    ("more patience with a host", "  perenne:fencing:\n", "  perenne:fencing:\n    host_patience_seconds: 6\n", "fencing.host_patience_seconds = 6", "lower it"),
+    ("more patience with a host", "  perenne:fencing:\n", "  perenne:fencing:\n    host_patience_seconds: 7\n", "fencing.host_patience_seconds = 7", "lower it"),
     ("a datacenter's name that the provider cuts", "datacenter: lab", "datacenter: vmlab", "vcenter.datacenter = 'vmlab'", "another name"),
     ("a vCenter as a URL", "server: 198.18.10.10", "server: https://198.18.10.10/ui", "vcenter.server = 'https://198.18.10.10/ui'", "without https://"),
     ("an artifact in clear", "artifact: apps", "artifact: http://apps", "services.pnp-manager.artifact = 'http://apps", "an https URL"),
@@ -117,7 +117,7 @@ _AS_A_SITE = (
     ("an encrypted setting", "perenne:domain: vmlabs.int", "perenne:domain: { secure: v1:aaaa:bbbb }", "domain = '…'", "in clear"),
     ("a value that is not there", "perenne:domain: vmlabs.int", "perenne:domain:", "domain: has no value", "DNS domain"),
     ("a truth value in words", "perenne:protect: false", "perenne:protect: no", "protect = 'no'", "true or false"),
-    ("a key of another level", "  perenne:cluster:\n", "  perenne:cluster:\n    gateway: 198.18.20.1\n", "cluster.gateway = '198.18.20.1'", "use one of: host_failures_to_tolerate"),
+    ("a key of another level", "  perenne:cluster:\n", "  perenne:cluster:\n    gateway: 198.18.20.1\n", "cluster.gateway = '198.18.20.1'", "use one of: apd_delay_seconds"),
 )
 # fmt: on
 """Mistakes in what the file says of the site, in one line each."""

@@ -214,7 +214,7 @@ async def test_a_bmc_that_powers_off_another_host_releases_nothing() -> None:
         return next(answers, True)
 
     site.host_off_ = another  # type: ignore[method-assign]
-    site.host_answers = host_answers  # type: ignore[method-assign]
+    site.host_answers = host_answers  # type: ignore[method-assign, assignment]
     async with watched(site):
         site.lose_primary()
         await asyncio.sleep(12)
