@@ -123,7 +123,7 @@ def _lab(stack: Stack, display: Display, arguments: Sequence[str]) -> bool:
     was_up = lab_of(stack).state().condition is Condition.HEALTHY
     try:
         up(stack, yes=True, timings=False)
-        return _pytest("lab tests", ["tests/lab", *arguments])
+        return _pytest("lab tests", ["tests/lab", "-m", "not long", *arguments])  # of two -m, the last counts
     finally:
         if not was_up:
             down(stack.reread(), caches=False, confirm=lambda _question: True, destroy=True)

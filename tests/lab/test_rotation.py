@@ -31,7 +31,7 @@ from tests.lab.conftest import PROJECT
 from tests.lab.secret_forms import Forms
 from tests.lab.waiting import wait_until
 
-pytestmark = [pytest.mark.lab, pytest.mark.destructive]
+pytestmark = [pytest.mark.lab, pytest.mark.destructive, pytest.mark.long]
 
 LOAD = Load(sessions=100, warm_seconds=5, longest_seconds=1200)
 _PAUSE_SECONDS = 0.02
