@@ -149,6 +149,8 @@ class Observation:
     """Synchronous standbys, as a primary's Patroni says."""
     votes: int
     """etcd members that answer and know a leader."""
+    silent: tuple[str, ...] = ()
+    """Balancers that did not answer lately: what they hold is not known."""
 
 
 @dataclass(frozen=True, slots=True)

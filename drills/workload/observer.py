@@ -90,6 +90,8 @@ class Watch:
         members = fresh(self._patroni, seen.members_interval_seconds)
         votes = fresh(self._etcd, seen.members_interval_seconds)
 
+        silent = tuple(sorted(seen.balancers.keys() - addresses.keys()))
+
         def holders(address: str) -> tuple[str, ...]:
             return tuple(sorted(name for name, word in addresses.items() if address in word.addresses))
 
@@ -100,6 +102,7 @@ class Watch:
             primary=tuple(sorted(name for name, word in members.items() if word.primary)),
             sync_standby=tuple(sorted({name for word in members.values() for name in word.sync_standby})),
             votes=sum(word.vote for word in votes.values()),
+            silent=silent,
         )
 
     async def _watch_addresses(self, name: str, login: Login, stop: Stop) -> None:

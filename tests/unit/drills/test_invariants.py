@@ -112,6 +112,15 @@ def test_nobody_or_two_at_the_end_break_the_fourth(good: Recording, holders: tup
     assert not invariants.one_holder(replace(good, observations=(seen(19.0, *holders),))).held
 
 
+def test_nobody_is_not_known_while_a_balancer_does_not_answer(good: Recording) -> None:
+    unheard = replace(seen(19.5), silent=("lb01",))
+    assert invariants.one_holder(replace(good, observations=(seen(19.0, "lb01"), unheard))).held
+    found = invariants.one_holder(replace(good, observations=(unheard,)))
+    assert (found.held, "not known" in found.detail) == (False, True)
+    two = replace(seen(19.5, "lb01", "lb02"), silent=("lb03",))
+    assert not invariants.one_holder(replace(good, observations=(two,))).held, "what is known counts"
+
+
 def test_two_holders_while_it_settles_are_told_but_allowed(good: Recording) -> None:
     found = invariants.one_holder(good)
     assert found.held
