@@ -11,7 +11,7 @@ export ETCDCTL_ENDPOINTS=$endpoints ETCDCTL_CACERT=/etc/perenne/tls/ca.pem
 export ETCDCTL_CERT=/etc/perenne/tls/etcd.pem ETCDCTL_KEY=/etc/perenne/tls/etcd.pem
 
 # One server at a time changes its membership or restarts, by a lock that the others keep: two at once would stop the quorum.
-alone() { etcdctl lock perenne/restart "$@" >&2 </dev/null; }
+alone() { etcdctl lock perenne/restart -- "$@" >&2 </dev/null; }
 # Those of the other votes that run and have a quorum: others are being set up at the same time.
 answering() {
     local endpoint
