@@ -47,8 +47,6 @@ class Without:
     break_rule: Callable[[Scene], Awaitable[None]]
     lasts: float | None = HURTS_SECONDS
     """Seconds; None: as long as the fault of a sound stack."""
-    inject: Callable[[Scene, Hit], Awaitable[None]] | None = None
-    """Another way to make the fault than a sound stack's."""
     aim: Callable[[Scene], Hit] | None = None
     """Another target than a sound stack's."""
 
