@@ -33,11 +33,11 @@ class Site(Model):
 class Load(Model):
     """How much. All of it is open loop: what is due is sent, whatever became of what was sent before."""
 
-    requests_per_second: PositiveFloat = 50.0
+    requests_per_second: PositiveFloat = 25.0
     """GETs, by turns of the page and of the API."""
-    writes_per_second: PositiveFloat = 20.0
+    writes_per_second: PositiveFloat = 10.0
     sessions: PositiveInt = 1000
-    think_seconds: PositiveFloat = 20.0
+    think_seconds: PositiveFloat = 30.0
     """How long a session's user reads before the next request; all sessions are spread evenly over it."""
     connect_seconds: PositiveFloat = 2.0
     """How long a connection may take, TLS included: once the first SYN is lost the second follows after 1 s (RFC
