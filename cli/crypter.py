@@ -9,6 +9,7 @@ import hashlib
 import os
 from base64 import b64decode, b64encode
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Self
 
 from cryptography.exceptions import InvalidTag
@@ -78,7 +79,9 @@ class Crypter:
             raise WrongPassphraseError("the value was encrypted with another passphrase, or damaged") from error
 
 
+@lru_cache(maxsize=4)
 def _cipher(passphrase: str, salt: bytes) -> AESGCM:
+    """Remembered, as it takes up to a second of a processor: a drill that asks again and again would slow the lab."""
     return AESGCM(hashlib.pbkdf2_hmac("sha256", passphrase.encode(), salt, _ROUNDS, _KEY_BYTES))
 
 

@@ -163,6 +163,10 @@ class Generator:
     """99 % of the requests were sent at most this many seconds after they were due."""
     late_worst: float
     """The latest was this late; an outage shorter than this can be the generator's own."""
+    busy: float | None = None
+    """Share of all processors' time that this machine used while the load ran; None where it is not known."""
+    stolen: float | None = None
+    """Share that it wanted and did not get, as the machine is virtual and others had it (proc(5), steal)."""
 
 
 @dataclass(frozen=True, slots=True)

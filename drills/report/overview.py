@@ -9,6 +9,7 @@ from drills.faults import CATALOGUE
 from drills.model import Unmeasured
 from drills.report.document import Document, DrillEntry, RandomSeries, RunEntry
 from drills.report.forecasts import WANTED, Compared, compared, share
+from drills.report.machine import processors
 from drills.report.parts import told
 from drills.report.summary import ENOUGH_RUNS, Spread, Verdict
 
@@ -49,6 +50,7 @@ def _conditions(found: Document) -> Iterator[str]:
         f"{machine.memory_gib:.0f} GiB; {found.rates.requests_per_second:g} requests and "
         f"{found.rates.writes_per_second:g} writes a second, {found.rates.sessions:,} sessions. Load average when runs "
         f"began: {min(run.load_average[0] for run in runs):.1f} to {max(run.load_average[0] for run in runs):.1f}."
+        f"{processors([run.generator for run in runs])}"
     )
     if found.lab:
         yield ""

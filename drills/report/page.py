@@ -8,6 +8,7 @@ from markupsafe import Markup
 
 from drills.model import Circumstances, Observation
 from drills.report import timeline
+from drills.report.machine import processors
 from drills.report.parts import told
 from drills.report.summary import ENOUGH_RUNS, Run, Runs, Summary, Verdict, changes
 
@@ -46,6 +47,7 @@ def render(runs: Runs, stack: str, *, lab: bool, went: Circumstances | None = No
         rates=first.rates,
         path=first.path,
         load_averages=sorted(recording.machine.load_average[0] for recording in recordings),
+        processors=processors([recording.generator for recording in recordings]),
         cpu_share=max(recording.generator.cpu_seconds / recording.seconds for recording in recordings),
         late_worst=max(recording.generator.late_worst for recording in recordings),
         enough=ENOUGH_RUNS,

@@ -2,7 +2,9 @@
 
 import os
 import platform
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 from drills.model import Machine
 
@@ -19,6 +21,28 @@ def machine() -> Machine:
         python=platform.python_version(),
         load_average=os.getloadavg(),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessorTime:
+    """What all processors together did since the machine began, in the kernel's ticks."""
+
+    total: int
+    busy: int
+    stolen: int
+
+    @classmethod
+    def now(cls) -> Self:
+        """Read it (proc(5), /proc/stat)."""
+        told = Path("/proc/stat").read_text(encoding="ascii").partition("\n")[0].split()[1:9]
+        user, nice, system, idle, waiting, interrupts, soft_interrupts, stolen = map(int, told)
+        busy = user + nice + system + interrupts + soft_interrupts
+        return cls(busy + idle + waiting + stolen, busy, stolen)
+
+    def shares_since(self, earlier: Self) -> tuple[float, float]:
+        """Which share was busy, and which was stolen, between two looks."""
+        total = max(self.total - earlier.total, 1)
+        return (self.busy - earlier.busy) / total, (self.stolen - earlier.stolen) / total
 
 
 def _value(file: str, key: str) -> str:

@@ -37,7 +37,7 @@ class Load(Model):
     """GETs, by turns of the page and of the API."""
     writes_per_second: PositiveFloat = 10.0
     sessions: PositiveInt = 1000
-    think_seconds: PositiveFloat = 30.0
+    think_seconds: PositiveFloat = 60.0
     """How long a session's user reads before the next request; all sessions are spread evenly over it."""
     connect_seconds: PositiveFloat = 2.0
     """How long a connection may take, TLS included: once the first SYN is lost the second follows after 1 s (RFC

@@ -3,7 +3,7 @@
 import asyncio
 import resource
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from drills.model import Generator, Recording, Request
@@ -11,7 +11,7 @@ from drills.workload.client import Client
 from drills.workload.clock import Clock, Stop
 from drills.workload.figures import quantile
 from drills.workload.ledger import Ledger
-from drills.workload.machine import machine
+from drills.workload.machine import ProcessorTime, machine
 from drills.workload.observer import Watch
 from drills.workload.plan import Plan
 from drills.workload.sessions import Sessions
@@ -72,7 +72,7 @@ async def record(crew: Crew, folder: Path, began: Callable[[], None], ended: Awa
         if crew.watch:
             crew.watch.restart()
         crew.recorder.begin()
-        before = _cpu_seconds()
+        before, processors = _cpu_seconds(), ProcessorTime.now()
         began()
         async with asyncio.TaskGroup() as load:
             load.create_task(visit(crew.client, plan.site, plan.load, clock, stop))
@@ -85,6 +85,7 @@ async def record(crew: Crew, folder: Path, began: Callable[[], None], ended: Awa
             finally:
                 stop.set()
             seconds, cost = clock.now(), _cpu_seconds() - before
+            busy, stolen = ProcessorTime.now().shares_since(processors)
         requests = crew.recorder.end()
         patience = plan.load.check_seconds if wanted else 0.0
         kept, certain = await ledger.check(patience), await crew.sessions.check(patience)
@@ -101,7 +102,7 @@ async def record(crew: Crew, folder: Path, began: Callable[[], None], ended: Awa
         observations=tuple(seen for seen in observations if seen.time <= seconds),
         ledger=kept,
         sessions=certain,
-        generator=_generator(requests, cost),
+        generator=replace(_generator(requests, cost), busy=busy, stolen=stolen),
         machine=facts,
     )
 

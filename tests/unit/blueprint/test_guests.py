@@ -221,6 +221,19 @@ def test_health_check_follows_the_stack_file() -> None:
     assert conf.count("hcinterval=1500ms hcfails=3 hcpasses=2") == 2
 
 
+@pytest.mark.parametrize("memory_mib", [512, 1024, 2048])
+def test_httpd_s_threads_fit_into_the_memory_of_their_server(settings: Settings, memory_mib: int) -> None:
+    """Up to 0.2 MiB each (measured: 2048 of them, 408 MiB); the kernel ends processes where there is less."""
+    servers = {name: one.model_dump(mode="json") for name, one in settings.servers.items()}
+    changed = settings_with(servers={**servers, "lb01": servers["lb01"] | {"memory_mib": memory_mib}})
+    conf = guests.files(changed, "lb01", GuestRole.BALANCER, {})["/etc/apache2/apache2.conf"].content
+    directives = dict(re.findall(r"^(\w+) (\d+)$", conf, re.MULTILINE))
+    workers = int(directives["MaxRequestWorkers"])
+    assert workers == int(directives["ServerLimit"]) * int(directives["ThreadsPerChild"])
+    assert 0.35 * memory_mib < 0.2 * workers < 0.5 * memory_mib
+    assert directives["MaxSpareThreads"] == directives["MaxRequestWorkers"]
+
+
 def test_virtual_addresses_are_kept_by_pairs_that_know_each_other(settings: Settings) -> None:
     for role, guest_role, address in (
         (Role.BALANCER, GuestRole.BALANCER, settings.site.address),

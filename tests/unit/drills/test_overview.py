@@ -8,7 +8,7 @@ import pytest
 from blueprint.forecast import Forecast, Term, forecast
 from blueprint.terms import Measure
 from cli.workspace import Stack
-from drills.model import Chance, Circumstances, Invariant, Part, Target, Unmeasured
+from drills.model import Chance, Circumstances, Generator, Invariant, Part, Target, Unmeasured
 from drills.report import document, rules
 from drills.report.document import Document
 from drills.report.forecasts import compared
@@ -55,6 +55,18 @@ def test_drills_without_a_rule_have_a_table_of_their_own() -> None:
     assert "| sessions survive |" in broken
     assert "Every invariant held in every run." in told
     assert "0 of them lost" in told
+
+
+def test_what_the_machine_did_to_the_figures_is_told_where_it_is_known() -> None:
+    run = result("kill-httpd", 0.5)
+    assert "processors were busy" not in overview(reported(run))
+    runs = (
+        replace(run, run=place, recording=replace(run.recording, generator=Generator(1, 0, 0, busy, stolen)))
+        for place, (busy, stolen) in enumerate(((0.5, 0.01), (0.75, 0.4), (0.6, 0.02)), 1)
+    )
+    told = overview(reported(*runs))
+    assert "busy for 50% to 75% of a run (median 60%)" in told
+    assert "took up to 40% away (median 2%)" in told
 
 
 def test_every_series_page_of_timelines_is_linked() -> None:

@@ -20,6 +20,7 @@ from drills.workload import observer
 from drills.workload.clock import Clock, Stop, beat, pace
 from drills.workload.figures import longest_gap, outage, quantile
 from drills.workload.ledger import compare
+from drills.workload.machine import ProcessorTime
 from drills.workload.plan import Load, Observer, Probe
 from drills.workload.sessions import Session
 from drills.workload.writers import Writers
@@ -349,3 +350,17 @@ async def test_writers_what_a_frozen_server_acknowledges_later_is_known(
         await until(lambda: any(sample.accepted for sample in writers.samples))
     accepted = [sample for sample in writers.samples if sample.accepted]
     assert servers["db01"].written == len(accepted)
+
+
+def test_processors_are_busy_and_stolen_by_shares() -> None:
+    shares = ProcessorTime(300, 130, 40).shares_since(ProcessorTime(100, 30, 30))
+    assert shares == (0.5, 0.05)
+
+
+def test_a_busy_processor_is_seen() -> None:
+    before, until = ProcessorTime.now(), time.process_time() + 0.1
+    while time.process_time() < until:
+        pass
+    busy, stolen = ProcessorTime.now().shares_since(before)
+    assert busy > 0
+    assert busy + stolen <= 1
