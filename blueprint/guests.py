@@ -70,9 +70,13 @@ _RESPONSE_TIMEOUT_SECONDS = 15
 _RESERVED_CONNECTIONS = 20
 """PostgreSQL connections that no pool takes: superuser, Patroni, replication, administrators."""
 
-_LARGEST_POOL = 20
-"""Connections of one service on one node; more would wait for the same few cores (PostgreSQL wiki, "Number Of Database
-Connections"), and after a failover all of them are made anew at once."""
+_CONNECTIONS_PER_CORE = 4
+"""Of all pools together, per core of a database server: twice what PostgreSQL's wiki counts ("Number Of Database
+Connections"), as a commit also waits for the standby. No more: after a change of the primary all of them are made anew
+at once, each with TLS and SCRAM, and users wait (drill switchover: with 20 a node 3 s longer than the database)."""
+
+_SMALLEST_POOL = 4
+"""Connections of one service on one node, where PostgreSQL has so many to give."""
 
 _WORKER_THREADS = 384
 """Requests that one node of WildFly has in progress; more wait for a thread."""
@@ -424,8 +428,10 @@ def _jdbc_url(settings: Settings, databases: Iterable[str], service: str) -> str
 
 def _pool_size(settings: Settings, pools: int) -> int:
     """Connections of one pool, such that all pools together leave PostgreSQL the reserved ones."""
+    cores = min(server.cpus for server in settings.servers_of(Role.DATABASE).values())
+    useful = max(_SMALLEST_POOL, _CONNECTIONS_PER_CORE * cores // max(pools, 1))
     share = (settings.database.max_connections - _RESERVED_CONNECTIONS) // max(pools, 1)
-    return max(2, min(_LARGEST_POOL, share))
+    return max(2, min(useful, share))
 
 
 def _verbatim(secret: str, owner: str = "root:root") -> SecretFile:

@@ -87,7 +87,7 @@ def _deployed(stack: Stack, display: Display) -> Report:
     found = stack_of(engine.state_in_clear())
     if not found.resources:
         why = "Pulumi's state of it has no resources"
-        raise Failure(f"stack {stack.name} is not deployed", why, f"./perenne check {stack.name} judges what would be.")
+        raise Failure(f"stack {stack.name} is not deployed", why, f"{stack.command('check')} judges what would be.")
     try:
         settings = configuration.load_chosen(frozenset(rule.id for rule in RULES))
     except ConfigurationError as error:

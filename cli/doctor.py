@@ -111,7 +111,7 @@ def _stack(stack: Stack) -> Iterator[Finding]:
         check_secrets(stack)
     except StackFileError as error:
         found = f"{len(error.mistakes)} secrets missing"
-        yield Finding(f"secrets of {stack.name}", found, f"./perenne init {stack.name}", optional=True)
+        yield Finding(f"secrets of {stack.name}", found, stack.command("init"), optional=True)
 
 
 def _where(executable: str) -> str:

@@ -99,7 +99,7 @@ def destroy_site(stack: Stack, confirm: Callable[[str], bool], *, destroy: bool)
             f"stack {stack.name} is protected",
             f"{len(protected)} of its resources may not be deleted: {', '.join(protected)}",
             f"If all of it shall go: write perenne:protect: false into {stack.file.name}, then run "
-            f"./perenne up {stack.name}, then this again.",
+            f"{stack.command('up')}, then this again.",
         )
     return pulumi.attended("destroy", "--stack", stack.name, *(["--yes"] if destroy else []))
 

@@ -24,8 +24,8 @@ def drain(stack: Stack, name: str) -> int:
         try:
             asyncio.run(node.drain(site_of(stack, say), name))
         except KeyboardInterrupt:
-            raise Interrupted(f"{name} may be drained; ./perenne undrain {name} {stack.name} takes it back") from None
-    say(f"Back into service: ./perenne undrain {name} {stack.name}", "dim")
+            raise Interrupted(f"{name} may be drained; {stack.command('undrain', name)} takes it back") from None
+    say(f"Back into service: {stack.command('undrain', name)}", "dim")
     return 0
 
 

@@ -50,7 +50,7 @@ def drift(stack: Stack, *, as_json: bool) -> int:
         _show(stack, found)
     if found.silent:
         why = "\n".join(f"{server}: {reason}" for server, reason in found.silent.items())
-        raise Failure("files on some servers were not looked at", why, f"./perenne status {stack.name} shows more.")
+        raise Failure("files on some servers were not looked at", why, f"{stack.command('status')} shows more.")
     return found.status
 
 
@@ -65,7 +65,7 @@ def compare(pulumi: Engine, display: Display) -> Comparison:
     resources: list[dict[str, Any]] = deployment.get("resources") or []
     if not resources:
         why = "Pulumi's state of it has no resources"
-        raise Failure(f"stack {stack.name} is not deployed", why, f"./perenne up {stack.name} deploys it.")
+        raise Failure(f"stack {stack.name} is not deployed", why, f"{stack.command('up')} deploys it.")
     with display.step("files on servers") as progress:
         asked = drifted_files.questions(resources, list(stack.settings.servers))
         files = drifted_files.ask(stack, Vault.open(stack), asked) if asked else Asked([], {})
@@ -92,6 +92,4 @@ def _show(stack: Stack, found: Comparison) -> None:
         out.print(Text(f"Stack {stack.name}: the site is what the program says.", "green"))
         return
     differ = f"{len(found.drift)} difference{'s' if len(found.drift) > 1 else ''}"
-    out.print(
-        f"Stack {stack.name}: {differ}. To make the site what the program says: ./perenne up {stack.name} --repair"
-    )
+    out.print(f"Stack {stack.name}: {differ}. To make the site what the program says: {stack.command('up')} --repair")

@@ -46,7 +46,7 @@ def change(opened: Vault, progress: Callable[[str], None]) -> None:
             _await_shown(opened, name)
         except (OSError, TimeoutError, asyncssh.Error) as error:
             why = str(error) or f"no answer within {_ANSWER_SECONDS:.0f} s"
-            remedy = f"Mend that, then run ./perenne rotate {opened.stack.name} again: it goes on from here."
+            remedy = f"Mend that, then run {opened.stack.command('rotate')} again: it goes on from here."
             raise Failure(f"{server} did not take its new SSH host key", why, remedy) from error
         opened.keep(_used(opened, name))
         progress(f"{server} shows its new host key")

@@ -87,7 +87,7 @@ def check_secrets(stack: Stack) -> None:
     present = {name.removeprefix("perenne:") for name in stack.config}
     missing = [secret for secret in secrets_of(stack.settings) if secret.name not in present]
     if missing:
-        remedy = f"./perenne init {stack.name} makes it"
+        remedy = f"{stack.command('init')} makes it"
         mistakes = [Mistake(one.name, None, f"secret is missing ({one.purpose})", remedy) for one in missing]
         raise StackFileError(stack.file.name, mistakes)
 

@@ -87,5 +87,5 @@ async def _attend(host: str) -> None:
 def _interrupted(progress: Progress, stack: Stack) -> str:
     if not progress.current:
         return f"nothing is drained; {', '.join(progress.done) or 'nothing'} is done"
-    undrain = f"./perenne undrain {progress.current} {stack.name}"
+    undrain = stack.command("undrain", progress.current)
     return f"{progress.current} was being patched; if ./perenne status shows it as drained: {undrain}"

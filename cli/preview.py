@@ -37,7 +37,7 @@ def previewing_engine(stack: Stack, display: Display) -> Engine:
     state = lab.state()
     if state.condition is not Condition.HEALTHY:
         why = "; ".join(state.faults) or "there is none"
-        remedy = f"Run ./perenne up {stack.name}; without a lab, ./perenne check {stack.name} --simulated judges it."
+        remedy = f"Run {stack.command('up')}; without a lab, {stack.command('check')} --simulated judges it."
         raise Failure("a preview needs the lab, and it is not up", why, remedy)
     check_secrets(stack)
     pulumi = Engine(stack, toolchain.ensure(display.log), lab.prepare().environment)

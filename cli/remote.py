@@ -56,7 +56,7 @@ def machine(stack: Stack, vault: Vault, name: str) -> Machine:
         raise Failure(f"{name} is unknown", f"{stack.file.name} has no server or host of that name", f"One of: {known}")
     if short not in settings.host_keys:
         why = f"{stack.file.name} does not say by which SSH key it is known (perenne:host_keys)"
-        raise Failure(f"{short} can't be trusted", why, f"Run ./perenne init {stack.name}.")
+        raise Failure(f"{short} can't be trusted", why, f"Run {stack.command('init')}.")
     return Machine(short, str(settings.hosts[short].address), settings.host_keys[short])
 
 

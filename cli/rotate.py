@@ -68,9 +68,7 @@ def show(stack: Stack) -> int:
         table.add_row(secret.name, Text(secret.purpose), made, ends, named)
     out.print(table)
     if begun := rotation.rotated(values):
-        out.print(
-            Text(f"A rotation was interrupted, ./perenne rotate {stack.name} goes on: {', '.join(begun)}", "yellow")
-        )
+        out.print(Text(f"A rotation was interrupted, {stack.command('rotate')} goes on: {', '.join(begun)}", "yellow"))
     return 0
 
 
@@ -88,7 +86,7 @@ def _chosen(stack: Stack, only: Sequence[str]) -> list[Secret]:
     except KeyError as error:
         name = error.args[0]
         why = f"{stack.file.name} describes nothing that needs one of that name"
-        raise Failure(f"there is no secret {name}", why, f"./perenne rotate {stack.name} --list shows all.") from None
+        raise Failure(f"there is no secret {name}", why, f"{stack.command('rotate')} --list shows all.") from None
     if stack.is_lab and (given := [secret.name for secret in wanted if secret.given and secret.kind is not Kind.CHAP]):
         why = f"{', '.join(given)}: the lab is built with them"
         raise Failure("the lab can't rotate that", why, "./perenne down and up build it with new ones.")
@@ -162,7 +160,7 @@ class _Site:
             while lacking := [check for check in check_site(self.stack) if not check.held]:
                 why = "\n".join(f"{check.what}: {check.found}" for check in lacking)
                 if time.monotonic() > deadline:
-                    remedy = f"Mend that (./perenne up {self.stack.name} deploys what the stack file says), then go on."
+                    remedy = f"Mend that ({self.stack.command('up')} deploys what the stack file says), then go on."
                     raise Failure("the site is not whole, and a rotation restarts its servers in turn", why, remedy)
                 progress.replace(why)
                 time.sleep(_PAUSE_SECONDS)
@@ -181,7 +179,7 @@ class _Site:
             raise Failure(
                 "the rotation waits",
                 "browsers that don't know the new authority would refuse the site",
-                f"Put them there, then run ./perenne rotate {self.stack.name} again: it goes on from here.",
+                f"Put them there, then run {self.stack.command('rotate')} again: it goes on from here.",
             )
 
 

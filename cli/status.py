@@ -89,7 +89,7 @@ def status(stack: Stack, seconds: float = ANSWER_SECONDS) -> SiteStatus:
     """
     lab = lab_of(stack).status() if stack.is_lab else None
     if lab and lab.condition == "absent":
-        raise Failure("the lab is not up", "there is none on this machine", f"Run ./perenne up {stack.name}.")
+        raise Failure("the lab is not up", "there is none on this machine", f"Run {stack.command('up')}.")
     vault = Vault.open(stack)
     with trust(vault) as context:
         found = asyncio.run(_ask_all(stack, vault, context, lab, seconds))
@@ -321,10 +321,10 @@ def show(found: SiteStatus, stack: Stack) -> None:
         servers.add_row(answer.name, answer.role, answer.host, serves, vote, detail)
     out.print(servers)
     for name in found.drained:
-        remedy = f"back into service with ./perenne undrain {name} {stack.name}"
+        remedy = f"back into service with {stack.command('undrain', name)}"
         out.print(Text(f"{name} was taken out of use on purpose: {remedy}", "yellow"))
     if found.to_renew:
-        remedy = f"./perenne init {stack.name} makes new ones, ./perenne up {stack.name} puts them in place"
+        remedy = f"{stack.command('init')} makes new ones, {stack.command('up')} puts them in place"
         out.print(Text(f"Certificates to renew: {', '.join(found.to_renew)}; {remedy}", "red"))
     if found.lab:
         _show_lab(found.lab)

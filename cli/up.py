@@ -114,9 +114,7 @@ def running_lab(stack: Stack, display: Display) -> Engine:
     """
     lab = lab_of(stack)
     if lab.state().condition is not Condition.HEALTHY:
-        raise Failure(
-            f"the lab of stack {stack.name} is not up", "it is absent or broken", f"./perenne up {stack.name}"
-        )
+        raise Failure(f"the lab of stack {stack.name} is not up", "it is absent or broken", stack.command("up"))
     with display.step("Pulumi") as progress:
         pulumi = Engine(stack, toolchain.ensure(progress), lab.prepare().environment)
     with display.step("take up earlier state") as progress:
@@ -333,7 +331,7 @@ def check_none_drained(pulumi: Engine) -> None:
     names = drained(stack) if _is_deployed(pulumi) else []
     if names:
         why = f"{', '.join(names)} is drained, and what a deployment restarts might be its twin"
-        remedy = f"First: ./perenne undrain {names[0]} {stack.name}"
+        remedy = f"First: {stack.command('undrain', names[0])}"
         raise Failure("nothing was deployed", why, remedy)
 
 
@@ -354,7 +352,7 @@ def ready_engine(stack: Stack, display: Display) -> Engine:
         raise Failure(
             f"an earlier run on stack {stack.name} was killed while {pending.describe(left)}",
             "whether that happened is not known",
-            f"./perenne up {stack.name} finds out and goes on from there; so does ./perenne down {stack.name}.",
+            f"{stack.command('up')} finds out and goes on from there; so does {stack.command('down')}.",
         )
     return pulumi
 

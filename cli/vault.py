@@ -35,7 +35,7 @@ class Vault:
         """
         encrypted = _encrypted(stack)
         salt = stackfile.salt_of(stack.file.read_text())
-        remedy = f"./perenne init {stack.name} makes what is missing."
+        remedy = f"{stack.command('init')} makes what is missing."
         if salt is None:
             raise Failure(f"stack {stack.name} has no secrets yet", f"{stack.file.name} has none", remedy)
         passphrase = passphrase_of(stack)

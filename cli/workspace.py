@@ -92,6 +92,11 @@ class Stack:
         """Its stack file."""
         return PROGRAM / f"Pulumi.{self.name}.yaml"
 
+    def command(self, verb: str, *arguments: str) -> str:
+        """How a user gives a command for this stack: `./perenne drain db01 prod`; `./perenne twin prod drain db01`."""
+        words = ["twin", TWIN, verb, *arguments] if TWIN else [verb, *arguments, self.name]
+        return " ".join(["./perenne", *words])
+
     @property
     def passphrase_file(self) -> Path:
         """What its encrypted configuration is read with."""

@@ -179,7 +179,7 @@ class Drills:
         """
         since, found = await until_whole(self.stack, seconds=60.0, steady=steady)
         if since is None:
-            remedy = f"Mend it (./perenne status, ./perenne up {self.stack.name}), then run the drill again."
+            remedy = f"Mend it (./perenne status, {self.stack.command('up')}), then run the drill again."
             raise Failure("nothing was broken: the stack is not whole", "; ".join(found.missing()), remedy)
         return found
 

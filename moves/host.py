@@ -37,7 +37,7 @@ async def drain_host(site: Site, name: str) -> None:
         await site.vcenter.enter_maintenance(name, seconds=EMPTY_SECONDS, powered_off=False)
     found = await until_whole(site, away=(name, *tied))
     if missing := found.missing((name, *tied)):
-        remedy = f"Back into service: ./perenne undrain {name} {site.stack.name}"
+        remedy = f"Back into service: {site.stack.command('undrain', name)}"
         raise Failure(f"{name} is empty, but the site is not whole", "; ".join(missing), remedy)
     gone = [server for server in host.runs if server in site.settings.servers and server not in tied]
     moved = [f"{server} to {found.host_of(server)}" for server in gone]
@@ -72,7 +72,7 @@ async def undrain_host(site: Site, name: str) -> None:
     found = await until_whole(site)
     if missing := found.missing():
         why = f"{name} is back, but the site is not whole: {'; '.join(missing)}"
-        raise Failure("redundancy is not back yet", why, f"Look at ./perenne status {site.stack.name}")
+        raise Failure("redundancy is not back yet", why, f"Look at {site.stack.command('status')}")
     site.say(f"{name} is in service again with its servers, and the site is whole.")
 
 

@@ -156,7 +156,7 @@ class Patch:
         began = clock()
         while (await self._boot_of(host)) in (None, before):
             if clock() - began > HOST_SECONDS:
-                remedy = f"Look at its console. Once it runs: ./perenne undrain {host} {self.site.stack.name}"
+                remedy = f"Look at its console. Once it runs: {self.site.stack.command('undrain', host)}"
                 raise Failure(f"{host} did not come back", f"not within {HOST_SECONDS:g} s of its restart", remedy)
             await asyncio.sleep(_POLL_SECONDS)
 

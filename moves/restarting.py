@@ -39,7 +39,7 @@ async def started(site: Site, name: str, before: str = "") -> None:
     began = clock()
     while await _boot_of(site, name) in ("", before):
         if clock() - began > BOOT_SECONDS:
-            remedy = f"Look at its console in vCenter. Once it runs: ./perenne undrain {name} {site.stack.name}"
+            remedy = f"Look at its console in vCenter. Once it runs: {site.stack.command('undrain', name)}"
             raise Failure(f"{name} did not come back", f"not within {BOOT_SECONDS:g} s of its start", remedy)
         await asyncio.sleep(_POLL_SECONDS)
     await site.hands.shell(name, _STARTED, seconds=BOOT_SECONDS)

@@ -49,7 +49,7 @@ async def undrain_server(site: Site, name: str) -> None:
         raise Failure(f"{name} is still drained", "it says so", f"./perenne logs {name} shows what it did.")
     if missing := found.missing():
         why = f"{name} is back, but the site is not whole: {'; '.join(missing)}"
-        raise Failure("redundancy is not back yet", why, f"Look at ./perenne status {site.stack.name}")
+        raise Failure("redundancy is not back yet", why, f"Look at {site.stack.command('status')}")
     site.say(f"{name} is in service again, and the site is whole.")
 
 
@@ -61,7 +61,7 @@ async def take_out(site: Site, name: str) -> None:
     """
     if name in site.settings.backup.servers:
         await _check_backup(site, name)
-    remedy = f"Mend that and run this again, or take back what was begun: ./perenne undrain {name} {site.stack.name}"
+    remedy = f"Mend that and run this again, or take back what was begun: {site.stack.command('undrain', name)}"
     await _run(site, name, DRAIN, f"{name} is not drained", remedy)
 
 
@@ -104,5 +104,5 @@ async def _check_backup(site: Site, name: str) -> None:
 
 
 def _not_so(site: Site, name: str, why: str) -> Failure:
-    remedy = f"Don't stop it. Back into service: ./perenne undrain {name} {site.stack.name}"
+    remedy = f"Don't stop it. Back into service: {site.stack.command('undrain', name)}"
     return Failure(f"{name} is not drained as it should be", why, remedy)

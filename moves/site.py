@@ -120,10 +120,10 @@ async def allow(site: Site, node: str, tied: Collection[str] = ()) -> Look:
     found = await look(site)
     if other := next((name for name in found.drained if name not in away), None):
         why = f"{other} is drained: with both away, one failure would be an outage"
-        raise Failure(what, why, f"First: ./perenne undrain {other} {site.stack.name}")
+        raise Failure(what, why, f"First: {site.stack.command('undrain', other)}")
     found = await until_whole(site, away=away, seconds=SETTLE_SECONDS)
     if missing := found.missing(away):
-        remedy = f"Nothing was changed. Mend it first: ./perenne status {site.stack.name}"
+        remedy = f"Nothing was changed. Mend it first: {site.stack.command('status')}"
         raise Failure(what, f"the site is not whole: {'; '.join(missing)}", remedy)
     return found
 

@@ -1,13 +1,14 @@
-"""Takes a report into the documentation: `python -m drills.report.publish [FOLDER]`.
+"""Takes a report into the documentation: `python -m drills.report.publish [--anew] [FOLDER]`.
 
 What a drill has written (.perenne/drill/report) is added to docs/drills; the overview, and what the rules' pages quote,
 are made from it. Of each drill the newest series counts; a drill that did not run again keeps its former one, and each
 series keeps its page of timelines. Drills by chance are a section of their own: parts of one sequence are put together,
-of a drill that ran again the newest run counts. Without a folder, all is made anew from the results that are there.
+of a drill that ran again the newest run counts. With `--anew` all that was published before goes: it was measured under
+other conditions, or on a stack that is no more. Without a folder, the pages are made again from what is there.
 """
 
 import shutil
-import sys
+from argparse import ArgumentParser
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -83,25 +84,35 @@ def timelines() -> list[str]:
     return sorted(page.name for page in OVERVIEW.parent.glob("timelines-*.html"))
 
 
-def publish(report: Path | None = None) -> None:
+def publish(report: Path | None = None, *, anew: bool = False) -> None:
     """Write it all.
+
+    Args:
+        report: The folder of the report to add, if there is one.
+        anew: Whether it takes the place of all that was published before.
 
     Raises:
         OSError: There is no report, or a folder can't be written.
         pydantic.ValidationError: The results are no report.
         ValueError: The report was measured under other conditions than those that are there; nothing is written.
     """
-    found = document.parsed(rules.RESULTS.read_bytes())
     if report:
         newer = document.parsed((report / rules.RESULTS.name).read_bytes())
-        found = merged(found, newer)
+        if anew:
+            for former in timelines():
+                OVERVIEW.with_name(former).unlink()
+        found = newer if anew else merged(document.parsed(rules.RESULTS.read_bytes()), newer)
         began = min(run.began for drill in newer.everything for run in drill.runs)
         shutil.copyfile(report / TIMELINES, OVERVIEW.with_name(f"timelines-{began:%Y-%m-%d-%H%M}.html"))
         rules.RESULTS.write_bytes(document.as_json(found))
-    OVERVIEW.write_text(page(found))
+    OVERVIEW.write_text(page(document.parsed(rules.RESULTS.read_bytes())))
     rules.write()
     pages.write()
 
 
 if __name__ == "__main__":
-    publish(*map(Path, sys.argv[1:2]))
+    given = ArgumentParser(description="Take a report into docs/drills.")
+    given.add_argument("--anew", action="store_true", help="drop what was published before")
+    given.add_argument("report", type=Path, nargs="?", help="the report's folder")
+    told = given.parse_args()
+    publish(told.report, anew=told.anew)

@@ -33,20 +33,20 @@ class Site(Model):
 class Load(Model):
     """How much. All of it is open loop: what is due is sent, whatever became of what was sent before."""
 
-    requests_per_second: PositiveFloat = 25.0
+    requests_per_second: PositiveFloat = 10.0
     """GETs, by turns of the page and of the API."""
-    writes_per_second: PositiveFloat = 10.0
+    writes_per_second: PositiveFloat = 5.0
     sessions: PositiveInt = 1000
-    think_seconds: PositiveFloat = 60.0
+    think_seconds: PositiveFloat = 120.0
     """How long a session's user reads before the next request; all sessions are spread evenly over it."""
     connect_seconds: PositiveFloat = 2.0
     """How long a connection may take, TLS included: once the first SYN is lost the second follows after 1 s (RFC
     6298)."""
     answer_seconds: PositiveFloat = 10.0
     """How long a user waits for an answer, the connection included."""
-    arrivals_per_second: PositiveFloat = 100.0
+    arrivals_per_second: PositiveFloat = 50.0
     """How fast sessions are begun before the first recording."""
-    checks_per_second: PositiveFloat = 200.0
+    checks_per_second: PositiveFloat = 50.0
     """How fast they are asked for their last write after each: reads alone, and no other load."""
     warm_seconds: PositiveFloat = 3.0
     """How long visitors come before the recording begins: connections are made, and nodes have met such requests."""

@@ -365,6 +365,16 @@ def test_pools_together_leave_connections_to_administrators() -> None:
     assert 2 * sum(sizes) <= many.database.max_connections - 20
 
 
+@pytest.mark.parametrize(("cpus", "size"), [(2, 4), (4, 8), (16, 32)])
+def test_pools_are_as_large_as_the_database_servers_have_use_for(settings: Settings, cpus: int, size: int) -> None:
+    servers = {name: one.model_dump(mode="json") for name, one in settings.servers.items()}
+    larger = {name: servers[name] | {"cpus": cpus} for name in settings.servers_of(Role.DATABASE)}
+    hosts = {name: one.model_dump(mode="json") | {"cpus": 64} for name, one in settings.hosts.items()}
+    changed = settings_with(servers=servers | larger, hosts=hosts)
+    source = wildfly(changed, "app01")["subsystem"]["datasources"]["data-source"]["pnp-manager"]
+    assert source["max-pool-size"] == size
+
+
 def test_a_service_without_database_gets_no_datasource() -> None:
     service = {"artifact": "a.war", "context_path": "/wiki", "health_path": "/wiki", "database": False}
     configured = wildfly(settings_with(services={"pages": service}), "app02")

@@ -133,3 +133,13 @@ def test_a_twin_s_process_works_in_the_twin_s_folder() -> None:
     )  # fmt: skip
     folder = REPOSITORY / ".perenne" / "twin" / "prod"
     assert done.stdout.split() == [f"{folder}/Pulumi.prod.yaml", f"{folder}/.perenne/lab", "twin-prod", "True"]
+
+
+@pytest.mark.parametrize(
+    ("twin", "command"), [("", "./perenne undrain db01 prod"), ("prod", "./perenne twin prod undrain db01")]
+)
+def test_remedies_name_the_command_that_reaches_the_twin(
+    monkeypatch: pytest.MonkeyPatch, twin: str, command: str
+) -> None:
+    monkeypatch.setattr(workspace, "TWIN", twin)
+    assert workspace.Stack("prod").command("undrain", "db01") == command
