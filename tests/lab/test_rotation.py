@@ -92,6 +92,7 @@ def rotated(tmp_path_factory: pytest.TempPathFactory) -> Rotated:
 
     async def rotate(folder: Path) -> tuple[Recording, str]:
         async with Workload(plan_for(opened.stack, opened, folder, LOAD)) as workload:
+            await workload.record()
             process = await asyncio.create_subprocess_exec(
                 "./perenne", "rotate", cwd=PROJECT, stdin=DEVNULL, stdout=PIPE, stderr=STDOUT
             )

@@ -22,6 +22,14 @@ passwords_set() {
             dbname=postgres sslmode=verify-full sslrootcert=/etc/perenne/tls/ca.pem connect_timeout=2" || return 1
     done
 }
+# Patroni 4.1 passes over a new certificate if something else in its configuration has changed with it: the next signal finds it.
+shows_its_certificate() {
+    local shown
+    shown=$(openssl s_client -connect 127.0.0.1:8008 </dev/null 2>/dev/null | openssl x509 -noout -fingerprint) || return 1
+    [[ $shown == "$(openssl x509 -noout -fingerprint -in /etc/perenne/tls/postgres.pem)" ]] && return
+    systemctl reload patroni
+    return 1
+}
 ctl() { /usr/local/bin/patronictl --config-file /etc/patroni/perenne "$@" </dev/null >&2; }
 
 # Containers have their machine's kernel, and no watchdog of their own.
@@ -53,6 +61,7 @@ else
         ctl edit-config --force --quiet --replace /etc/patroni/dynamic.json
     fi
 fi
+wait_for 30 "Patroni shows its certificate (journalctl -u patroni)" shows_its_certificate
 wait_for 180 "PostgreSQL runs (journalctl -u patroni)" api 127.0.0.1 health
 
 # The agent comes with a role of its own; one that the stack file no longer asks for goes here.
