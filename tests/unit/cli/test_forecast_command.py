@@ -28,16 +28,16 @@ def test_what_was_measured_stands_beside_the_bound(capsys: pytest.CaptureFixture
 
 def test_other_terms_are_not_comparable() -> None:
     found = forecast(Stack(RESULTS.stack).settings)
-    assert {"lose-primary", "kill-httpd"} <= command.measured(found).keys()
+    assert {"lose-worst-host", "lose-app"} <= command.measured(found).keys()
     slower = [
         replace(one, terms=tuple(replace(term, seconds=term.seconds + 10) for term in one.terms))
-        if one.fault == "lose-primary"
+        if one.fault == "lose-worst-host"
         else one
         for one in found
     ]
     known = command.measured(slower)
-    assert "lose-primary" not in known, "with a longer lease it would have lasted longer"
-    assert "kill-httpd" in known
+    assert "lose-worst-host" not in known, "with a longer lease it would have lasted longer"
+    assert "lose-app" in known
 
 
 def test_without_results_nothing_was_measured(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -96,7 +96,12 @@ def made_up(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> MadeUp:
 def drills(site: MadeUp) -> Drills:
     """Drills on it."""
     stack, nobody, clients = cast(
-        "Any", (SimpleNamespace(name="dev", settings=SimpleNamespace(has_fencing=False)), None, site)
+        "Any",
+        (
+            SimpleNamespace(name="dev", command=Stack("dev").command, settings=SimpleNamespace(has_fencing=False)),
+            None,
+            site,
+        ),
     )
     return Drills(stack, LabHands(), nobody, clients, site.changes, lambda _: None)
 
