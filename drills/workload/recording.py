@@ -3,7 +3,7 @@
 import asyncio
 import resource
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from drills.model import Generator, Recording, Request
@@ -85,7 +85,7 @@ async def record(crew: Crew, folder: Path, began: Callable[[], None], ended: Awa
             finally:
                 stop.set()
             seconds, cost = clock.now(), _cpu_seconds() - before
-            busy, stolen = ProcessorTime.now().shares_since(processors)
+            shares = ProcessorTime.now().shares_since(processors)
         requests = crew.recorder.end()
         patience = plan.load.check_seconds if wanted else 0.0
         kept, certain = await ledger.check(patience), await crew.sessions.check(patience)
@@ -102,14 +102,14 @@ async def record(crew: Crew, folder: Path, began: Callable[[], None], ended: Awa
         observations=tuple(seen for seen in observations if seen.time <= seconds),
         ledger=kept,
         sessions=certain,
-        generator=replace(_generator(requests, cost), busy=busy, stolen=stolen),
+        generator=_generator(requests, cost, *shares),
         machine=facts,
     )
 
 
-def _generator(requests: list[Request], cpu_seconds: float) -> Generator:
+def _generator(requests: list[Request], cpu_seconds: float, busy: float, stolen: float) -> Generator:
     late = [request.sent - request.scheduled for request in requests] or [0.0]
-    return Generator(cpu_seconds=cpu_seconds, late_p99=quantile(late, 0.99), late_worst=max(late))
+    return Generator(cpu_seconds, quantile(late, 0.99), max(late), busy, stolen)
 
 
 def _cpu_seconds() -> float:

@@ -61,7 +61,7 @@ else
         ctl edit-config --force --quiet --replace /etc/patroni/dynamic.json
     fi
 fi
-wait_for 30 "Patroni shows its certificate (journalctl -u patroni)" shows_its_certificate
+wait_for 180 "Patroni shows its certificate (journalctl -u patroni)" shows_its_certificate
 wait_for 180 "PostgreSQL runs (journalctl -u patroni)" api 127.0.0.1 health
 
 # The agent comes with a role of its own; one that the stack file no longer asks for goes here.

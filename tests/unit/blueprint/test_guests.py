@@ -40,6 +40,13 @@ def settings_with(**changes: object) -> Settings:
     return loading.settings_from_config(config, "test")
 
 
+def sized(*names: str, **size: int) -> Settings:
+    """Dev's settings with servers of another size, on hosts that have room for them."""
+    config = loading.config_of(PROJECT / "Pulumi.dev.yaml")
+    hosts = {name: host | {"cpus": 64} for name, host in config["perenne:hosts"].items()}
+    return settings_with(servers={name: config["perenne:servers"][name] | size for name in names}, hosts=hosts)
+
+
 @pytest.fixture(scope="module")
 def settings() -> Settings:
     """Dev."""
@@ -222,11 +229,11 @@ def test_health_check_follows_the_stack_file() -> None:
 
 
 @pytest.mark.parametrize("memory_mib", [512, 1024, 2048])
-def test_httpd_s_threads_fit_into_the_memory_of_their_server(settings: Settings, memory_mib: int) -> None:
+def test_httpd_s_threads_fit_into_the_memory_of_their_server(memory_mib: int) -> None:
     """Up to 0.2 MiB each (measured: 2048 of them, 408 MiB); the kernel ends processes where there is less."""
-    servers = {name: one.model_dump(mode="json") for name, one in settings.servers.items()}
-    changed = settings_with(servers={**servers, "lb01": servers["lb01"] | {"memory_mib": memory_mib}})
-    conf = guests.files(changed, "lb01", GuestRole.BALANCER, {})["/etc/apache2/apache2.conf"].content
+    conf = guests.files(sized("lb01", memory_mib=memory_mib), "lb01", GuestRole.BALANCER, {})[
+        "/etc/apache2/apache2.conf"
+    ].content
     directives = dict(re.findall(r"^(\w+) (\d+)$", conf, re.MULTILINE))
     workers = int(directives["MaxRequestWorkers"])
     assert workers == int(directives["ServerLimit"]) * int(directives["ThreadsPerChild"])
@@ -367,10 +374,7 @@ def test_pools_together_leave_connections_to_administrators() -> None:
 
 @pytest.mark.parametrize(("cpus", "size"), [(2, 4), (4, 8), (16, 32)])
 def test_pools_are_as_large_as_the_database_servers_have_use_for(settings: Settings, cpus: int, size: int) -> None:
-    servers = {name: one.model_dump(mode="json") for name, one in settings.servers.items()}
-    larger = {name: servers[name] | {"cpus": cpus} for name in settings.servers_of(Role.DATABASE)}
-    hosts = {name: one.model_dump(mode="json") | {"cpus": 64} for name, one in settings.hosts.items()}
-    changed = settings_with(servers=servers | larger, hosts=hosts)
+    changed = sized(*settings.servers_of(Role.DATABASE), cpus=cpus)
     source = wildfly(changed, "app01")["subsystem"]["datasources"]["data-source"]["pnp-manager"]
     assert source["max-pool-size"] == size
 

@@ -18,7 +18,7 @@ from blueprint.guests import GuestRole
 from blueprint.settings import Settings
 from blueprint.terms import Role
 from lab import certificates
-from tests.unit.blueprint.test_guests import checksums, settings_with, wildfly
+from tests.unit.blueprint.test_guests import checksums, settings_with, sized, wildfly
 
 APPLICATION = Path(__file__).parents[3] / "components" / "guest" / "application"
 
@@ -365,10 +365,9 @@ def test_balancers_say_which_node_answered_and_know_a_session_by_its_cookie(sett
 
 
 @pytest.mark.parametrize(("memory_mib", "both"), [(1024, False), (2048, True)])
-def test_java_s_second_compiler_is_off_on_small_servers(settings: Settings, memory_mib: int, *, both: bool) -> None:
-    servers = {name: one.model_dump(mode="json") for name, one in settings.servers.items()}
-    changed = settings_with(servers={**servers, "app01": servers["app01"] | {"memory_mib": memory_mib}})
-    assert ("-XX:CompilationMode=quick-only" not in unit(changed, "app01", "wildfly")) == both
+def test_java_s_second_compiler_is_off_on_small_servers(memory_mib: int, *, both: bool) -> None:
+    text = unit(sized("app01", memory_mib=memory_mib), "app01", "wildfly")
+    assert ("-XX:CompilationMode=quick-only" not in text) == both
 
 
 def test_wildfly_starts_and_stops_behind_a_closed_gate(settings: Settings) -> None:
