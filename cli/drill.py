@@ -203,10 +203,10 @@ def _report(stack: Stack, series: Series) -> None:
 
 def _say_result(run: report.Run) -> None:
     result, seen = run.result, run.figures
-    recovery = "never" if result.recovery is None else f"{result.recovery:.1f} s"
+    whole = "" if result.without else f", whole after {_seconds(result.recovery)}"
     say(
         f"  outage {seen.outage:.2f} s, writes paused {seen.paused_writes:.2f} s, {seen.failed} of {seen.requests} "
-        f"requests failed ({seen.failed_idempotent} idempotent), whole after {recovery}"
+        f"requests failed ({seen.failed_idempotent} idempotent){whole}"
     )
     for each in result.invariants:
         say(f"  {'✓' if each.held else '✗'} {each.name}: {each.detail}", "green" if each.held else "red")
@@ -214,6 +214,10 @@ def _say_result(run: report.Run) -> None:
         say(f"  the evidence is in {run.file.parent}", "red")
     if result.whole is None:
         say("  the stack did not come back whole: look at ./perenne status, mend it, then go on", "bold red")
+
+
+def _seconds(recovery: float | None) -> str:
+    return "never" if recovery is None else f"{recovery:.1f} s"
 
 
 def _changes(stack: Stack) -> Callable[[], str]:

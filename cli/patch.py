@@ -56,6 +56,9 @@ def _possible(stack: Stack, work: Work) -> Work:
             "The lab's servers reach no package source: no packages are fetched. They are restarted, to show the moves."
         )
         work = replace(work, packages=False, restart=True)
+    if work.hosts and stack.is_lab and work.host_restart:
+        say("The lab's hosts are not restarted: its vCenter can't do that.")
+        work = replace(work, host_restart=False)
     if work.hosts and stack.is_lab and not work.host_command:
         say("Nothing is installed on the lab's hosts: each is emptied, in maintenance mode for a moment, and back.")
     elif work.hosts and not work.host_command and not work.host_restart and not sys.stdin.isatty():

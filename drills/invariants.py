@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from itertools import pairwise
 
-from drills.model import Invariant, Recording, Request, WriterSample
+from drills.model import UNKNOWN, Invariant, Recording, Request, WriterSample
 from drills.standing import Standing
 
 SETTLED_SECONDS = 2.0
@@ -41,9 +41,9 @@ def no_acknowledged_write_is_lost(recording: Recording) -> Invariant:
     ledger = recording.ledger
     name = "no acknowledged write is lost"
     if ledger.unchecked:
-        return Invariant(name, False, f"not known: {ledger.unchecked}")
+        return Invariant(name, False, f"{UNKNOWN}{ledger.unchecked}")
     if not ledger.acknowledged:
-        return Invariant(name, False, "not known: no write was acknowledged")
+        return Invariant(name, False, f"{UNKNOWN}no write was acknowledged")
     if ledger.lost or ledger.doubled:
         parts = [
             f"{len(ids)} of {ledger.acknowledged} {what}: {_some(ids)}"
@@ -63,7 +63,7 @@ def never_two_writers(samples: Sequence[WriterSample]) -> Invariant:
     name = TWO_WRITERS
     accepted = [sample for sample in samples if sample.accepted and sample.timeline is not None]
     if not accepted:
-        return Invariant(name, False, "not known: no server accepted a write of the probe")
+        return Invariant(name, False, f"{UNKNOWN}no server accepted a write of the probe")
     first: dict[int, WriterSample] = {}
     for sample in sorted(accepted, key=lambda sample: sample.done):
         first.setdefault(_timeline(sample), sample)
@@ -85,7 +85,7 @@ def sessions_survive(recording: Recording) -> Invariant:
     """Every live session still has its last certain write."""
     sessions, name = recording.sessions, "sessions survive"
     if sessions.unchecked:
-        return Invariant(name, False, f"not known: {sessions.unchecked}")
+        return Invariant(name, False, f"{UNKNOWN}{sessions.unchecked}")
     if sessions.lost:
         lost = [
             f"session {one.session} at +{one.time:.1f} s on {one.node}: write {one.expected} expected, "
@@ -101,11 +101,11 @@ def one_holder(recording: Recording) -> Invariant:
     name = "one balancer holds the virtual address"
     settled = [seen for seen in recording.observations if seen.time >= recording.seconds - SETTLED_SECONDS]
     if not settled:
-        return Invariant(name, False, "not known: nobody was observed at the end")
+        return Invariant(name, False, f"{UNKNOWN}nobody was observed at the end")
     # While a balancer does not answer the observer, as on a busy machine, "nobody" is no more than "not known".
     known = [seen for seen in settled if seen.site_address or not seen.silent]
     if not known:
-        return Invariant(name, False, "not known: no balancer answered the observer at the end")
+        return Invariant(name, False, f"{UNKNOWN}no balancer answered the observer at the end")
     holders = {seen.site_address for seen in known}
     held = all(len(names) == 1 for names in holders) and len(holders) == 1
     detail = " or ".join(" and ".join(names) or "nobody" for names in sorted(holders))
@@ -136,7 +136,7 @@ def primary_stays(recording: Recording, injected: float) -> Invariant:
     before = {sample.timeline for sample in recording.writers if sample.accepted and sample.done <= injected}
     after = {sample.timeline for sample in recording.writers if sample.accepted and sample.sent > injected}
     if not before or not after:
-        return Invariant(name, False, "not known: no server accepted a write of the probe before or after")
+        return Invariant(name, False, f"{UNKNOWN}no server accepted a write of the probe before or after")
     return Invariant(name, after <= before, f"timeline {_all(before)} before, {_all(after)} after")
 
 

@@ -10,6 +10,9 @@ from enum import StrEnum
 
 from blueprint.terms import Measure
 
+UNKNOWN = "not known: "
+"""With what the detail of an invariant begins that nobody could find out."""
+
 
 class Kind(StrEnum):
     """What a request was for."""
@@ -234,6 +237,11 @@ class Invariant:
     detail: str
     """What was compared, and the evidence where it did not hold."""
 
+    @property
+    def known(self) -> bool:
+        """Whether it could be found out; if not, it does not count as held."""
+        return not self.detail.startswith(UNKNOWN)
+
 
 @dataclass(frozen=True, slots=True)
 class SimulatedDelay:
@@ -274,8 +282,10 @@ class Result:
 
     @property
     def recovery(self) -> float | None:
-        """Seconds from the fault to full redundancy."""
-        return None if self.whole is None or self.injected is None else self.whole - self.injected
+        """Seconds from the fault to full redundancy; not measured where a rule was broken."""
+        if self.whole is None or self.injected is None or self.without:  # mending the rule takes its time, too
+            return None
+        return self.whole - self.injected
 
 
 @dataclass(frozen=True, slots=True)

@@ -169,11 +169,8 @@ class VCenter:
 
     def _restart_priority(self, server: str) -> str:
         with self._inventory() as inventory:
-            cluster, vm = inventory.cluster(self._stack.settings.cluster.name), inventory.vm(server)
-            for own in cluster.configurationEx.dasVmConfig:
-                if own.key == vm:
-                    return str(own.dasSettings.restartPriority)
-        raise Failure(f"{server} has no restart priority", "its cluster knows none of its own", "./perenne up --repair")
+            cluster = inventory.cluster(self._stack.settings.cluster.name)
+            return str(_own_settings(cluster, inventory.vm(server), server).restartPriority)
 
     async def set_restart_priority(self, server: str, priority: str) -> None:
         """Have vSphere HA restart a VM with a priority, or with `disabled` not at all.
@@ -184,9 +181,13 @@ class VCenter:
 
         def begin(of: "_Inventory") -> Any:  # noqa: ANN401
             types: Any = vim.cluster
-            info = types.DasVmConfigInfo(key=of.vm(server), dasSettings=types.DasVmSettings(restartPriority=priority))
+            cluster = of.cluster(self._stack.settings.cluster.name)
+            # Sent whole: what is left out is unset.
+            settings = _own_settings(cluster, of.vm(server), server)
+            settings.restartPriority = priority
+            info = types.DasVmConfigInfo(key=of.vm(server), dasSettings=settings)
             change = types.DasVmConfigSpec(operation=vim.option.ArrayUpdateSpec.Operation.edit, info=info)
-            return _reconfigure(of.cluster(self._stack.settings.cluster.name), dasVmConfigSpec=[change])
+            return _reconfigure(cluster, dasVmConfigSpec=[change])
 
         await self._do(f"the restart of {server} can't be changed", begin)
 
@@ -282,6 +283,14 @@ class _Inventory:
             if found.name in names:
                 return found
         raise Failure(f"{min(names)} is not in vCenter", "nothing there has that name", "Run ./perenne up.")
+
+
+def _own_settings(cluster: Any, vm: Any, server: str) -> Any:  # noqa: ANN401
+    """What vSphere HA does about a VM that has settings of its own (`ClusterDasVmSettings`)."""
+    for own in cluster.configurationEx.dasVmConfig:
+        if own.key == vm:
+            return own.dasSettings
+    raise Failure(f"{server} has no restart priority", "its cluster knows none of its own", "./perenne up --repair")
 
 
 def _reconfigure(cluster: Any, **changes: Any) -> Any:  # noqa: ANN401

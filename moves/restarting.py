@@ -15,8 +15,10 @@ _POLL_SECONDS = 1.0
 _WHICH_BOOT = "cat /proc/sys/kernel/random/boot_id\nawk '{ print $22 }' /proc/1/stat\n"
 # Not at once: this very command is to end well first.
 _REBOOT = "systemd-run --quiet --on-active=1s systemctl reboot\n"
-_STARTED = "systemctl is-system-running --wait || true\n"
-"""Waits for the units that start at boot; one that failed shows when the server is put back into service."""
+_STARTED = "until [[ $(systemctl is-system-running 2>&1) =~ ^(running|degraded)$ ]]; do sleep 0.2; done\n"
+"""Waits for the units that start at boot; one that failed shows when the server is put back into service.
+
+A container of the lab is entered before its systemd can be asked, which `--wait` takes for an answer."""
 
 
 async def restart(site: Site, name: str) -> None:

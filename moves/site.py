@@ -17,7 +17,8 @@ WHOLE_SECONDS = 300.0
 SETTLE_SECONDS = 30.0
 """How long one that ought to be whole may take to be seen so: what was just done settles within seconds."""
 
-_POLL_SECONDS = 0.5
+_POLL_SECONDS = 2.0
+"""Each look logs in to every server: done more often, it takes from a small site what users need."""
 
 
 @dataclass(frozen=True)

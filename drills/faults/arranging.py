@@ -10,11 +10,14 @@ _PLACE = "cluster=$(awk '$1 == \"scope:\" { print $2 }' /etc/patroni/perenne/*.y
 
 async def switch_over(scene: Scene, candidate: str) -> None:
     """Make a standby the primary, as planned."""
-    primary = scene.standing.primary
-    await scene.hands.shell(
-        candidate,
+    await scene.hands.shell(candidate, switch_over_script(scene.standing.primary, candidate))
+
+
+def switch_over_script(primary: str, candidate: str) -> str:
+    """What a database server runs for it."""
+    return (
         f"{_PLACE}patronictl --config-file /etc/patroni/perenne switchover"
-        f' --leader {primary} --candidate {candidate} --force "$cluster"\n',
+        f' --leader {primary} --candidate {candidate} --force "$cluster"\n'
     )
 
 

@@ -96,6 +96,8 @@ class Fault:
     """The invariant that must be found broken: a control of the checker, not of the stack."""
     without: str = ""
     """Id of the rule that `arrange` breaks first: what is measured is what the rule is for, and nothing need hold."""
+    sound: str = ""
+    """Name of the same fault on a stack that keeps that rule."""
     simulated: Simulated = Simulated.NONE
     proves: tuple[str, ...] = ()
     """Ids of the policy rules without which it would have ended otherwise."""

@@ -9,7 +9,7 @@ from blueprint.terms import Role
 from cli.workspace import Stack
 from drills.faults import guest, host, targets
 from drills.faults.fault import Fault, Hit, Scene, Simulated, lab_only
-from drills.faults.network import deaf
+from drills.faults.network import deaf, healed
 from drills.undo import How, Step
 from lab.equipment import bmc_name
 
@@ -67,6 +67,8 @@ def _without_devices(fault: Fault, name: str, title: str, *, vcenter: bool = Tru
         for device in devices:
             await deaf(scene, device)
         await fault.inject(scene, hit)
+        # Taken back first, too: what comes next may need vCenter.
+        scene.promise(*(healed(device) for device in devices))
 
     return replace(
         fault,

@@ -6,6 +6,8 @@ from drills.faults.network import cutting_off, healed
 from drills.undo import How, Step
 
 HANG_SECONDS = 60.0
+ISOLATION_SECONDS = 90.0
+"""The host declares itself isolated after 30 s and stops its servers 30 s later; others start them within the rest."""
 
 
 def faults() -> tuple[Fault, ...]:
@@ -66,6 +68,7 @@ def faults() -> tuple[Fault, ...]:
             title="The host of the primary is cut off from the others; its servers go on until it stops them",
             aim=_primarys,
             inject=_isolate,
+            lasts=ISOLATION_SECONDS,
             unavailable=lab_only,
             target=targets.HOST_LOST,
             simulated=Simulated.ISOLATION,

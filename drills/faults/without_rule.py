@@ -4,11 +4,11 @@ What it costs is shown beside what the same fault costs a sound stack (docs/poli
 stack, by what an operator could do by hand; the journal takes it back, as it does the fault.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, replace
 
 from blueprint.terms import Role
-from drills.faults import guest, host, operation, process, storage
+from drills.faults import arranging, guest, host, operation, process, storage
 from drills.faults.fault import Fault, Hit, Scene
 from drills.undo import How, Step
 
@@ -49,6 +49,8 @@ class Without:
     """Seconds; None: as long as the fault of a sound stack."""
     aim: Callable[[Scene], Hit] | None = None
     """Another target than a sound stack's."""
+    inject: Callable[[Scene, Hit], Coroutine[None, None, None]] | None = None
+    """Another way to bring the fault about, which promises to take it back."""
 
 
 def faults() -> tuple[Fault, ...]:
@@ -112,7 +114,7 @@ async def _unwatched_proxy(scene: Scene) -> None:
 async def _lonely_sessions(scene: Scene) -> None:
     """Every application server is a cluster of its own."""
     for name in scene.settings.servers_of(Role.APPLICATION):
-        change = Change(_APPLICATION, rf"s/cluster: perenne\b/cluster: alone-{name}/", _RESTART_WILDFLY)
+        change = Change(_APPLICATION, rf's/cluster: "[^"]*"/cluster: alone-{name}/', _RESTART_WILDFLY)
         await _changed(scene, name, change, then=_READY)
 
 
@@ -148,6 +150,21 @@ async def _moved(scene: Scene, to: str, role: Role) -> None:
             await scene.vcenter.migrate(name, there)
 
 
+async def _switch_over_and_back(scene: Scene, hit: Hit) -> None:
+    """A switchover that is taken back: users get no further while the old primary is not there."""
+    primary = scene.standing.primary
+    scene.promise(
+        Step(
+            how=How.SHELL,
+            where=primary,
+            does=f"make {primary} the primary again",
+            by_hand=f"{scene.stack.command('switchover')} (its primary was {primary})",
+            script=arranging.switch_over_script(hit.machine, primary),
+        )
+    )
+    await arranging.switch_over(scene, hit.machine)
+
+
 def _databases(scene: Scene) -> Hit:
     """The datastore that holds the databases and most votes, as if it were the only one."""
     servers = tuple(scene.settings.quorum)
@@ -175,7 +192,9 @@ ALL = (
     ),
     Without("PLA-05", "two of three votes are on one host", "lose-standby-host", _votes_together),
     Without("DB-01", "there is no standby", "lose-primary", _no_standby),
-    Without("DB-02", "clients know one database server", "switchover", _one_database_named),
+    Without(
+        "DB-02", "clients know one database server", "switchover", _one_database_named, inject=_switch_over_and_back
+    ),
     Without("DB-04", "clients wait for a silent database for ever", "freeze-primary-60s", _patient_clients, lasts=None),
     Without("STO-06", "one datastore holds the whole quorum", "stall-datastore", _nothing, lasts=None, aim=_databases),
 )
@@ -197,6 +216,7 @@ def _fault(without: Without) -> Fault:
         name=f"without-{without.rule.lower()}",
         title=f"{sound.title}; {without.what}",
         aim=aim,
+        inject=without.inject or sound.inject,
         arrange=without.break_rule,
         lasts=without.lasts if without.lasts is not None else sound.lasts,
         target=None,
@@ -204,6 +224,7 @@ def _fault(without: Without) -> Fault:
         primary_stays=False,
         idempotent_succeed=False,
         without=without.rule,
+        sound=sound.name,
         proves=(without.rule,),
     )
     return fault

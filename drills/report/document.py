@@ -88,12 +88,20 @@ class DrillEntry:
     @property
     def broken(self) -> tuple[tuple[RunEntry, Invariant], ...]:
         """Invariants that had to hold and did not, each with its run."""
-        return () if self.without else self.gave_way
+        if self.without:
+            return ()
+        return tuple((run, each) for run in self.runs for each in run.invariants if not each.held)
 
     @property
-    def gave_way(self) -> tuple[tuple[RunEntry, Invariant], ...]:
-        """Invariants that did not hold, whether they had to or not."""
-        return tuple((run, each) for run in self.runs for each in run.invariants if not each.held)
+    def gave_way(self) -> str:
+        """In words, the invariants that did not hold, whether they had to or not; empty if all did."""
+        names = (
+            each.name if each.known else f"{each.name} (not known)"
+            for run in self.runs
+            for each in run.invariants
+            if not each.held
+        )
+        return ", ".join(dict.fromkeys(names))
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,7 +228,7 @@ def _run(run: Run) -> RunEntry:
         seconds=recording.seconds,
         injected=result.injected,
         undone=result.undone,
-        whole=result.whole,
+        whole=None if result.without else result.whole,
         figures=run.figures,
         ledger=recording.ledger,
         sessions=recording.sessions,

@@ -99,11 +99,10 @@ def _without_rules(drills: Sequence[DrillEntry]) -> Iterator[str]:
     yield "|---|---|---|---|---|---|---|"
     for drill in drills:
         rule = f"[{drill.without}](../policies/{drill.without}.md)"
-        gave_way = ", ".join(dict.fromkeys(each.name for _, each in drill.gave_way)) or "nothing"
         yield (
             f"| `{drill.fault}` {rule} | {drill.title} | {len(drill.runs)} | {_spread(drill.outage, drill)} |"
             f" {_spread(drill.paused_writes, drill)} | {drill.failed:,} of {drill.requests:,} |"
-            f" {gave_way} |"
+            f" {drill.gave_way or 'nothing'} |"
         )
     yield ""
 

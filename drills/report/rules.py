@@ -46,16 +46,18 @@ def write(results: Path = RESULTS, folder: Path = QUOTED) -> None:
 
 
 def _drills(rule: Rule[Any], found: Document) -> list[DrillEntry]:
-    """The drill that a rule names, then the others that prove it: broken ones, then by outage, longest first."""
-    own = [drill for drill in found.drills if drill.fault == rule.drill]
+    """The rule's own drill; the one without the rule, beside the same fault with it; others that prove the rule.
+
+    Of these first the broken ones, then the ones with the longest outage.
+    """
     without = [drill for drill in found.drills if drill.without == rule.id]
+    quoted = ["", rule.drill, *(_same_fault(drill) for drill in without)]
+    sound = [drill for name in dict.fromkeys(quoted) for drill in found.drills if name and drill.fault == name]
     others = [
-        drill
-        for drill in found.drills
-        if rule.id in drill.proves and drill.fault not in ("", rule.drill) and not drill.without
+        drill for drill in found.drills if rule.id in drill.proves and drill.fault not in quoted and not drill.without
     ]
     return (
-        own
+        sound
         + without
         + sorted(others, key=lambda drill: (not drill.broken, -drill.outage.worst, drill.fault))[:_LONGEST]
     )
@@ -68,14 +70,21 @@ def _text(shown: Sequence[DrillEntry], found: Document) -> str:
 def _lead(shown: Sequence[DrillEntry], found: Document) -> str:
     where = "Measured in the lab" if found.lab else f"Measured on stack {found.stack}"
     sound = [_sound(drill, where) for drill in shown if not drill.without][:1]
-    return " ".join([*sound, *(_without(drill) for drill in shown if drill.without)])
+    return " ".join([*sound, *(_without(drill, shown) for drill in shown if drill.without)])
 
 
-def _without(drill: DrillEntry) -> str:
-    """What the same kind of fault costs where the rule is broken."""
-    gave_way = ", ".join(dict.fromkeys(each.name for _, each in drill.gave_way))
-    broke = f"; what must hold elsewhere and did not: {gave_way}" if gave_way else ""
-    return f"**With the rule broken**, `{drill.fault}` {_paused(drill)} (median of {_runs(drill)}){broke}."
+def _without(drill: DrillEntry, shown: Sequence[DrillEntry]) -> str:
+    """What a fault costs where the rule is broken, beside what it costs where it is kept."""
+    kept = next((each for each in shown[1:] if each.fault == _same_fault(drill)), None)
+    beside = f"Where it is kept, `{kept.fault}` {_paused(kept)} (median of {_runs(kept)}). " if kept else ""
+    broke = f"; what must hold elsewhere and did not: {drill.gave_way}" if drill.gave_way else ""
+    return f"{beside}**With the rule broken**, `{drill.fault}` {_paused(drill)} (median of {_runs(drill)}){broke}."
+
+
+def _same_fault(drill: DrillEntry) -> str:
+    """The name of the fault of a drill without a rule, on a stack that keeps it."""
+    fault = CATALOGUE.get(drill.fault)
+    return fault.sound if fault else ""
 
 
 def _paused(drill: DrillEntry) -> str:

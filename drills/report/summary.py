@@ -164,12 +164,12 @@ class Summary:
     @property
     def broken(self) -> tuple[tuple[Run, Invariant], ...]:
         """Invariants that had to hold and did not, each with its run."""
-        return tuple(
-            (run, each)
-            for run in self.runs
-            for each in run.result.invariants
-            if not each.held and not run.result.without
-        )
+        return tuple((run, each) for run, each in self.gave_way if not run.result.without)
+
+    @property
+    def gave_way(self) -> tuple[tuple[Run, Invariant], ...]:
+        """Invariants that did not hold, whether they had to or not, each with its run."""
+        return tuple((run, each) for run in self.runs for each in run.result.invariants if not each.held)
 
     @property
     def measured(self) -> Spread:

@@ -10,7 +10,13 @@ from rich.text import Text
 from drills.model import Result
 from drills.report.summary import Runs, Summary, Verdict
 
-_COLOURS = {Verdict.MET: "green", Verdict.MISSED: "yellow", Verdict.BROKEN: "bold red", Verdict.NO_TARGET: "dim"}
+_COLOURS = {
+    Verdict.MET: "green",
+    Verdict.MISSED: "yellow",
+    Verdict.BROKEN: "bold red",
+    Verdict.NO_TARGET: "dim",
+    Verdict.WITHOUT_RULE: "cyan",
+}
 
 
 def table(results: Runs | Iterable[Result]) -> RenderableType:
@@ -39,7 +45,7 @@ def table(results: Runs | Iterable[Result]) -> RenderableType:
 
 
 def _broke(summary: Summary) -> bool:
-    return any(run.result.injected is not None for run in summary.runs)
+    return any(run.result.injected is not None and not run.result.without for run in summary.runs)
 
 
 def _remarks(summaries: Iterable[Summary]) -> Iterable[Text]:

@@ -175,14 +175,19 @@ def _draw_moments(axes: Axes, run: Run, zero: float) -> None:
     """Shade the outage; a line where the fault began, was undone, and the stack was whole."""
     begin = run.figures.outage_began - zero
     axes.axvspan(begin, begin + run.figures.outage, color=_SHADE, linewidth=0, zorder=0)
-    for time in (run.result.injected, run.result.undone, run.result.whole):
-        if time is not None:
-            axes.axvline(time - zero, color=_INK, linewidth=0.9, linestyle=(0, (4, 3)))
+    for _name, time in _moments(run.result):
+        axes.axvline(time - zero, color=_INK, linewidth=0.9, linestyle=(0, (4, 3)))
+
+
+def _moments(result: Result) -> Iterator[tuple[str, float]]:
+    """What happened when, as far as it was recorded: a broken rule is mended afterwards."""
+    for name, time in (("fault", result.injected), ("undone", result.undone), ("whole", result.whole)):
+        if time is not None and time <= result.recording.seconds:
+            yield name, time
 
 
 def _label_moments(axes: Axes, result: Result, zero: float) -> None:
-    moments = (("fault", result.injected), ("undone", result.undone), ("whole", result.whole))
-    known = sorted(((name, time - zero) for name, time in moments if time is not None), key=lambda moment: moment[1])
+    known = sorted(((name, time - zero) for name, time in _moments(result)), key=lambda moment: moment[1])
     begin, end = _span(result, zero)
     place: dict[str, Any] = {"xycoords": ("data", "axes fraction"), "textcoords": "offset points", "va": "bottom"}
     while known:

@@ -33,7 +33,8 @@ type isolation struct {
 	over    bool                                  // the host can be reached again, or is dead
 }
 
-// probe asks every host that runs whether it answers on its management address, until ctx ends.
+// probe asks every host that runs whether it answers on its management address, until ctx ends. Where none does, vCenter
+// itself is cut off: hosts hear each other, and none of them is isolated.
 func (h *ha) probe(ctx context.Context) {
 	ticker := time.NewTicker(h.scaled(probeInterval))
 	defer ticker.Stop()
@@ -48,10 +49,18 @@ func (h *ha) probe(ctx context.Context) {
 			continue // the reconciler tells of it
 		}
 		sim := h.vcenter.context()
+		answered, any := map[*simulator.HostSystem]bool{}, false
 		for _, machine := range machines {
 			if host := h.vcenter.host(sim, machine.Name); host != nil && machine.State == stateRunning {
-				h.heard(sim, host, h.vcenter.engine.Reaches(ctx, machine))
+				answered[host] = h.vcenter.engine.Reaches(ctx, machine)
+				any = any || answered[host]
 			}
+		}
+		if !any {
+			continue
+		}
+		for host, answered := range answered {
+			h.heard(sim, host, answered)
 		}
 	}
 }

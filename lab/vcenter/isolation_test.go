@@ -97,3 +97,20 @@ func TestIsolatedHostThatDiesIsFailedOver(t *testing.T) {
 	b.engine.crash(kindESXi, "psexi03", 137)
 	b.eventually("the VM runs on the other host", b.running("db01", "psexi02"))
 }
+
+func TestVCenterThatReachesNoHostTakesNoneForIsolated(t *testing.T) {
+	settings := &types.ClusterDasVmSettings{IsolationResponse: string(types.ClusterDasVmSettingsIsolationResponsePowerOff)}
+	b := protected(t, types.ClusterDasConfigInfo{DefaultVmSettings: settings}, "psexi02", "psexi03")
+	b.powerOn(b.addVM("db01", "psexi03", 1024))
+	b.engine.cut("psexi02", true)
+	b.engine.cut("psexi03", true)
+	time.Sleep(b.vcenter.ha.scaled(isolationDeclared + isolationPolicyDelay)) // nothing may happen in all that time
+	for _, host := range []string{"psexi02", "psexi03"} {
+		if !b.connection(host, "connected")() {
+			t.Errorf("%s was given up", host)
+		}
+	}
+	if guest, _ := b.engine.guest("db01"); guest.State != stateRunning || guest.starts != 1 {
+		t.Errorf("the guest is %s, started %d times", guest.State, guest.starts)
+	}
+}

@@ -22,6 +22,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import docker
+from docker.errors import DockerException
 from pyVmomi import vim
 
 from cli import pending
@@ -260,7 +261,10 @@ def _state() -> dict[str, Any]:
 
 
 def _containers(kind: str = "") -> set[str]:
-    client = docker.from_env()
+    try:
+        client = docker.from_env()
+    except DockerException:
+        return set()  # `down` has stopped the engine that `up` had started
     try:
         labels = [f"perenne.lab={lab_name()}", *([f"perenne.kind={kind}"] if kind else [])]
         found = client.containers.list(all=True, filters={"label": labels})

@@ -1,11 +1,15 @@
 """The drills' catalogue: what the stack file's site can be put through, and what is chosen from it."""
 
 import asyncio
+import subprocess
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
+from blueprint import guests
+from blueprint.guests import GuestRole
+from blueprint.terms import Role
 from cli.drill import Order, drill, ordered_by
 from cli.failure import Failure
 from cli.status import Answer, SiteStatus
@@ -14,7 +18,7 @@ from drills.faults import CATALOGUE, Fault, operation
 from drills.faults.fault import Scene
 from drills.hands import ContainerAction
 from drills.standing import Standing
-from drills.undo import Journal
+from drills.undo import How, Journal
 from moves.record import Progress
 from policies.rules import RULES
 from tests.unit.drills.virtual_time import VirtualTimeLoop
@@ -142,11 +146,64 @@ def test_each_rule_is_broken_by_one_drill_and_named_by_the_fault_it_is_about() -
     broken = [fault for fault in CATALOGUE.values() if fault.without]
     assert len({fault.without for fault in broken}) == len(broken) > 0
     for fault in broken:
+        assert not CATALOGUE[fault.sound].without
         (rule,) = [rule for rule in RULES if rule.id == fault.without]
         assert rule.drill, f"the page of {rule.id} has nothing to compare it with"
         assert fault.target is None
         assert not fault.primary_stays
         assert not fault.idempotent_succeed
+
+
+@dataclass
+class LocalHands(Hands):
+    """Runs scripts on copies of the servers' files below a folder, where nothing can be restarted."""
+
+    root: Path = Path()
+
+    async def shell(self, server: str, script: str, *, seconds: float = 0.0) -> str:  # noqa: ARG002
+        """Run it."""
+        for folder in ("/etc/", "/var/lib/"):
+            script = script.replace(folder, f"{self.root}/{server}{folder}")
+        nothing = "systemctl() { :; }\ncurl() { :; }\n"
+        command = ["bash", "-euc", nothing + script]
+        done = await asyncio.to_thread(subprocess.run, command, check=True, capture_output=True, text=True)
+        return str(done.stdout)
+
+
+@pytest.mark.parametrize(
+    "fault", [fault for fault in CATALOGUE.values() if fault.without], ids=lambda fault: fault.name
+)
+def test_files_in_which_a_rule_is_broken_change_and_are_put_back(fault: Fault, tmp_path: Path) -> None:
+    """What looks for something that isn't there fails; an etcd or a database that is stopped is another test's."""
+    sound = written(tmp_path)
+    journal = Journal("dev", "test", tmp_path / "undo.json")
+    hands = LocalHands(journal, root=tmp_path)
+    where = Scene(DEV, hands, VCenter(journal), journal, standing())  # type: ignore[arg-type]
+
+    async def run() -> None:
+        assert fault.arrange
+        await fault.arrange(where)
+        changed = [file for file, text in sound.items() if file.read_text() != text]
+        assert bool(changed) is (fault.without in {"APP-01", "BAL-02", "BAL-03", "DB-02", "DB-04"})
+        for step in reversed(journal.steps):
+            if step.how is How.SHELL:
+                await hands.shell(step.where, step.script)
+        assert all(file.read_text() == text for file, text in sound.items())
+
+    asyncio.run(run())
+
+
+def written(root: Path) -> dict[Path, str]:
+    """The files of the balancers and the application servers, as deployed."""
+    files = {}
+    for role in (GuestRole.BALANCER, GuestRole.APPLICATION):
+        for name in SETTINGS.servers_of(Role(role)):
+            for path, made in guests.files(SETTINGS, name, role, {"pnp-manager": "0" * 64}).items():
+                file = root / name / path[1:]
+                file.parent.mkdir(parents=True, exist_ok=True)
+                file.write_text(made.content)
+                files[file] = made.content
+    return files
 
 
 def test_stacks_without_a_rule_are_broken_only_when_asked_for() -> None:
