@@ -6,7 +6,7 @@ from ipaddress import AddressValueError, IPv4Address
 
 from blueprint.forecast import forecast
 from blueprint.settings import Network, Server, Settings
-from blueprint.terms import Role
+from blueprint.terms import Certificate, Role
 
 _MANAGEMENT_SWITCH = "vSwitch0"
 _ISCSI_PORT = 3260
@@ -310,6 +310,14 @@ def _monitoring(settings: Settings, stack: str) -> str:
             "when `status` names one",
         ),
     ]
+    if settings.site.certificate is Certificate.GIVEN:
+        rows.append(
+            (
+                f"`./perenne rotate {stack} --only tls-site`",
+                "asks for the company's new certificate",
+                "when `status` names it",
+            )
+        )
     for name in backup.servers:
         rows += [
             (

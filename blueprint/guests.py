@@ -19,9 +19,9 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from blueprint import keys
 from blueprint.hosts_file import hosts_file
-from blueprint.secrets import Stage, password_of
+from blueprint.secrets import SITE_AUTHORITIES, Stage, password_of
 from blueprint.settings import Settings
-from blueprint.terms import Role
+from blueprint.terms import Certificate, Role
 
 
 class GuestRole(StrEnum):
@@ -145,10 +145,11 @@ def secret_files(settings: Settings, name: str, role: GuestRole) -> dict[str, Se
     context = _context(settings, name)
     match role:
         case GuestRole.BALANCER:
-            own = {"/etc/perenne/tls/site.pem": _verbatim("tls-site")}
+            own = {"/etc/perenne/tls/site.pem": _verbatim("tls-site"), **_site_authorities(settings)}
         case GuestRole.APPLICATION:
             passwords = tuple(password_of(service) for service in context["datasources"])
             own = {
+                **_site_authorities(settings),
                 "/etc/perenne/tls/server.pem": _verbatim(f"tls-{name}"),
                 "/etc/perenne/wildfly/environment": _template(
                     "application/environment.j2", ("jgroups-key", *passwords), context
@@ -432,6 +433,12 @@ def _pool_size(settings: Settings, pools: int) -> int:
     useful = max(_SMALLEST_POOL, _CONNECTIONS_PER_CORE * cores // max(pools, 1))
     share = (settings.database.max_connections - _RESERVED_CONNECTIONS) // max(pools, 1)
     return max(2, min(useful, share))
+
+
+def _site_authorities(settings: Settings) -> dict[str, SecretFile]:
+    """What servers that ask for the site's own name verify it by."""
+    given = (SITE_AUTHORITIES,) if settings.site.certificate is Certificate.GIVEN else ()
+    return {"/etc/perenne/tls/site-ca.pem": SecretFile(("tls-authority", *given), keys.site_authorities, 0o644)}
 
 
 def _verbatim(secret: str, owner: str = "root:root") -> SecretFile:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_ssh_private_key
 
-from blueprint.secrets import Stage, accepted
+from blueprint.secrets import SITE_AUTHORITIES, Stage, accepted
 
 
 def public_key(private_key: str) -> str:
@@ -21,6 +21,14 @@ def certificate_of(bundle: str) -> str:
 def authorities(values: Mapping[str, str]) -> str:
     """The certificates of the site's authority that are trusted: more than one while it is rotated (PEM)."""
     return "".join(certificate_of(bundle) for bundle in accepted(values, "tls-authority"))
+
+
+def site_authorities(values: Mapping[str, str]) -> str:
+    """What the site's certificate is verified by: those, and the authorities behind a given one (PEM).
+
+    Both, as while a given certificate takes the place of the stack's own, balancers show either.
+    """
+    return authorities(values) + "".join(accepted(values, SITE_AUTHORITIES))
 
 
 def authorized_keys(values: Mapping[str, str]) -> str:

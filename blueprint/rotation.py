@@ -65,9 +65,9 @@ def chosen(needed: Iterable[Secret], only: Iterable[str]) -> list[Secret]:
     by_name = {secret.name: secret for secret in needed}
     names = {by_name[name].name for name in only}
     if not names:
-        names = {secret.name for secret in by_name.values() if secret.way not in (Way.GIVEN, Way.COSTLY)}
+        names = {secret.name for secret in by_name.values() if not (secret.given or secret.way is Way.COSTLY)}
     if any(by_name[name].kind is Kind.CERTIFICATE_AUTHORITY for name in names):
-        names |= {secret.name for secret in by_name.values() if secret.kind is Kind.CERTIFICATE}
+        names |= {secret.name for secret in by_name.values() if secret.kind is Kind.CERTIFICATE and not secret.given}
     return [secret for secret in by_name.values() if secret.name in names]
 
 

@@ -7,9 +7,10 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 
 from blueprint.settings import Settings
-from blueprint.terms import Role
+from blueprint.terms import Certificate, Role
 
 
 class Kind(StrEnum):
@@ -26,7 +27,8 @@ class Kind(StrEnum):
     AUTHORITIES = "authorities"
     """Certificates of authorities, PEM: what others' certificates are verified with. Not secret, but to be trusted."""
     CERTIFICATE = "certificate"
-    """A P-256 key and a certificate of the site's own authority, PEM."""
+    """A key and its certificate, PEM: P-256 and of the stack's own authority, or given, with what is between that
+    and its root."""
 
 
 class Way(StrEnum):
@@ -39,7 +41,7 @@ class Way(StrEnum):
     IN_PLACE = "in place"
     """A server's own key, by which deployments know it: it is changed on the server before they expect the new one."""
     GIVEN = "given"
-    """It belongs to equipment that Perenne does not own: it is changed there, and Perenne is told."""
+    """It belongs to what Perenne does not own: it is changed there, and Perenne is told."""
     COSTLY = "costly"
     """There is no way without a cost to users; it is rotated only when it is named."""
 
@@ -59,8 +61,9 @@ class Stage(StrEnum):
 class Secret:
     """One secret of a stack.
 
-    `given` secrets belong to equipment that exists before Perenne: `init` asks for them where there is no lab.
-    `names` are what a certificate is valid for: DNS names and addresses. `touches` is what rotating it does.
+    `given` secrets belong to what exists before Perenne: `init` asks for them where there is no lab.
+    `names` are what a certificate is valid for: DNS names and addresses; a given one may have others besides.
+    `touches` is what rotating it does.
     """
 
     name: str
@@ -86,6 +89,7 @@ _PREFIXES = (
     "bmc-",
 )
 _SECOND_LOGIN = "_b"
+SITE_AUTHORITIES = "tls-site-authorities"
 
 
 def is_secret_name(name: str) -> bool:
@@ -160,15 +164,28 @@ def _certificates(settings: Settings) -> Iterator[Secret]:
         way=Way.OVERLAP,
         touches="trusted beside the old one, signs all certificates, then the old one goes; users need it, too",
     )
-    site = (settings.site.name, str(settings.site.address), "localhost", "127.0.0.1")
-    touches = "balancers reload one after the other"
-    yield Secret("tls-site", Kind.CERTIFICATE, "what users' browsers see", names=site, touches=touches)
+    yield from _of_site(settings)
     for name, server in settings.servers.items():
         names = [settings.fqdn(name), name, str(server.address), "localhost", "127.0.0.1"]
         if server.role is Role.DATABASE:
             names.append(str(settings.database.address))
         touches = _TOUCHED_BY_CERTIFICATE[server.role].format(name)
         yield Secret(f"tls-{name}", Kind.CERTIFICATE, f"{name}'s listeners", names=tuple(names), touches=touches)
+
+
+def _of_site(settings: Settings) -> Iterator[Secret]:
+    """What users' browsers see, and, where that is given, what Perenne's own checks verify it by."""
+    site, reload = settings.site, "balancers reload one after the other"
+    certificate = partial(Secret, "tls-site", Kind.CERTIFICATE, touches=reload)
+    if site.certificate is Certificate.OWN:
+        names = (site.name, str(site.address), "localhost", "127.0.0.1")
+        yield certificate("what users' browsers see", names=names)
+        return
+    purpose = f"private key of {site.name}, its certificate, and those between that and its root"
+    yield certificate(purpose, given=True, names=(site.name,), way=Way.GIVEN)
+    purpose = f"certificates of the authorities behind the certificate of {site.name}, the root's among them"
+    touches = f"trusted beside the old ones, then the old ones go; {reload}"
+    yield Secret(SITE_AUTHORITIES, Kind.AUTHORITIES, purpose, given=True, way=Way.OVERLAP, touches=touches)
 
 
 _TOUCHED_BY_CERTIFICATE = {

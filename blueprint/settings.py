@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_vali
 
 from blueprint import consistency, forms
 from blueprint.mistakes import MistakesError
-from blueprint.terms import DeviceLoss, Edition, Isolation, PathLoss, Role
+from blueprint.terms import Certificate, DeviceLoss, Edition, Isolation, PathLoss, Role
 
 Name = Annotated[str, StringConstraints(pattern=forms.NAME.pattern)]
 """A host, server or datastore name: a DNS label (RFC 1123), at most 15 characters so that it is a NetBIOS name too."""
@@ -241,6 +241,8 @@ class Site(Model):
     """The virtual address, held by one of the balancers."""
     vrrp: Vrrp
     """How it moves."""
+    certificate: Certificate = Certificate.OWN
+    """Signed by the stack's own authority, or given by the company: secrets `tls-site` and `tls-site-authorities`."""
 
 
 class Database(Model):

@@ -53,6 +53,15 @@ class PathLoss(StrEnum):
     """Also when that can't be known."""
 
 
+class Certificate(StrEnum):
+    """Whose certificate users' browsers see."""
+
+    OWN = "own"
+    """Made by `init` and signed by the stack's own authority, which users' machines have to trust."""
+    GIVEN = "given"
+    """The company's own, from an authority that users' machines trust already; `init` asks for it."""
+
+
 class Measure(StrEnum):
     """Which figure a target is about."""
 

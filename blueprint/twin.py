@@ -14,6 +14,7 @@ from typing import Any
 from blueprint.loading import NAMESPACE
 from blueprint.mistakes import Mistake, StackFileError
 from blueprint.secrets import is_secret_name
+from blueprint.terms import Certificate
 
 AREA = IPv4Network("198.18.128.0/17")
 SMALLEST_PREFIX, LARGEST_PREFIX = 20, 24
@@ -143,6 +144,7 @@ def twin_of(config: Config, numbers: Renumbering, source: str) -> Twin:
         *_sizes(twin),
         *_hosts(twin),
         *_bmcs(site, twin, source),
+        *_certificate(twin),
         *_time(site, twin, numbers),
         *_downloads(twin, source),
     ]
@@ -284,6 +286,12 @@ def _bmcs(site: Config, twin: Config, source: str) -> Iterator[Difference]:
         bmc.pop("port", None)
         real = site[f"{NAMESPACE}hosts"][name]["bmc"]["address"]
         yield Difference(f"BMC of {name}", real, f"{bmc['address']}, simulated")
+
+
+def _certificate(twin: Config) -> Iterator[Difference]:
+    """The key of a given certificate stays where the site is."""
+    if twin[f"{NAMESPACE}site"].pop("certificate", Certificate.OWN) == Certificate.GIVEN:
+        yield Difference("certificate of the site", "given", "signed by the twin's own authority")
 
 
 def _time(site: Config, twin: Config, numbers: Renumbering) -> Iterator[Difference]:

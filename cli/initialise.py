@@ -3,14 +3,11 @@
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from types import MappingProxyType
-
-from cryptography import x509
 
 from blueprint.mistakes import Mistake, StackFileError
 from blueprint.secrets import Kind, Secret, secrets_of
-from cli import keys, stackfile, vault
+from cli import given, keys, stackfile, vault
 from cli.failure import Failure
 from cli.vault import Vault
 from cli.workspace import Stack
@@ -38,7 +35,7 @@ def initialise(
     *,
     known: Mapping[str, str] = MappingProxyType({}),
 ) -> Initialised:
-    """Make what is missing and write it into the stack file at once; what is there and good stays as it is.
+    """Make what is missing and write it into the stack file at once; what is there and good, or given, stays as it is.
 
     Args:
         stack: Whose secrets.
@@ -63,12 +60,11 @@ def initialise(
                 changed[secret.name] = known[secret.name]
             continue
         authority = changed.get("tls-authority") or opened.values.get("tls-authority", "")
-        if value is None and secret.given and ask:
-            changed[secret.name] = ask(secret)
-        elif secret.kind is Kind.CERTIFICATE_AUTHORITY and value is not None and not keys.has_ended(value):
-            continue  # what servers trust changes in steps: ./perenne rotate
-        elif value is None or not keys.is_good(secret, value, authority):
-            changed[secret.name] = keys.make(secret, authority)
+        asked = ask if secret.given else None
+        if value is None or not _can_stay(secret, value, authority, asked=asked is not None):
+            changed[secret.name] = asked(secret) if asked else keys.make(secret, authority)
+    if ask:
+        given.check_site(stack.settings, opened.values, changed)
     new_hosts = [host for host, key in host_keys.items() if stack.settings.host_keys.get(host) != key]
     if changed or new_hosts:
         plain = {"host_keys": {**stack.settings.host_keys, **host_keys}} if new_hosts else {}
@@ -76,6 +72,17 @@ def initialise(
             vault.note_made(stack, [*changed, *plain])
         opened.write(changed, plain)
     return Initialised(opened, list(changed), new_hosts)
+
+
+def _can_stay(secret: Secret, value: str, authority: str, *, asked: bool) -> bool:
+    """Whether a secret that is there need not be made or asked for anew."""
+    if secret.kind is Kind.CERTIFICATE_AUTHORITY:
+        return not keys.has_ended(value)  # what servers trust changes in steps: ./perenne rotate
+    if asked and secret.kind is Kind.CERTIFICATE:
+        # One that only ends soon is left to rotate; one of the stack's own is from before `certificate` was changed.
+        of_use = not keys.has_ended(value) and all(keys.is_for(value, name) for name in secret.names)
+        return of_use and not keys.is_signed_by(value, authority)
+    return keys.is_good(secret, value, authority)
 
 
 def check_secrets(stack: Stack) -> None:
@@ -95,7 +102,7 @@ def check_secrets(stack: Stack) -> None:
 def certificates_to_renew(opened: Vault) -> list[str]:
     """Names of certificates to make anew: they end soon, or no longer fit names or authority.
 
-    `init` and `rotate` do that, but for the authority, which `rotate` alone does.
+    `init` and `rotate` do that, but for the authority and for what was given, which `rotate` alone does.
     """
     authority = opened.values["tls-authority"]
     return [
@@ -119,29 +126,20 @@ def asking(prompt: Callable[[str], str] | None) -> Ask:
 
     def ask(secret: Secret) -> str:
         if value := os.environ.get(variable_of(secret), ""):
-            return value
+            return given.checked(secret, value, variable_of(secret))
         if prompt is None:
             raise Failure(
                 f"the secret {secret.name} is missing ({secret.purpose})",
                 "it exists already, so it can't be made, and there is no terminal to ask for it",
                 f"Set {variable_of(secret)} in the environment, then run this again.",
             )
-        if secret.kind is Kind.AUTHORITIES:
-            return _read_certificates(prompt(f"file (PEM) with the {secret.purpose}"))
+        if secret.kind in (Kind.AUTHORITIES, Kind.CERTIFICATE):
+            file = prompt(f"file (PEM) with the {secret.purpose}")
+            return given.checked(secret, given.text_of(file), file)
         limit = " (12 to 16 characters)" if secret.kind is Kind.CHAP else ""
         return prompt(f"{secret.purpose}{limit}")
 
     return ask
-
-
-def _read_certificates(file: str) -> str:
-    try:
-        text = Path(file).expanduser().read_text()
-        x509.load_pem_x509_certificates(text.encode())
-    except (OSError, ValueError) as error:
-        remedy = "Give the path of a PEM file; vCenter's own is in https://VCENTER/certs/download.zip."
-        raise Failure(f"{file} has no certificates that can be read", str(error), remedy) from error
-    return text
 
 
 def _readable(stack: Stack) -> Stack:

@@ -34,7 +34,10 @@ _ALPHABET = string.ascii_letters + string.digits
 
 
 def make(secret: Secret, authority: str = "") -> str:
-    """Make the value of a secret; certificates are signed by `authority`, a key with its certificate in PEM."""
+    """Make the value of a secret; certificates are signed by `authority`, a key with its certificate in PEM.
+
+    What would be given is made likewise where nobody gives it: in a lab, and for a preview without a site.
+    """
     match secret.kind:
         case Kind.PASSWORD:
             return _password(_PASSWORD_LENGTH)
@@ -46,7 +49,7 @@ def make(secret: Secret, authority: str = "") -> str:
         case Kind.CERTIFICATE_AUTHORITY:
             return _authority()
         case Kind.AUTHORITIES:
-            return certificate_of(_authority())
+            return certificate_of(authority or _authority())
         case Kind.CERTIFICATE:
             return _certificate(secret.names, authority)
 
@@ -63,19 +66,41 @@ def has_ended(pem: str) -> bool:
 
 
 def is_good(secret: Secret, value: str, authority: str = "") -> bool:
-    """Whether a value still serves: certificates expire, names change, and authorities are made anew."""
+    """Whether a value still serves: certificates expire, names change, and authorities are made anew.
+
+    Who signed a given certificate, and for whom else it is valid, is the company's.
+    """
     if secret.kind not in (Kind.CERTIFICATE, Kind.CERTIFICATE_AUTHORITY):
         return True
     if validity(value)[1] - datetime.now(UTC) < RENEWAL:
         return False
     if secret.kind is Kind.CERTIFICATE_AUTHORITY:
         return True
-    certificate = x509.load_pem_x509_certificate(value.encode())
-    names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    issuer = x509.load_pem_x509_certificate(authority.encode())
-    key_id = issuer.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value.digest
-    signer = certificate.extensions.get_extension_for_class(x509.AuthorityKeyIdentifier).value.key_identifier
-    return {str(name.value) for name in names} == set(secret.names) and signer == key_id
+    if secret.given:
+        return all(is_for(value, name) for name in secret.names)
+    return names_of(value) == set(secret.names) and is_signed_by(value, authority)
+
+
+def names_of(pem: str) -> set[str]:
+    """The DNS names and addresses that a certificate is valid for; what its subject says counts no more (RFC 9525)."""
+    certificate = x509.load_pem_x509_certificate(pem.encode())
+    try:
+        names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except x509.ExtensionNotFound:
+        return set()
+    return {str(name.value) for name in names}
+
+
+def is_for(pem: str, name: str) -> bool:
+    """Whether a certificate is valid for a DNS name; in it, `*` stands for the whole first label (RFC 6125, 6.4.3)."""
+    _, _, parent = name.partition(".")
+    return bool({name, f"*.{parent}"} & {one.lower() for one in names_of(pem)})
+
+
+def is_signed_by(pem: str, authority: str) -> bool:
+    """Whether a certificate is from a stack's authority: no two of them have the same name."""
+    certificate, issuer = (x509.load_pem_x509_certificate(one.encode()) for one in (pem, authority))
+    return certificate.issuer == issuer.subject
 
 
 def _password(length: int) -> str:

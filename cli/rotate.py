@@ -10,7 +10,8 @@ from rich.text import Text
 from blueprint import rotation
 from blueprint.rotation import Step
 from blueprint.secrets import Kind, Secret, Stage, Way, secrets_of
-from cli import artifacts, hostkeys, keys, up
+from blueprint.terms import Certificate
+from cli import artifacts, given, hostkeys, keys, up
 from cli.checks import check_site
 from cli.console import Display, out, say
 from cli.engine import Engine
@@ -64,8 +65,8 @@ def show(stack: Stack) -> int:
     table = Table("secret", "what for", "made", "ends", "what rotating it does")
     for secret in secrets_of(stack.settings):
         made, ends = _dates(secret, values.get(secret.name, ""))
-        named = Text(f"only if named: {secret.touches}" if secret.way in (Way.GIVEN, Way.COSTLY) else secret.touches)
-        table.add_row(secret.name, Text(secret.purpose), made, ends, named)
+        named = "only if named: " if secret.given or secret.way is Way.COSTLY else ""
+        table.add_row(secret.name, Text(secret.purpose), made, ends, Text(named + secret.touches))
     out.print(table)
     if begun := rotation.rotated(values):
         out.print(Text(f"A rotation was interrupted, {stack.command('rotate')} goes on: {', '.join(begun)}", "yellow"))
@@ -125,7 +126,10 @@ class _Site:
 
     def begin(self, wanted: Sequence[Secret]) -> None:
         """Make the new values, or ask for them; nothing uses them yet."""
-        self.vault.keep(rotation.begin(wanted, self.vault.values, self._make))
+        change = rotation.begin(wanted, self.vault.values, self._make)
+        new = {name.removeprefix(Stage.NEXT): value for name, value in change.values.items()}
+        given.check_site(self.stack.settings, self.vault.values, new)
+        self.vault.keep(change)
 
     def _make(self, secret: Secret, authority: str) -> str:
         asked = secret.given and not self.stack.is_lab  # the lab's arrays take what they are given
@@ -172,7 +176,8 @@ class _Site:
 
     def _await_users(self, confirm: Confirm, *, yes: bool) -> None:
         """Users' machines, which nobody deploys to, have to trust a new authority before the site is signed by it."""
-        if self.stack.is_lab or yes or f"{Stage.NEXT}tls-authority" not in self.vault.values:
+        unseen = self.stack.is_lab or self.stack.settings.site.certificate is Certificate.GIVEN
+        if unseen or yes or f"{Stage.NEXT}tls-authority" not in self.vault.values:
             return
         say(f"Servers trust the new authority beside the old one; {self.stack.authority_file} has both.", "bold")
         if not confirm("Have you put them on every machine whose users open the site?"):

@@ -14,7 +14,8 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from blueprint.keys import authorities
+from blueprint.keys import authorities, site_authorities
+from blueprint.secrets import secrets_of
 from blueprint.settings import Settings
 from blueprint.terms import Role
 from cli import remote
@@ -105,7 +106,7 @@ async def _ask_all(
         name: Answer(name, str(server.role), str(server.address), places.get(name, server.host))
         for name, server in settings.servers.items()
     }
-    async with httpx.AsyncClient(verify=context, timeout=seconds, trust_env=False, follow_redirects=True) as client:
+    async with _client(settings, vault, context, seconds) as client:
         page, cluster, *_ = await asyncio.gather(
             _page(client, settings),
             members_of(client, settings),
@@ -132,13 +133,22 @@ async def _ask_all(
     )
 
 
+def _client(settings: Settings, vault: Vault, context: ssl.SSLContext, seconds: float) -> httpx.AsyncClient:
+    """What asks: balancers show the site's certificate, which may be given, all others one of the stack's authority."""
+    site = httpx.AsyncHTTPTransport(verify=ssl.create_default_context(cadata=site_authorities(vault.values)))
+    showing = [settings.site.address, *(one.address for one in settings.servers_of(Role.BALANCER).values())]
+    mounts = {f"https://{address}": site for address in showing}
+    return httpx.AsyncClient(verify=context, timeout=seconds, trust_env=False, follow_redirects=True, mounts=mounts)
+
+
 _LOOKS: dict[str, Any] = {"title_justify": "left", "title_style": "bold", "box": box.SIMPLE_HEAD}
 
 
 async def _page(client: httpx.AsyncClient, settings: Settings) -> str:
     service = next(iter(settings.services.values()))
     try:
-        answer = await client.get(f"https://{settings.site.address}{service.context_path}/")
+        url = f"https://{settings.site.address}{service.context_path}/"
+        answer = await client.get(url, extensions={"sni_hostname": settings.site.name})
     except httpx.HTTPError as error:
         return _why(error)
     return str(answer.status_code)
@@ -168,7 +178,7 @@ async def _ask(client: httpx.AsyncClient, stack: Stack, vault: Vault, answer: An
     path = paths.get(Role(answer.role))
     if path is None:
         return  # a witness serves by its vote, and who keeps backups is asked over SSH
-    # Balancers show the site's certificate, which has the site's name.
+    # A given certificate has the site's name alone.
     extensions = {"sni_hostname": settings.site.name} if answer.role == Role.BALANCER else {}
     try:
         found = await client.get(f"https://{answer.address}{path}", extensions=extensions)
@@ -323,9 +333,13 @@ def show(found: SiteStatus, stack: Stack) -> None:
     for name in found.drained:
         remedy = f"back into service with {stack.command('undrain', name)}"
         out.print(Text(f"{name} was taken out of use on purpose: {remedy}", "yellow"))
-    if found.to_renew:
+    given = {secret.name for secret in secrets_of(settings) if secret.given}
+    if made := [name for name in found.to_renew if name not in given]:
         remedy = f"{stack.command('init')} makes new ones, {stack.command('up')} puts them in place"
-        out.print(Text(f"Certificates to renew: {', '.join(found.to_renew)}; {remedy}", "red"))
+        out.print(Text(f"Certificates to renew: {', '.join(made)}; {remedy}", "red"))
+    if asked := [name for name in found.to_renew if name in given]:
+        remedy = f"{stack.command('rotate')} --only {asked[0]} asks for the new one"
+        out.print(Text(f"Certificate to renew: {asked[0]}; {remedy}", "red"))
     if found.lab:
         _show_lab(found.lab)
 

@@ -22,7 +22,7 @@ from rich.table import Table
 from rich.text import Text
 
 from blueprint import loading
-from blueprint.keys import authorities
+from blueprint.keys import site_authorities
 from blueprint.loading import NAMESPACE
 from blueprint.secrets import is_secret_name
 from blueprint.twin import Config, Difference, Renumbering, equipment, twin_of
@@ -228,7 +228,7 @@ def _deploy(started: Started, display: Display) -> None:
     deployment = deploy(started.pulumi, display)
     say(f"    {deployment.summary}", "dim")
     with display.step("page through the virtual address") as progress:
-        await_page(started.pulumi.stack, authorities(started.secrets), progress)
+        await_page(started.pulumi.stack, site_authorities(started.secrets), progress)
 
 
 def _check(started: Started, display: Display, what: str) -> bool:

@@ -14,7 +14,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from blueprint.keys import authorities
+from blueprint.keys import site_authorities
 from blueprint.terms import Role
 from cli import artifacts, engine, hostkeys, packages, pending, toolchain, vault, verdict
 from cli.console import Display, Progress, err, out, say
@@ -67,7 +67,7 @@ def _lab_up(stack: Stack, display: Display, *, repair: bool) -> None:
     check_none_drained(lab.pulumi)
     deployment = deploy(lab.pulumi, display, _to_mend(lab.pulumi, display) if repair else ())
     with display.step("page through the virtual address") as progress:
-        seconds = await_page(lab.pulumi.stack, authorities(lab.secrets), progress)
+        seconds = await_page(lab.pulumi.stack, site_authorities(lab.secrets), progress)
     _conclude(lab.pulumi.stack, lab.outcome, deployment, seconds, time.monotonic() - began)
 
 
@@ -216,7 +216,7 @@ def await_page(stack: Stack, authority: str, progress: Progress) -> float:
         while True:
             asked = time.monotonic()
             try:
-                status = client.get(url).status_code
+                status = client.get(url, extensions={"sni_hostname": stack.settings.site.name}).status_code
                 if status == HTTPStatus.OK:
                     return time.monotonic() - asked
                 why = f"status {status}"

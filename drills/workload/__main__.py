@@ -153,15 +153,13 @@ class _Ended:
 def _watch(plan: Plan, private: Path, clock: Clock) -> Watch | None:
     if plan.observer is None:
         return None
-    return Watch(
-        plan.observer, plan.site.authority, _file(private / "client.pem", plan.observer.client_certificate), clock
-    )
+    return Watch(plan.observer, plan.authority, _file(private / "client.pem", plan.observer.client_certificate), clock)
 
 
 def _writers(plan: Plan, private: Path, clock: Clock) -> Writers | None:
     if plan.probe is None:
         return None
-    return Writers(plan.probe, _file(private / "authority.pem", plan.site.authority), clock)
+    return Writers(plan.probe, _file(private / "authority.pem", plan.authority), clock)
 
 
 def _file(file: Path, content: str) -> str:

@@ -86,7 +86,12 @@ class Client:
         cookies: tuple[tuple[str, str], ...] = ()
         try:
             async with session.request(
-                method, self._site.url + path, json=body, headers=headers, allow_redirects=False
+                method,
+                self._site.url + path,
+                json=body,
+                headers=headers,
+                allow_redirects=False,
+                server_hostname=self._site.name,
             ) as response:
                 content = await response.read()
                 status, node = response.status, response.headers.get("X-Served-By", "")

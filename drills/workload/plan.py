@@ -18,8 +18,10 @@ class Site(Model):
 
     url: str
     """The virtual address, such as `https://198.18.20.100`."""
+    name: str
+    """What its certificate is made out to."""
     authority: str
-    """Certificate of the authority that signed the site's, PEM; nothing else is trusted."""
+    """Certificates of the authorities that it is verified by, PEM; nothing else is trusted."""
     page: str
     """Path of a page that reads the database."""
     api: str
@@ -114,6 +116,8 @@ class Plan(Model):
     load: Load = Load()
     probe: Probe | None = None
     observer: Observer | None = None
+    authority: str
+    """Certificate of the authority behind those of the servers, which are asked past the balancers, PEM."""
     path: str
     """From where to where the requests go, in words."""
     folder: str

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from blueprint.keys import authorities
+from blueprint.keys import authorities, site_authorities
 from blueprint.secrets import password_of
 from blueprint.settings import Settings
 from blueprint.terms import Role
@@ -30,7 +30,8 @@ def plan_for(stack: Stack, vault: Vault, folder: Path, load: Load | None = None)
     return Plan(
         site=Site(
             url=f"https://{settings.site.address}",
-            authority=authorities(values),
+            name=settings.site.name,
+            authority=site_authorities(values),
             page=f"{root}/people",
             api=f"{root}/api/people?size=1",
             ledger=f"{root}/api/ledger",
@@ -52,6 +53,7 @@ def plan_for(stack: Stack, vault: Vault, folder: Path, load: Load | None = None)
             ssh_key=values["ssh-key"],
             client_certificate=values[f"tls-{next(iter(settings.quorum))}"],
         ),
+        authority=authorities(values),
         path=f"{_here(stack)} to the virtual address {settings.site.address}, over the network of the servers",
         folder=str(folder),
     )

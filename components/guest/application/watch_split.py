@@ -30,7 +30,7 @@ from pathlib import Path
 GATE = "/usr/local/lib/perenne/gate"
 REASONS = Path("/run/perenne/closed")
 MARK = Path("/var/lib/perenne/drained")
-AUTHORITY = "/etc/perenne/tls/ca.pem"
+AUTHORITY = "/etc/perenne/tls/site-ca.pem"
 
 JGROUPS_PORT = 7600
 EVERY_SECONDS = 0.1

@@ -27,5 +27,6 @@ wait_for 30 "httpd answers (journalctl -u apache2, /var/log/apache2/error.log)" 
 
 apply_keepalived "$address"
 wait_for 30 "the site's address $site_address answers (journalctl -u keepalived)" \
-    curl --silent --fail --max-time 1 --cacert /etc/perenne/tls/ca.pem "https://$site_address/perenne/health"
+    curl --silent --fail --max-time 1 --cacert /etc/perenne/tls/site-ca.pem \
+    --connect-to "::$site_address:443" "https://$site_name/perenne/health"
 done_with_files

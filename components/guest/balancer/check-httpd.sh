@@ -1,12 +1,13 @@
 #!/bin/bash
 # Whether this server may hold the site's address. keepalived asks, with the other balancers as arguments, and gives the address up
 # after two failures. Without arguments: whether httpd serves.
-# shellcheck source=/dev/null disable=SC2154  # site_address and applications come from the env file
+# shellcheck source=/dev/null disable=SC2154  # site_name, site_address and applications come from the env file
 . /etc/perenne/balancer.env
 
+# A certificate that the company gave has no name but the site's.
 serves() {
-    curl --silent --fail --max-time "$1" --output /dev/null --cacert /etc/perenne/tls/ca.pem \
-        --connect-to "::$2:443" https://127.0.0.1/perenne/health
+    curl --silent --fail --max-time "$1" --output /dev/null --cacert /etc/perenne/tls/site-ca.pem \
+        --connect-to "::$2:443" "https://$site_name/perenne/health"
 }
 
 # A connection that is refused has reached a machine, too.

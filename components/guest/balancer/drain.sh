@@ -11,7 +11,8 @@ fail() {
 }
 
 /usr/local/lib/perenne/hand-over || fail "its users have nowhere to go"
-curl --silent --fail --max-time 2 --output /dev/null --cacert /etc/perenne/tls/ca.pem "https://$site_address/perenne/health" ||
+curl --silent --fail --max-time 2 --output /dev/null --cacert /etc/perenne/tls/site-ca.pem \
+    --connect-to "::$site_address:443" "https://$site_name/perenne/health" ||
     fail "the site's address $site_address does not answer"
 touch /var/lib/perenne/drained
 sync /var/lib/perenne

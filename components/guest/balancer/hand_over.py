@@ -29,7 +29,7 @@ SAID = RUN / "hand-over.said"
 """What came of the last hand-over: exit status and message."""
 ENVIRONMENT = Path("/etc/perenne/balancer.env")
 STATUS = "http://127.0.0.1:8081/server-status?auto"
-AUTHORITY = "/etc/perenne/tls/ca.pem"
+AUTHORITY = "/etc/perenne/tls/site-ca.pem"
 UNIT = "perenne-hand-over.service"
 
 PORTS = (80, 443)
@@ -157,6 +157,7 @@ class Site:
     def __init__(self, environment: Path = ENVIRONMENT) -> None:
         lines = environment.read_text().splitlines()
         said = dict(word.partition("=")[::2] for line in lines for word in shlex.split(line))
+        self.name = said["site_name"]
         self.address = said["site_address"]
         self.peers = said["peers"].split()
 
@@ -167,7 +168,7 @@ class Site:
 
     def able_peer(self) -> str | None:
         """Another balancer that would take the address: its httpd answers, its keepalived is in state BACKUP."""
-        return next((peer for peer in self.peers if _is_able(peer)), None)
+        return next((peer for peer in self.peers if self._is_able(peer)), None)
 
     def taken(self) -> bool:
         """Whether the site's address is at another server, whose httpd listens."""
@@ -218,6 +219,12 @@ class Site:
         """Let new connections pass."""
         _run("nft", "--file", "-", text=RELEASE)
 
+    def _is_able(self, peer: str) -> bool:
+        command = ["curl", "--silent", "--fail", "--max-time", "0.5", "--output", "/dev/null", "--cacert", AUTHORITY]
+        # The certificate names the site, not each balancer.
+        url = f"https://{self.name}/perenne/standby"
+        return not _run(*command, "--connect-to", f"::{peer}:443", url).returncode
+
 
 def until(condition: Callable[[], bool], seconds: float) -> bool:
     """Look until a condition holds, for so long at most; returns whether it does."""
@@ -232,12 +239,6 @@ def until(condition: Callable[[], bool], seconds: float) -> bool:
 def _host(end: str) -> str:
     """The address of `192.0.2.1:443`, or of `[::ffff:192.0.2.1]:443`, as an IPv6 socket writes it."""
     return end.rpartition(":")[0].strip("[]").removeprefix("::ffff:")
-
-
-def _is_able(peer: str) -> bool:
-    command = ["curl", "--silent", "--fail", "--max-time", "0.5", "--output", "/dev/null", "--cacert", AUTHORITY]
-    # The site's certificate names 127.0.0.1, not each balancer.
-    return not _run(*command, "--connect-to", f"::{peer}:443", "https://127.0.0.1/perenne/standby").returncode
 
 
 def _run(*command: str, text: str = "", check: bool = False) -> subprocess.CompletedProcess[str]:

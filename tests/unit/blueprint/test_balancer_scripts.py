@@ -9,6 +9,7 @@ import pytest
 
 BALANCER = Path(__file__).parents[3] / "components" / "guest" / "balancer"
 ADDRESS = "198.18.20.100"
+NAME = "pnp.test"
 
 
 class Server:
@@ -25,12 +26,13 @@ class Server:
 
     def answering(self, *addresses: str) -> None:
         """Where httpd answers."""
-        patterns = "|".join(f"*::{address}:443*" for address in addresses) or "nowhere"
+        asked = f"https://{NAME}/perenne/health"
+        patterns = "|".join(f"*/site-ca.pem*::{address}:443*{asked}" for address in addresses) or "nowhere"
         self.program("bin/curl", f'case "$*" in {patterns}) exit 0 ;; *) exit 7 ;; esac')
 
     def environment(self, applications: str = "") -> None:
         """What the role's env file says."""
-        text = f'site_address={ADDRESS}\napplications="{applications}"\n'
+        text = f'site_name={NAME}\nsite_address={ADDRESS}\napplications="{applications}"\n'
         (self.root / "etc/perenne/balancer.env").write_text(text)
 
     def program(self, path: str, code: str) -> None:

@@ -8,6 +8,7 @@ import pytest
 from blueprint import loading
 from blueprint.description import description
 from blueprint.settings import Settings
+from blueprint.terms import Certificate
 
 REPOSITORY = Path(__file__).parents[3]
 PROD = REPOSITORY / "Pulumi.prod.yaml"
@@ -27,6 +28,13 @@ def section(page: str, title: str) -> list[list[str]]:
 
 def test_page_is_what_the_stack_file_says(prod: Settings) -> None:
     assert PAGE.read_text() == description(prod, "prod"), "run: ./perenne describe prod > docs/site/prod.md"
+
+
+def test_who_renews_a_given_certificate_is_said(prod: Settings) -> None:
+    given = prod.model_copy(update={"site": prod.site.model_copy(update={"certificate": Certificate.GIVEN})})
+    told = {settings.site.certificate: description(settings, "prod") for settings in (prod, given)}
+    renewal = "./perenne rotate prod --only tls-site"
+    assert {whose: renewal in page for whose, page in told.items()} == {"own": False, "given": True}
 
 
 def test_every_address_is_there_once(prod: Settings) -> None:

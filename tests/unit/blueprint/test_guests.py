@@ -117,6 +117,37 @@ def test_every_server_trusts_the_authority(settings: Settings, values: dict[str,
         assert [file["content"].splitlines()[1] for file in authority] == ["certificate of tls-authority"]
 
 
+@pytest.mark.parametrize(
+    ("whose", "trusted"), [("own", ["tls-authority"]), ("given", ["tls-authority", "tls-site-authorities"])]
+)
+def test_who_asks_for_the_site_verifies_it_by_the_authorities_behind_its_certificate(
+    values: dict[str, str], whose: str, trusted: list[str]
+) -> None:
+    settings = settings_with(site={"certificate": whose})
+    known = values | {name: f"-----BEGIN CERTIFICATE-----\ncertificate of {name}\n" for name in trusted[1:]}
+    path = "/etc/perenne/tls/site-ca.pem"
+    found = {name for (name, _), bundle in everything(settings, known).items() if path in bundle}
+    assert found == {*settings.servers_of(Role.BALANCER), *settings.servers_of(Role.APPLICATION)}
+    for name in found:
+        (role,) = ROLES_OF[settings.servers[name].role]
+        bundle = installed(settings, known, name, role)
+        assert re.findall(r"certificate of (\S+)", bundle[path]["content"]) == trusted
+        assert re.findall(r"certificate of (\S+)", bundle["/etc/perenne/tls/ca.pem"]["content"]) == ["tls-authority"]
+        assert bundle[path]["mode"] == 0o644
+
+
+def test_nobody_asks_for_the_site_by_an_address_that_a_given_certificate_does_not_name(settings: Settings) -> None:
+    env = guests.files(settings, "lb01", GuestRole.BALANCER, {})["/etc/perenne/balancer.env"].content
+    assert f"site_name={settings.site.name}\n" in env
+    folder = PROJECT / "components" / "guest"
+    for file in [*(folder / "balancer").iterdir(), folder / "application" / "watch_split.py"]:
+        text = file.read_text()
+        # httpd verifies application servers, not the site.
+        assert file.name == "apache2.conf.j2" or "/tls/ca.pem" not in text, file
+        asked = set(re.findall(r"https://([^/\s]+)/perenne", text))
+        assert asked <= {"$site_name", "{self.name}", "%{SERVER_NAME}%{REQUEST_URI}"}, file
+
+
 def test_a_server_gets_no_other_server_s_key(settings: Settings, values: dict[str, str]) -> None:
     for (name, _), bundle in everything(settings, values).items():
         keys = set(re.findall(r"key of (tls-\w+)", json.dumps(bundle)))

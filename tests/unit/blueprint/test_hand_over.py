@@ -257,7 +257,7 @@ def site(module: ModuleType, tmp_path: Path) -> object:
     """The balancer as it finds itself."""
     environment = tmp_path / "balancer.env"
     environment.write_text(
-        f'address=198.18.20.11\nsite_address={ADDRESS}\npeers="198.18.20.12 198.18.20.13"\napplications=""\n'
+        f'site_name=pnp.test\nsite_address={ADDRESS}\npeers="198.18.20.12 198.18.20.13"\napplications=""\n'
     )
     return module.Site(environment)
 
@@ -278,7 +278,9 @@ def test_connections_are_those_of_users_to_the_site_s_address(site: object, stan
 
 
 def test_the_first_balancer_that_is_able_is_found(site: object, stand_ins: Path) -> None:
-    stand_in(stand_ins, "curl", 'case "$*" in *:198.18.20.13:443*/perenne/standby) exit 0 ;; *) exit 22 ;; esac')
+    stand_in(
+        stand_ins, "curl", 'case "$*" in *:198.18.20.13:443*//pnp.test/perenne/standby) exit 0 ;; *) exit 22 ;; esac'
+    )
     assert site.able_peer() == "198.18.20.13"  # type: ignore[attr-defined]
 
 
@@ -294,7 +296,7 @@ def test_the_address_is_taken_once_another_server_listens_there(
     module: ModuleType, tmp_path: Path, stand_ins: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     environment = tmp_path / "balancer.env"
-    environment.write_text("site_address=127.0.0.1\npeers=\n")
+    environment.write_text("site_name=pnp.test\nsite_address=127.0.0.1\npeers=\n")
     site = module.Site(environment)
     stand_in(stand_ins, "ip", f"[[ ! -e {tmp_path}/here ]] || echo 2: eth0 inet 127.0.0.1/24")
     with socket.create_server(("127.0.0.1", 0)) as other:

@@ -10,7 +10,18 @@ from cryptography import x509
 from blueprint import keys as public
 from blueprint import loading, rotation
 from blueprint.rotation import Change, Step
-from blueprint.secrets import Kind, Secret, Stage, Way, accepted, is_secret_name, other_login, password_of, secrets_of
+from blueprint.secrets import (
+    SITE_AUTHORITIES,
+    Kind,
+    Secret,
+    Stage,
+    Way,
+    accepted,
+    is_secret_name,
+    other_login,
+    password_of,
+    secrets_of,
+)
 from blueprint.settings import Settings
 from cli import keys
 
@@ -107,6 +118,43 @@ def test_a_new_authority_signs_every_certificate(needed: list[Secret], first: di
     made = rotation.begin(wanted, first, keys.make).values
     site = x509.load_pem_x509_certificate(made["next-tls-site"].encode())
     site.verify_directly_issued_by(x509.load_pem_x509_certificate(made["next-tls-authority"].encode()))
+
+
+@pytest.fixture(scope="module")
+def given() -> Settings:
+    """Dev with a given certificate."""
+    config = loading.config_of(PROJECT / "Pulumi.dev.yaml")
+    config["perenne:site"] |= {"certificate": "given"}
+    return loading.settings_from_config(config, "test")
+
+
+@pytest.mark.parametrize("only", [[], ["tls-authority"]])
+def test_what_was_given_is_asked_for_only_if_it_is_named(given: Settings, only: list[str]) -> None:
+    needed = list(secrets_of(given))
+    assert {secret.name for secret in needed if secret.given} >= {"tls-site", SITE_AUTHORITIES}
+    assert not [secret.name for secret in rotation.chosen(needed, only) if secret.given]
+
+
+def test_balancers_that_change_to_another_company_s_certificate_verify_each_other(
+    given: Settings, first: dict[str, str]
+) -> None:
+    needed = list(secrets_of(given))
+    values = first | {"tls-site": "certificate of one", SITE_AUTHORITIES: "authority of one\n"}
+
+    def ask(secret: Secret, _authority: str) -> str:
+        return {"tls-site": "certificate of two", SITE_AUTHORITIES: "authority of two\n"}[secret.name]
+
+    values = written(values, rotation.begin(rotation.chosen(needed, ["tls-site", SITE_AUTHORITIES]), values, ask))
+    steps = [values]
+    while rotation.step_of(values):
+        values = written(values, rotation.advance(given, needed, values))
+        steps.append(values)
+    assert [rotation.must_be_deployed(needed, step) for step in steps] == [True, True, True, False]
+    for earlier, later in pairwise(steps):
+        for shown in (earlier, later):
+            authority = shown["tls-site"].replace("certificate", "authority")
+            assert all(f"{authority}\n" in public.site_authorities(trusting) for trusting in (earlier, later))
+    assert public.site_authorities(values) == public.authorities(first) + "authority of two\n"
 
 
 def test_a_name_that_is_none_is_refused(needed: list[Secret]) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from blueprint import loading
 from blueprint.mistakes import StackFileError
-from blueprint.terms import Edition
+from blueprint.terms import Certificate, Edition
 from blueprint.twin import AREA, Renumbering, equipment, networks_of, twin_of
 from lab import equipment as lab_equipment
 
@@ -98,6 +98,7 @@ def test_twin_says_what_it_changes(prod: dict[str, Any]) -> None:
     """Whatever stands in both files with other values is in the list of differences, apart from machines' addresses."""
     prod["perenne:hosts"]["psexi02"]["thumbprint"] = ":".join(["AB"] * 20)
     prod["perenne:ntp"] = ["172.16.110.1", "time.example.org"]
+    prod["perenne:site"]["certificate"] = "given"
     prod["perenne:wildfly"] |= {"url": "https://files.example.org/wildfly.zip", "sha256": "0" * 64}
     prod["perenne:services"]["crm"] = {
         "artifact": "https://files.example.org/crm.war", "sha256": "1" * 64,
@@ -105,10 +106,20 @@ def test_twin_says_what_it_changes(prod: dict[str, Any]) -> None:
     }  # fmt: skip
     twin = twin_of(prod, Renumbering.of([prod], SOURCE), SOURCE)
     told = {one.what for one in twin.differences}
-    assert {"certificate of psexi02", "time", "WildFly", "service crm", "vCenter", "Java heap", "template"} <= told
+    assert {
+        "certificate of psexi02",
+        "certificate of the site",
+        "time",
+        "WildFly",
+        "service crm",
+        "vCenter",
+        "Java heap",
+        "template",
+    } <= told
     settings = loading.settings_from_config(twin.config, SOURCE)
     assert [str(source) for source in settings.ntp] == ["198.18.128.1"]
     assert not settings.wildfly.url
+    assert settings.site.certificate is Certificate.OWN
     assert settings.hosts["psexi02"].thumbprint == ""
     assert list(settings.services) == ["pnp-manager"]
 

@@ -1,6 +1,8 @@
 """Secrets of a stack: made once, kept encrypted, and gone with the lab."""
 
 import os
+import re
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -10,13 +12,17 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from blueprint.keys import public_key
 from blueprint.mistakes import StackFileError
-from blueprint.secrets import Kind, Secret, secrets_of
-from cli import keys, vault
+from blueprint.secrets import SITE_AUTHORITIES, Kind, Secret, secrets_of
+from cli import given, keys, simulation, vault
 from cli.failure import Failure
-from cli.initialise import asking, certificates_to_renew, check_secrets, initialise
+from cli.initialise import Initialised, asking, certificates_to_renew, check_secrets, initialise, variable_of
+from cli.keys import is_signed_by
 from cli.vault import Vault
 from cli.workspace import Stack
+from tests.unit.company import HOURS, Company
 
+COMPANY = Company()
+SITE = COMPANY.site()
 HOST_KEYS = {"psexi02": "ssh-ed25519 AAAA"}
 
 
@@ -118,6 +124,99 @@ def test_a_given_secret_of_a_real_stack_comes_from_the_environment(
     }
     assert (clone / ".perenne" / "prod.passphrase").exists()
     assert not prod.made_file.exists()
+
+
+@pytest.fixture
+def given_by(clone: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Has prod's stack file say whose certificate it is, and the environment give what `init` asks for."""
+    file = clone / "Pulumi.prod.yaml"
+    monkeypatch.setenv("PULUMI_CONFIG_PASSPHRASE", "a test")
+    for secret in secrets_of(Stack("prod").settings):
+        if secret.given:
+            monkeypatch.setenv(variable_of(secret), f"given {secret.name}")
+
+    def say(whose: str, certificate: str = SITE, authorities: str = COMPANY.root) -> None:
+        text = re.sub(r"(# )?certificate: \w+", f"certificate: {whose}", file.read_text(), count=1)
+        file.write_text(text)
+        monkeypatch.setenv("PERENNE_TLS_SITE", certificate)
+        monkeypatch.setenv("PERENNE_TLS_SITE_AUTHORITIES", authorities)
+
+    return say
+
+
+def prod() -> Initialised:
+    """What `init` does with it."""
+    return initialise(Stack("prod"), asking(None), {})
+
+
+def test_a_given_certificate_is_asked_for_instead_of_made_and_stays(given_by: Callable[..., None]) -> None:
+    given_by("given")
+    values = prod().vault.values
+    assert (values["tls-site"], values[SITE_AUTHORITIES]) == (SITE, COMPANY.root)
+    assert is_signed_by(values["tls-lb01"], values["tls-authority"])
+    given_by("given", COMPANY.site("*.vmlabs.int"))
+    assert prod().made == []
+
+
+def test_a_running_stack_changes_to_a_given_certificate_and_back(given_by: Callable[..., None]) -> None:
+    given_by("own")
+    own = prod().vault.values
+    assert SITE_AUTHORITIES not in own
+    given_by("given")
+    assert sorted(prod().made) == ["tls-site", SITE_AUTHORITIES]
+    given_by("own")
+    assert prod().made == ["tls-site"]
+    assert is_signed_by(Vault.open(Stack("prod")).values["tls-site"], own["tls-authority"])
+    given_by("given")
+    assert prod().made == ["tls-site"]
+
+
+def test_a_given_certificate_that_ends_soon_is_named_and_left_until_it_has_ended(
+    given_by: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given_by("given", soon := COMPANY.site(ends=keys.RENEWAL - HOURS))
+    prod()
+    given_by("given")
+    assert prod().made == []
+    assert certificates_to_renew(Vault.open(Stack("prod"))) == ["tls-site"]
+    monkeypatch.setattr(keys, "has_ended", lambda value: value == soon)
+    assert prod().made == ["tls-site"]
+    assert certificates_to_renew(Vault.open(Stack("prod"))) == []
+
+
+def test_a_site_of_another_name_asks_for_a_certificate(given_by: Callable[..., None], clone: Path) -> None:
+    given_by("given")
+    prod()
+    file = clone / "Pulumi.prod.yaml"
+    file.write_text(file.read_text().replace("name: pnp.vmlabs.int", "name: www.vmlabs.int"))
+    assert certificates_to_renew(Vault.open(Stack("prod"))) == ["tls-site"]
+    with pytest.raises(Failure, match=r"is not for www\.vmlabs\.int"):
+        prod()
+
+
+def test_a_certificate_that_its_authorities_don_t_verify_leaves_the_file_as_it_was(
+    given_by: Callable[..., None], clone: Path
+) -> None:
+    given_by("given", authorities=COMPANY.intermediate)
+    before = (clone / "Pulumi.prod.yaml").read_bytes()
+    with pytest.raises(Failure, match="would refuse the certificate of pnp"):
+        prod()
+    assert (clone / "Pulumi.prod.yaml").read_bytes() == before
+
+
+def test_the_lab_s_company_is_the_stack_s_own_authority(clone: Path) -> None:
+    """So that a lab can be told to be given a certificate, with nothing in it but the site's name."""
+    file = clone / "Pulumi.dev.yaml"
+    file.write_text(file.read_text().replace("name: pnp.vmlabs.int", "name: pnp.vmlabs.int\n    certificate: given"))
+    values = initialise(Stack("dev"), None, {}).vault.values
+    assert keys.names_of(values["tls-site"]) == {"pnp.vmlabs.int"}
+    given.check_site(Stack("dev").settings, {}, values)
+
+
+def test_a_preview_without_a_site_has_certificates_to_throw_away(given_by: Callable[..., None]) -> None:
+    given_by("given")
+    stack = Stack("prod")
+    given.check_site(stack.settings, {}, simulation._throw_away(stack))
 
 
 def test_a_given_secret_that_nobody_can_be_asked_for_is_named(clone: Path) -> None:

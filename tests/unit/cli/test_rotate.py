@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from datetime import timedelta
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -9,14 +10,16 @@ import pytest
 from blueprint import rotation
 from blueprint.keys import public_key
 from blueprint.rotation import Change
-from blueprint.secrets import Stage, secrets_of
+from blueprint.secrets import SITE_AUTHORITIES, Stage, secrets_of
 from cli import hostkeys, keys, remote, rotate, up, vault
 from cli.checks import Check
 from cli.failure import Failure
 from cli.initialise import certificates_to_renew, initialise
 from cli.vault import Vault
 from cli.workspace import Stack
+from tests.unit.company import KEY, Company, certificate, key
 
+COMPANY = Company()
 Killed = KeyboardInterrupt
 
 
@@ -196,6 +199,58 @@ def test_a_real_site_waits_until_users_trust_the_new_authority(
         rotate.rotate(dev, ["tls-authority"], yes=False, prompt=None, confirm=lambda _question: next(answers))
     assert [rotation.step_of(deployed) for deployed in site.deployed] == [rotation.Step.ACCEPT]
     assert "next-tls-authority" in values()
+
+
+@pytest.fixture
+def given_site(dev: Stack, site: Site, monkeypatch: pytest.MonkeyPatch) -> Site:
+    """The same with a certificate that the company gave."""
+    text = dev.file.read_text().replace("name: pnp.vmlabs.int", "name: pnp.vmlabs.int\n    certificate: given")
+    dev.file.write_text(text)
+    opened = Vault.open(Stack("dev"))
+    opened.keep(Change({"tls-site": COMPANY.site(), SITE_AUTHORITIES: COMPANY.root}))
+    monkeypatch.setattr(Stack, "is_lab", False)
+    return site
+
+
+def ask_for(only: list[str], answers: dict[str, str]) -> None:
+    """Rotate what belongs to the company, and answer by the first words of the question."""
+
+    def answer(question: str) -> str:
+        return next(answers[begins] for begins in answers if question.startswith(f"file (PEM) with the {begins}"))
+
+    rotate.rotate(Stack("dev"), only, yes=True, prompt=answer, confirm=lambda _question: False)
+
+
+def test_a_given_certificate_is_asked_for_and_takes_one_deployment(given_site: Site, tmp_path: Path) -> None:
+    file = tmp_path / "site.pem"
+    file.write_text(COMPANY.site("*.vmlabs.int"))
+    ask_for(["tls-site"], {"private key": str(file)})
+    assert [deployed["tls-site"] for deployed in given_site.deployed] == [file.read_text()]
+    assert values()["tls-site"] == file.read_text()
+    assert rotation.step_of(values()) is None
+
+
+def test_one_of_another_authority_comes_with_that(given_site: Site, tmp_path: Path) -> None:
+    (tmp_path / "site.pem").write_text(key() + certificate("Site", "Other", "pnp.vmlabs.int", of=KEY))
+    (tmp_path / "root.pem").write_text(certificate("Other", "Other"))
+    answers = {"private key": str(tmp_path / "site.pem"), "certificates of": str(tmp_path / "root.pem")}
+    before = values()
+    with pytest.raises(Failure, match="would refuse the certificate of pnp"):
+        ask_for(["tls-site"], answers)
+    assert (values(), given_site.deployed) == (before, [])
+    ask_for(["tls-site", SITE_AUTHORITIES], answers)
+    assert [rotation.step_of(deployed) for deployed in given_site.deployed] == list(rotation.Step)
+    assert values()[SITE_AUTHORITIES] == (tmp_path / "root.pem").read_text()
+
+
+def test_users_who_never_see_the_stack_s_authority_are_not_waited_for(given_site: Site) -> None:
+    before = values()
+    rotate.rotate(
+        Stack("dev"), ["tls-authority"], yes=False, prompt=None, confirm=lambda question: "Rotate" in question
+    )
+    assert [rotation.step_of(deployed) for deployed in given_site.deployed] == list(rotation.Step)
+    assert values()["tls-authority"] != before["tls-authority"]
+    assert values()["tls-site"] == before["tls-site"]
 
 
 @pytest.mark.usefixtures("site")

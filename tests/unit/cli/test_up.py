@@ -2,12 +2,16 @@
 # ruff: noqa: D102 (the fakes' methods are those of the real classes)
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
-from cli import status, up, verdict
+from blueprint.keys import certificate_of
+from blueprint.secrets import Kind, Secret
+from cli import keys, status, up, verdict
 from cli.console import Display, Progress
 from cli.engine import Engine
 from cli.events import Deployment
@@ -47,6 +51,21 @@ def pulumi(dev: Stack, tmp_path: Path) -> FakeEngine:
 @pytest.fixture
 def progress() -> Progress:
     return Progress(Display(plain=True), "test")
+
+
+def test_the_page_is_waited_for_by_the_name_that_is_in_the_certificate(
+    dev: Stack, progress: Progress, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[httpx.Request] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked.append(request)
+        return httpx.Response(200)
+
+    monkeypatch.setattr(httpx, "Client", partial(httpx.Client, transport=httpx.MockTransport(answer)))
+    authority = certificate_of(keys.make(Secret("", Kind.CERTIFICATE_AUTHORITY, "")))
+    up.await_page(dev, authority, progress)
+    assert [request.extensions["sni_hostname"] for request in asked] == ["pnp.vmlabs.int"]
 
 
 def test_nothing_is_deployed_while_a_server_is_drained(pulumi: FakeEngine, monkeypatch: pytest.MonkeyPatch) -> None:

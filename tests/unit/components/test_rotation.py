@@ -109,6 +109,19 @@ def test_everybody_trusts_both_authorities_and_no_key_of_either_leaves(
     assert (tmp_path / ".perenne" / "dev-ca.pem").read_text().count("certificate of") == trusted
 
 
+@pytest.mark.parametrize(("stage", "trusted"), [("next-", 2), ("previous-", 2), ("retired-", 1)])
+def test_who_asks_for_the_site_verifies_it_by_both_companies_authorities(
+    tmp_path: Path, stage: str, trusted: int
+) -> None:
+    site = loading.config_of(PROJECT / "Pulumi.dev.yaml")["perenne:site"] | {"certificate": "given"}
+    stack, _ = program(tmp_path, {f"{stage}tls-site-authorities": "throw-away-other"}, site=site)
+    for name in ("lb01-balancer", "app01-application"):
+        files = json.loads(told(stack, name))
+        assert files["/etc/perenne/tls/site-ca.pem"]["content"].count("throw-away-") == trusted
+        assert "throw-away" not in files["/etc/perenne/tls/ca.pem"]["content"]
+    assert "throw-away" not in (tmp_path / ".perenne" / "dev-ca.pem").read_text()
+
+
 def test_what_nothing_uses_yet_is_nowhere(tmp_path: Path) -> None:
     """A password that needs no overlap is in the program only from the moment that it is used."""
     stack, _ = program(tmp_path, {"next-database-rewind-password": "unused-yet", "next-tls-site": "unused-yet"})

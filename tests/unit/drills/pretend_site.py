@@ -10,9 +10,13 @@ from typing import Any
 
 from aiohttp import web
 
+from blueprint.keys import certificate_of
 from blueprint.secrets import Kind, Secret
 from cli import keys
 from drills.workload.plan import Load, Plan, Site
+
+NAME = "pnp.test"
+"""What its certificate is made out to, and nothing else."""
 
 
 @dataclass
@@ -44,13 +48,14 @@ class PretendSite:
         """A workload that uses it; nobody observes, and there is no database to be asked."""
         site = Site(
             url=self.url,
-            authority=self.authority[self.authority.index("-----BEGIN CERTIFICATE-----") :],
+            name=NAME,
+            authority=certificate_of(self.authority),
             page="/people",
             api="/api/people",
             ledger="/api/ledger",
             session="/api/session",
         )
-        return Plan(site=site, load=load, path="a test", folder=str(folder))
+        return Plan(site=site, load=load, authority="", path="a test", folder=str(folder))
 
     async def _get(self, request: web.Request) -> web.StreamResponse:
         self.asked.append(request.path)
@@ -105,7 +110,7 @@ async def pretend_site(folder: Path) -> AsyncIterator[PretendSite]:
     """Serve one over TLS on a free port of loopback."""
     site = PretendSite(authority=keys.make(Secret("authority", Kind.CERTIFICATE_AUTHORITY, "")))
     bundle = folder / "site.pem"
-    bundle.write_text(keys.make(Secret("site", Kind.CERTIFICATE, "", names=("127.0.0.1",)), site.authority))
+    bundle.write_text(keys.make(Secret("site", Kind.CERTIFICATE, "", names=(NAME,)), site.authority))
     tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     tls.load_cert_chain(bundle)
     runner = web.AppRunner(site.application(), shutdown_timeout=0.1)
