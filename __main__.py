@@ -91,6 +91,7 @@ Backup(
     opts,
 )
 
+pulumi.run(lambda: stack.settle([*balancer.ready, *jboss.ready, *postgres.ready]))
 pulumi.export("site", f"https://{settings.site.name}")
 pulumi.export("site_address", str(settings.site.address))
 pulumi.export("database_address", str(settings.database.address))

@@ -1,5 +1,6 @@
 """What a stack's configuration gives the program: settings as text, secrets as secret outputs."""
 
+import asyncio
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -61,3 +62,12 @@ def authority_file(values: Mapping[str, pulumi.Output[str]]) -> pulumi.Output[st
 
     known = {name: value for name, value in values.items() if name.endswith("tls-authority")}
     return pulumi.Output.unsecret(pulumi.Output.all(**known).apply(write))
+
+
+async def settle(last: Iterable[pulumi.Resource]) -> None:
+    """Wait, by `pulumi.run`, until these resources are there, or have failed, which Pulumi reports by itself.
+
+    They are those that come last. What is outstanding when a program ends is waited for by Pulumi's SDK, which looks at
+    all of it each time that one is there (3.259, `wait_for_rpcs`): that grows with the square of the resources.
+    """
+    await asyncio.gather(*(resource.urn.future() for resource in last), return_exceptions=True)

@@ -59,12 +59,12 @@ def _preview(engine: Engine, hosts: int, servers: int, options: tuple[str, ...])
         watch = _Watch(process.pid)
         watch.start()
         said = process.stdout.read() if process.stdout else ""
-        process.wait()
+        status = process.wait()
     seconds = time.monotonic() - began
     watch.over.set()
     watch.join()
     created = [line.split() for line in said.splitlines() if line.strip().startswith("+ ") and "to create" in line]
-    if not created:
+    if status or not created:
         raise RuntimeError(f"the preview of {servers} servers failed:\n{said[-2000:]}")
     return seconds, int(created[-1][1]), watch.most
 

@@ -71,8 +71,9 @@ storage = IscsiDatastores(
     "storage", IscsiDatastoresArgs(settings, cluster, logins, stack.chap(settings, secrets)), opts
 )
 template = VmTemplate("template", VmTemplateArgs(settings, storage), opts)
+installed = []
 for number, name in enumerate(islice(cycle(settings.servers), int(os.environ["BENCHMARK_SERVERS"]))):
     args = VirtualMachineArgs(settings, name, cluster, storage, template, secrets)
     server = VirtualMachine(f"{name}-{number}", args, opts)
-    for role in _ROLES[settings.servers[name].role]:
-        server.install(role, checksums)
+    installed += [server.install(role, checksums) for role in _ROLES[settings.servers[name].role]]
+pulumi.run(lambda: stack.settle(installed))
