@@ -44,11 +44,11 @@ def switchover(stack: Stack, to: str | None) -> int:
         StackFileError: The stack file can't be used.
     """
     found = status(stack)
-    primary, candidate = _agreed(found, to)
+    primary, candidate = _agreed(stack, found, to)
     say(f"Switching the database over from {primary} to {candidate} …")
     vault = Vault.open(stack)
     with trust(vault) as context:
-        moved = asyncio.run(_switch_over(stack.settings, vault, context, primary, candidate))
+        moved = asyncio.run(_switch_over(stack, vault, context, primary, candidate))
     say(
         f"{candidate} is the primary. No server called itself so for {moved.without_primary:.1f} s; clients wait a"
         f" little longer (./perenne drill switchover measures it). A synchronous standby was there again after"
@@ -58,30 +58,30 @@ def switchover(stack: Stack, to: str | None) -> int:
     return 0
 
 
-def _agreed(found: SiteStatus, to: str | None) -> tuple[str, str]:
+def _agreed(stack: Stack, found: SiteStatus, to: str | None) -> tuple[str, str]:
     """The primary and who shall be it."""
+    look = stack.command("status")
     if found.primary is None:
-        raise Failure("there is nothing to switch over", "the database has no primary", "See ./perenne status.")
+        raise Failure("there is nothing to switch over", "the database has no primary", f"See {look}.")
     if to == found.primary:
-        raise Failure("there is nothing to switch over", f"{to} is the primary", "See ./perenne status.")
+        raise Failure("there is nothing to switch over", f"{to} is the primary", f"See {look}.")
     if found.sync_standby is None:
         drained = [one.name for one in found.servers if one.drained and one.role == Role.DATABASE]
-        remedy = "Wait until ./perenne status shows a synchronous standby; ./perenne logs tells what keeps it."
+        remedy = f"Wait until {look} shows a synchronous standby; ./perenne logs tells what keeps it."
         if drained:
-            remedy = f"{drained[0]} is drained: ./perenne undrain {drained[0]}"
+            remedy = f"{drained[0]} is drained: {stack.command('undrain', drained[0])}"
         raise Failure("a switchover is not safe now", "no standby has every acknowledged write", remedy)
     if to not in (None, found.sync_standby):
         why = f"{to} is not the synchronous standby and may lack writes"
         raise Failure("a switchover is not safe now", why, f"The synchronous standby is {found.sync_standby}.")
     if found.votes < len([one for one in found.servers if one.vote is not None]):
         why = f"{found.votes} votes of the quorum answer"
-        raise Failure("a switchover is not safe now", why, "Bring the other votes back first: ./perenne status.")
+        raise Failure("a switchover is not safe now", why, f"Bring the other votes back first: {look}.")
     return found.primary, found.sync_standby
 
 
-async def _switch_over(
-    settings: Settings, vault: Vault, context: ssl.SSLContext, primary: str, candidate: str
-) -> Moved:
+async def _switch_over(stack: Stack, vault: Vault, context: ssl.SSLContext, primary: str, candidate: str) -> Moved:
+    settings = stack.settings
     async with httpx.AsyncClient(verify=context, timeout=2.0, trust_env=False) as client:
         began = time.monotonic()
         watch = asyncio.create_task(_until_primary(client, settings, candidate))
@@ -97,10 +97,12 @@ async def _switch_over(
             without = await asyncio.wait_for(watch, _SWITCHOVER_SECONDS)
         except (httpx.HTTPError, TimeoutError) as error:
             why = f"{type(error).__name__} while Patroni was at it"
-            raise Failure("it isn't known whether the switchover succeeded", why, "See ./perenne status.") from None
+            raise Failure(
+                "it isn't known whether the switchover succeeded", why, f"See {stack.command('status')}."
+            ) from None
         finally:
             watch.cancel()
-        await _until_redundant(client, settings)
+        await _until_redundant(client, stack)
         return Moved(without, time.monotonic() - began)
 
 
@@ -132,11 +134,11 @@ async def _is_primary(client: httpx.AsyncClient, address: str) -> bool:
         return False
 
 
-async def _until_redundant(client: httpx.AsyncClient, settings: Settings) -> None:
+async def _until_redundant(client: httpx.AsyncClient, stack: Stack) -> None:
     end = time.monotonic() + _REDUNDANT_SECONDS
     while time.monotonic() < end:
-        if any(member["role"] in SYNCHRONOUS for member in await members_of(client, settings)):
+        if any(member["role"] in SYNCHRONOUS for member in await members_of(client, stack.settings)):
             return
         await asyncio.sleep(_BEAT_SECONDS * 10)
-    remedy = "./perenne status; ./perenne logs of the old primary tells what keeps it from following"
+    remedy = f"{stack.command('status')}; ./perenne logs of the old primary tells what keeps it from following"
     raise Failure("the database has no synchronous standby yet", f"not within {_REDUNDANT_SECONDS:g} s", remedy)

@@ -169,7 +169,8 @@ class Drills:
         left = await _to_its_end(journal.keep(Performer(self.stack, self.hands, self.vcenter), beyond))
         if left:
             what = f"the fault {journal.fault} could not be taken back"
-            raise Failure(what, "\n".join(left), "Do that, then look at ./perenne status; the next drill tries again.")
+            remedy = f"Do that, then look at {self.stack.command('status')}; the next drill tries again."
+            raise Failure(what, "\n".join(left), remedy)
 
     async def _whole(self, *, steady: float = STEADY_SECONDS) -> Standing:
         """The stack, once it is whole.
@@ -179,7 +180,7 @@ class Drills:
         """
         since, found = await until_whole(self.stack, seconds=60.0, steady=steady)
         if since is None:
-            remedy = f"Mend it (./perenne status, {self.stack.command('up')}), then run the drill again."
+            remedy = f"Mend it ({self.stack.command('status')}, {self.stack.command('up')}), then run the drill again."
             raise Failure("nothing was broken: the stack is not whole", "; ".join(found.missing()), remedy)
         return found
 

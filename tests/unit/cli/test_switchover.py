@@ -7,6 +7,7 @@ import pytest
 from cli.failure import Failure
 from cli.status import Answer, SiteStatus
 from cli.switchover import _agreed
+from cli.workspace import Stack
 
 WHOLE = SiteStatus(
     page="200",
@@ -23,7 +24,7 @@ WHOLE = SiteStatus(
 
 @pytest.mark.parametrize("to", [None, "db02"])
 def test_from_the_primary_to_the_synchronous_standby(to: str | None) -> None:
-    assert _agreed(WHOLE, to) == ("db01", "db02")
+    assert _agreed(Stack("dev"), WHOLE, to) == ("db01", "db02")
 
 
 @pytest.mark.parametrize(
@@ -38,6 +39,6 @@ def test_from_the_primary_to_the_synchronous_standby(to: str | None) -> None:
 )
 def test_what_is_not_safe_is_refused(found: SiteStatus, to: str | None, why: str) -> None:
     with pytest.raises(Failure) as raised:
-        _agreed(found, to)
+        _agreed(Stack("dev"), found, to)
     assert why in raised.value.why
     assert raised.value.remedy
