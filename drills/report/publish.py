@@ -98,13 +98,14 @@ def publish(report: Path | None = None, *, anew: bool = False) -> None:
     """
     if report:
         newer = document.parsed((report / rules.RESULTS.name).read_bytes())
-        if anew:
-            for former in timelines():
-                OVERVIEW.with_name(former).unlink()
         found = newer if anew else merged(document.parsed(rules.RESULTS.read_bytes()), newer)
         began = min(run.began for drill in newer.everything for run in drill.runs)
-        shutil.copyfile(report / TIMELINES, OVERVIEW.with_name(f"timelines-{began:%Y-%m-%d-%H%M}.html"))
+        own = OVERVIEW.with_name(f"timelines-{began:%Y-%m-%d-%H%M}.html")
+        shutil.copyfile(report / TIMELINES, own)
         rules.RESULTS.write_bytes(document.as_json(found))
+        for former in timelines() if anew else ():
+            if former != own.name:
+                OVERVIEW.with_name(former).unlink()
     OVERVIEW.write_text(page(document.parsed(rules.RESULTS.read_bytes())))
     rules.write()
     pages.write()

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import datetime, timedelta
+from pathlib import Path
 
 import pytest
 
@@ -9,12 +10,13 @@ from blueprint.forecast import Forecast, Term, forecast
 from blueprint.terms import Measure
 from cli.workspace import Stack
 from drills.model import Chance, Circumstances, Generator, Invariant, Part, Target, Unmeasured
-from drills.report import document, rules
+from drills.report import document, publish, rules
 from drills.report.document import Document
 from drills.report.forecasts import compared
 from drills.report.overview import overview
 from drills.report.publish import OVERVIEW, merged, page
 from drills.report.summary import Runs, run_of
+from policies import pages
 from tests.unit.drills.recordings import BEGAN
 from tests.unit.drills.test_rules_report import reported, result
 
@@ -161,6 +163,30 @@ def test_forecasts_are_compared_with_every_run() -> None:
     assert "**3 of 4 runs (75%) were within the bound**; wanted are 95%, which is missed." in told
     assert "| `kill-httpd` | outage | 1.50 | 0.50 | 2.00 | 2.00 | 3 of 4 |" in told
     assert "lose-app" not in told, "nobody ran it"
+
+
+def test_a_report_published_anew_takes_the_place_of_all_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    docs, report = tmp_path / "docs", tmp_path / "report"
+    for folder in (docs, report):
+        folder.mkdir()
+    monkeypatch.setattr(publish, "OVERVIEW", docs / "results.md")
+    monkeypatch.setattr(rules, "RESULTS", docs / "results.json")
+    for module in (rules, pages):
+        monkeypatch.setattr(module, "write", lambda: None)
+    rules.RESULTS.write_bytes(document.as_json(reported(result("kill-httpd", 0.5))))
+    former = docs / "timelines-2026-01-01-0000.html"
+    former.write_text("former")
+    (report / "results.json").write_bytes(document.as_json(reported(result("kill-etcd", 0.2))))
+    with pytest.raises(FileNotFoundError):
+        publish.publish(report, anew=True)
+    assert former.exists(), "there is no page of timelines to take its place"
+    (report / "report.html").write_text("timelines")
+    publish.publish(report)
+    assert "kill-httpd" in publish.OVERVIEW.read_text()
+    assert former.exists()
+    publish.publish(report, anew=True)
+    assert [page.read_text() for page in docs.glob("*.html")] == ["timelines"]
+    assert "kill-httpd" not in publish.OVERVIEW.read_text()
 
 
 def test_share_of_forecasts_that_hold_is_the_published_one() -> None:
