@@ -7,10 +7,10 @@ from cli.console import say
 from cli.failure import Interrupted
 from cli.vault import Vault
 from cli.workspace import Stack, only_command
-from drills.hands import SshHands
-from drills.vcenter import VCenter
 from moves import node
+from moves.hands import SshHands
 from moves.site import Site
+from moves.vcenter import VCenter
 
 
 def drain(stack: Stack, name: str) -> int:

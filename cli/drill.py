@@ -23,14 +23,14 @@ from cli.workspace import Stack, log_file, only_command
 from drills import report
 from drills.clients import Clients
 from drills.faults import CATALOGUE, Fault
-from drills.hands import hands_for
 from drills.runner import Drills
 from drills.running import run_series
 from drills.series import Ordered, Series, unfinished
 from drills.undo import FOLDER, at_work
-from drills.vcenter import VCenter
 from drills.workload.plan import Load
 from drills.workload.site import plan_for
+from moves.hands import hands_for
+from moves.vcenter import VCenter
 
 REPORT = FOLDER / "report"
 RUNS = FOLDER / "runs"

@@ -32,10 +32,10 @@ def take_back() -> None:
     """
     # Only where there is something to undo: every `up` and `status` passes by here.
     from cli.vault import Vault  # noqa: PLC0415 (see above)
-    from drills.hands import hands_for  # noqa: PLC0415 (see above)
     from drills.performing import Performer  # noqa: PLC0415 (see above)
     from drills.undo import Journal  # noqa: PLC0415 (see above)
-    from drills.vcenter import VCenter  # noqa: PLC0415 (see above)
+    from moves.hands import hands_for  # noqa: PLC0415 (see above)
+    from moves.vcenter import VCenter  # noqa: PLC0415 (see above)
 
     journal = Journal.left(JOURNAL)
     if journal is None:

@@ -62,7 +62,7 @@ def _possible(stack: Stack, work: Work) -> Work:
     if work.hosts and stack.is_lab and not work.host_command:
         say("Nothing is installed on the lab's hosts: each is emptied, in maintenance mode for a moment, and back.")
     elif work.hosts and not work.host_command and not work.host_restart and not sys.stdin.isatty():
-        say("Hosts are left out: there is neither a terminal to ask at nor --host-command or --host-restart.", "yellow")
+        say("Hosts are left out: there is neither a terminal to ask at nor --host-command or --host-reboot.", "yellow")
         work = replace(work, hosts=False)
     return work
 

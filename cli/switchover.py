@@ -67,7 +67,7 @@ def _agreed(stack: Stack, found: SiteStatus, to: str | None) -> tuple[str, str]:
         raise Failure("there is nothing to switch over", f"{to} is the primary", f"See {look}.")
     if found.sync_standby is None:
         drained = [one.name for one in found.servers if one.drained and one.role == Role.DATABASE]
-        remedy = f"Wait until {look} shows a synchronous standby; ./perenne logs tells what keeps it."
+        remedy = f"Wait until {look} shows a synchronous standby; {stack.command('logs', 'NAME')} tells what keeps it."
         if drained:
             remedy = f"{drained[0]} is drained: {stack.command('undrain', drained[0])}"
         raise Failure("a switchover is not safe now", "no standby has every acknowledged write", remedy)
@@ -93,7 +93,9 @@ async def _switch_over(stack: Stack, vault: Vault, context: ssl.SSLContext, prim
                 timeout=_SWITCHOVER_SECONDS,
             )
             if answer.status_code != httpx.codes.OK:
-                raise Failure("the switchover was refused", answer.text.strip(), f"./perenne logs {primary} -u patroni")
+                raise Failure(
+                    "the switchover was refused", answer.text.strip(), stack.command("logs", primary, "-u", "patroni")
+                )
             without = await asyncio.wait_for(watch, _SWITCHOVER_SECONDS)
         except (httpx.HTTPError, TimeoutError) as error:
             why = f"{type(error).__name__} while Patroni was at it"
@@ -140,5 +142,6 @@ async def _until_redundant(client: httpx.AsyncClient, stack: Stack) -> None:
         if any(member["role"] in SYNCHRONOUS for member in await members_of(client, stack.settings)):
             return
         await asyncio.sleep(_BEAT_SECONDS * 10)
-    remedy = f"{stack.command('status')}; ./perenne logs of the old primary tells what keeps it from following"
+    logs = f"{stack.command('logs', 'NAME')} of the old primary"
+    remedy = f"{stack.command('status')}; {logs} tells what keeps it from following"
     raise Failure("the database has no synchronous standby yet", f"not within {_REDUNDANT_SECONDS:g} s", remedy)

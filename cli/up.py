@@ -23,6 +23,7 @@ from cli.events import Deployment
 from cli.failure import Failure
 from cli.initialise import Initialised, check_secrets, initialise
 from cli.labs import known_secrets, lab_of, lab_secrets
+from cli.status import drained
 from cli.steps import Step, run_steps
 from cli.workspace import PRIVATE, Stack, cache, log_file, only_command
 from lab.engine import check_space
@@ -223,7 +224,10 @@ def await_page(stack: Stack, authority: str, progress: Progress) -> float:
             except httpx.HTTPError as error:
                 why = str(error)
             if time.monotonic() > deadline:
-                remedy = "./perenne status shows which part does not serve; ./perenne logs NAME shows why."
+                remedy = (
+                    f"{stack.command('status')} shows which part does not serve; "
+                    f"{stack.command('logs', 'NAME')} shows why."
+                )
                 raise Failure("the page does not answer", f"{url}: {why}", remedy)
             progress.replace(f"{url}: {why}")
             time.sleep(_PAUSE_SECONDS)
@@ -325,8 +329,6 @@ def check_none_drained(pulumi: Engine) -> None:
     Raises:
         Failure: One is.
     """
-    from cli.status import drained  # noqa: PLC0415 (which imports this module)
-
     stack = pulumi.stack
     names = drained(stack) if _is_deployed(pulumi) else []
     if names:

@@ -24,9 +24,9 @@ PRIVATE = PROGRAM / ".perenne"
 LOGS = PRIVATE / "logs"
 BIN = PRIVATE / "bin"
 STATE = PRIVATE / "state"
+"""Pulumi's state of stacks for which no other backend is chosen."""
 JOURNAL = PRIVATE / "drill" / "undo.json"
 """What a drill has broken and must take back (drills.undo)."""
-"""Pulumi's state of stacks for which no other backend is chosen."""
 LAB = PRIVATE / "lab"
 
 _STACK_NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
@@ -94,7 +94,12 @@ class Stack:
 
     def command(self, verb: str, *arguments: str) -> str:
         """How a user gives a command for this stack: `./perenne drain db01 prod`; `./perenne twin prod drain db01`."""
-        words = ["twin", TWIN, verb, *arguments] if TWIN else [verb, *arguments, self.name]
+        if TWIN:
+            words = ["twin", TWIN, verb, *arguments]
+        elif verb in {"ssh", "logs"}:  # what comes after the server's name is for the server
+            words = [verb, "--stack", self.name, *arguments]
+        else:
+            words = [verb, *arguments, self.name]
         return " ".join(["./perenne", *words])
 
     @property

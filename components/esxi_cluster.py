@@ -20,7 +20,6 @@ class EsxiCluster(pulumi.ComponentResource):
     """Three or more ESXi hosts under vSphere HA; each with redundant switches for guests and for storage.
 
     Hosts own their cluster membership (`host_managed`): with both sides owning it, or neither, hosts flip in and out.
-    `guest_network_id` and `host_ids` are what virtual machines and datastores need of it.
     """
 
     datacenter: vsphere.Datacenter

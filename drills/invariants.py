@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 from drills.model import UNKNOWN, Invariant, Recording, Request, WriterSample
-from drills.standing import Standing
+from moves.standing import Standing
 
 SETTLED_SECONDS = 2.0
 """The virtual address must have one holder in every observation of so many last seconds."""

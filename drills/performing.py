@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 from cli.failure import Failure
 from cli.workspace import Stack
-from drills.hands import Hands
-from drills.standing import Standing, standing
 from drills.undo import How, Step
-from drills.vcenter import VCenter
+from moves.hands import Hands
+from moves.standing import Standing, standing
+from moves.vcenter import VCenter
 
 CONNECT_SECONDS = 45.0
 """How long hosts may take to be connected again after they were started."""

@@ -2,11 +2,10 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import TypeVar
 
 from cli.failure import Failure
 from cli.workspace import Stack
@@ -14,16 +13,14 @@ from drills import invariants
 from drills.clients import Clients
 from drills.faults import targets
 from drills.faults.fault import Fault, Hit, Scene, Simulated
-from drills.hands import Hands
 from drills.model import Invariant, Recording, Result, SimulatedDelay
 from drills.performing import Performer
-from drills.standing import Standing, standing
 from drills.undo import Journal
-from drills.vcenter import VCenter
-from drills.waiting import STEADY_SECONDS, until_whole
 from drills.workload.workload import WorkloadFailure
-
-T = TypeVar("T")
+from moves.hands import Hands
+from moves.standing import Standing, standing
+from moves.vcenter import VCenter
+from moves.waiting import STEADY_SECONDS, to_its_end, until_whole
 
 QUIET_SECONDS = 5.0
 """Steady load before the fault, which a figure can be compared with."""
@@ -128,7 +125,7 @@ class Drills:
         injected = self.clients.now()
         whole: float | None = None
         try:
-            await _to_its_end(fault.inject(scene, hit))
+            await to_its_end(fault.inject(scene, hit))
             if fault.lasts is not None:
                 await asyncio.sleep(fault.lasts)
             else:
@@ -166,7 +163,7 @@ class Drills:
             await asyncio.wait([asked])
 
     async def _undo(self, journal: Journal, beyond: int = 0) -> None:
-        left = await _to_its_end(journal.keep(Performer(self.stack, self.hands, self.vcenter), beyond))
+        left = await to_its_end(journal.keep(Performer(self.stack, self.hands, self.vcenter), beyond))
         if left:
             what = f"the fault {journal.fault} could not be taken back"
             remedy = f"Do that, then look at {self.stack.command('status')}; the next drill tries again."
@@ -201,16 +198,6 @@ class _Course:
     whole: float | None
     offset: float
     """From `time.monotonic()` to the recording's clock."""
-
-
-async def _to_its_end(work: Coroutine[None, None, T]) -> T:
-    """Finish what was begun, also when Ctrl-C comes meanwhile: half of a fault can't be taken back."""
-    task = asyncio.create_task(work)
-    try:
-        return await asyncio.shield(task)
-    except asyncio.CancelledError:
-        await asyncio.wait([task])
-        raise
 
 
 def _simulated(fault: Fault, recording: Recording, injected: float, after: Standing) -> tuple[SimulatedDelay, ...]:

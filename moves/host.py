@@ -4,11 +4,11 @@ A witness whose disk is the host's own is shut down instead, and started again.
 """
 
 from cli.failure import Failure
-from drills.vcenter import HostState
 from moves.placing import check_own, places, tied_to
 from moves.restarting import started
 from moves.server import bring_back, take_out
 from moves.site import Look, Site, allow, look, until_whole
+from moves.vcenter import HostState
 
 EMPTY_SECONDS = 1800.0
 """How long vCenter may take to empty a host: the memory of every server crosses the vMotion network."""

@@ -55,7 +55,7 @@ async def upgrade(site: Site, name: str) -> None:
     try:
         await site.hands.shell(name, _UPGRADE, seconds=_UPGRADE_SECONDS)
     except Failure as failure:
-        remedy = f"Mend it there (./perenne ssh {name}; /var/log/perenne-patch.log), then run this again."
+        remedy = f"Mend it there ({site.stack.command('ssh', name)}; /var/log/perenne-patch.log), then run this again."
         raise Failure(f"packages could not be installed on {name}, which is drained", failure.why, remedy) from failure
 
 

@@ -12,11 +12,12 @@ from blueprint.terms import Role
 from cli import remote
 from cli.failure import Failure
 from cli.vault import Vault
-from drills.standing import Standing
 from moves import node, packages
 from moves.record import Progress, Record
 from moves.restarting import restart
 from moves.site import Site, clock, look
+from moves.standing import Standing
+from moves.waiting import to_its_end
 
 HOST_SECONDS = 3600.0
 """How long an update of ESXi, or a host's restart, may take."""
@@ -140,7 +141,7 @@ class Patch:
     async def _command(self, host: str) -> None:
         """Run the operator's command; ESXi has no Bash."""
         what = f"the command on {host}, which is in maintenance mode, failed"
-        remedy = f"Mend it there (./perenne ssh {host}), then run this again."
+        remedy = f"Mend it there ({self.site.stack.command('ssh', host)}), then run this again."
         try:
             async with asyncio.timeout(HOST_SECONDS), remote.login(self.site.stack, self.vault, host) as connection:
                 done = await connection.run(self.work.host_command)
@@ -187,14 +188,3 @@ def order(settings: Settings, found: Standing) -> list[str]:
         *(name for name in servers[Role.BALANCER] if name in holds),
         *(name for name in servers[Role.DATABASE] if name in holds),
     ]
-
-
-async def to_its_end(work: Coroutine[None, None, None]) -> None:
-    """Finish what was begun, also when Ctrl-C comes meanwhile: a server half-way is the worst place to stop."""
-    task = asyncio.create_task(work)
-    try:
-        await asyncio.shield(task)
-    except asyncio.CancelledError:
-        await asyncio.wait([task])
-        task.result()  # that it failed is more than that it was interrupted
-        raise

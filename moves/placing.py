@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from blueprint.settings import Settings
 from blueprint.terms import Role
 from cli.failure import Failure
-from drills.vcenter import HostState
+from moves.vcenter import HostState
 
 _APART = (Role.BALANCER, Role.APPLICATION, Role.DATABASE)
 """Tiers of which no two servers may share a host."""

@@ -46,7 +46,9 @@ async def undrain_server(site: Site, name: str) -> None:
     await bring_back(site, name)
     found = await until_whole(site)
     if name in found.drained:
-        raise Failure(f"{name} is still drained", "it says so", f"./perenne logs {name} shows what it did.")
+        raise Failure(
+            f"{name} is still drained", "it says so", f"{site.stack.command('logs', name)} shows what it did."
+        )
     if missing := found.missing():
         why = f"{name} is back, but the site is not whole: {'; '.join(missing)}"
         raise Failure("redundancy is not back yet", why, f"Look at {site.stack.command('status')}")
@@ -71,7 +73,8 @@ async def bring_back(site: Site, name: str) -> None:
     Raises:
         Failure: It can't.
     """
-    await _run(site, name, UNDRAIN, f"{name} is not in service yet", f"See ./perenne logs {name}, then run this again.")
+    remedy = f"See {site.stack.command('logs', name)}, then run this again."
+    await _run(site, name, UNDRAIN, f"{name} is not in service yet", remedy)
 
 
 async def _run(site: Site, name: str, program: str, what: str, remedy: str) -> None:
@@ -95,7 +98,7 @@ async def _check_backup(site: Site, name: str) -> None:
         Failure: One is being taken.
     """
     if (await site.hands.shell(name, _BACKUP_RUNS)).strip() == "activating":
-        remedy = f"Wait for it: ./perenne logs {name} -u perenne-backup -f"
+        remedy = f"Wait for it: {site.stack.command('logs', name, '-u', 'perenne-backup', '-f')}"
         raise Failure(f"{name} can't be drained now", "a base backup is being taken there, and would be lost", remedy)
     site.say(
         f"{name} keeps backups: while it is off it receives no log of PostgreSQL's; afterwards it fetches that, as far"

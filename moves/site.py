@@ -7,18 +7,13 @@ from dataclasses import dataclass
 from blueprint.settings import Settings
 from cli.failure import Failure
 from cli.workspace import Stack
-from drills.hands import Hands
-from drills.standing import Standing, in_maintenance, standing, too_close
-from drills.vcenter import HostState, VCenter
-from drills.waiting import STEADY_SECONDS
+from moves.hands import Hands
+from moves.standing import Standing, in_maintenance, standing, too_close
+from moves.vcenter import HostState, VCenter
+from moves.waiting import WHOLE_SECONDS, until_steady
 
-WHOLE_SECONDS = 300.0
-"""How long a site may take to be whole after a move: a guest boots, WildFly starts, a standby catches up."""
 SETTLE_SECONDS = 30.0
 """How long one that ought to be whole may take to be seen so: what was just done settles within seconds."""
-
-_POLL_SECONDS = 2.0
-"""Each look logs in to every server: done more often, it takes from a small site what users need."""
 
 
 @dataclass(frozen=True)
@@ -91,18 +86,7 @@ async def look(site: Site) -> Look:
 
 async def until_whole(site: Site, *, away: Collection[str] = (), seconds: float = WHOLE_SECONDS) -> Look:
     """Wait until nothing is missing but what is `away`, and stays so; after so many seconds return how it stands."""
-    deadline = clock() + seconds
-    since: float | None = None
-    while True:
-        asked = clock()
-        found = await look(site)
-        missing = found.missing(away)
-        since = None if missing else since or asked
-        if since is not None and clock() - since >= STEADY_SECONDS:
-            return found
-        if since is None and clock() > deadline:
-            return found
-        await asyncio.sleep(_POLL_SECONDS)
+    return (await until_steady(lambda: look(site), away, seconds=seconds))[1]
 
 
 async def allow(site: Site, node: str, tied: Collection[str] = ()) -> Look:

@@ -2,8 +2,8 @@
 
 from blueprint.terms import Role
 from drills.faults.fault import Scene
-from drills.standing import lead_quorum, quorum_leader
-from drills.waiting import until_whole
+from moves.standing import lead_quorum, quorum_leader
+from moves.waiting import until_whole
 
 _PLACE = "cluster=$(awk '$1 == \"scope:\" { print $2 }' /etc/patroni/perenne/*.yml)\n"
 

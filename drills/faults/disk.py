@@ -1,4 +1,7 @@
-"""Full disks. The lab's guests write to the machine's own, so PostgreSQL's log gets a small one of its own first."""
+"""Full disks, and a clock that is wrong.
+
+The lab's guests write to the machine's own disk, so PostgreSQL's log gets a small one of its own first.
+"""
 
 from collections.abc import Callable, Coroutine
 
@@ -6,7 +9,7 @@ from cli.workspace import Stack
 from drills.faults import arranging
 from drills.faults.fault import Fault, Hit, Scene, lab_only
 from drills.undo import How, Step
-from drills.waiting import until_whole
+from moves.waiting import until_whole
 
 FULL_SECONDS = 30.0
 SPARE_MIB = 48
@@ -76,17 +79,32 @@ def faults() -> tuple[Fault, ...]:
             name="step-clock",
             title="The primary's clock is wrong by a minute",
             aim=_aim(lambda scene: scene.standing.primary, "the primary"),
-            inject=_fill,
+            inject=_step_clock,
+            lasts=FULL_SECONDS,
             unavailable=_no_clock,
+            primary_stays=True,
             proves=("NET-03",),
+            notes=("Nobody has tried it yet: the lab can't.",),
         ),
     )
 
 
 def _no_clock(stack: Stack) -> str:
-    if stack.is_lab:
-        return "the lab's guests are containers and share the machine's clock"
-    return "nobody has tried yet what it does to a real site"
+    return "the lab's guests are containers and share the machine's clock" if stack.is_lab else ""
+
+
+async def _step_clock(scene: Scene, hit: Hit) -> None:
+    server = hit.machine
+    scene.promise(
+        Step(
+            how=How.SHELL,
+            where=server,
+            does=f"set {server}'s clock",
+            by_hand=f"On {server}: systemctl start chrony && chronyc waitsync 10 && chronyc makestep",
+            script="systemctl start chrony\nchronyc waitsync 10\nchronyc makestep\n",
+        )
+    )
+    await scene.hands.shell(server, "systemctl stop chrony\ndate --set '+60 seconds'\n")
 
 
 async def _small_disk_for_standby(scene: Scene) -> None:

@@ -6,11 +6,11 @@ from enum import StrEnum
 
 from blueprint.settings import Settings
 from cli.workspace import Stack
-from drills.hands import Hands
 from drills.model import Target
-from drills.standing import Standing
 from drills.undo import Journal, Step
-from drills.vcenter import VCenter
+from moves.hands import Hands
+from moves.standing import Standing
+from moves.vcenter import VCenter
 
 
 @dataclass(frozen=True)

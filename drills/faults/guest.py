@@ -1,4 +1,4 @@
-"""Servers as a whole: lost, powered off, frozen, cut off, their disk full, their clock wrong."""
+"""Servers as a whole: lost, powered off, frozen, cut off."""
 
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, replace

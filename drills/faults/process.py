@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from drills.faults import targets
 from drills.faults.fault import Fault, Hit, Scene
 from drills.model import Target
-from drills.standing import quorum_leader
 from drills.undo import How, Step
+from moves.standing import quorum_leader
 
 HANG_SECONDS = 30.0
 """Longer than every detection time in the stack, Patroni's ttl of 20 s included."""

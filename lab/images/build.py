@@ -105,12 +105,13 @@ def _image(
         complete: Adds to the build's folder what the repository doesn't hold.
     """
     folder = FOLDERS / name
-    files = [file for file in folder.rglob("*") if file.is_file()]
+    # Whoever has imported what is in it may have left compiled files there.
+    files = [file for file in folder.rglob("*") if file.is_file() and "__pycache__" not in file.parts]
     image = f"perenne/{name}:{digest(files, root or '', *inputs)}"
     if not docker.exists(image):
         with timed(progress, image), tempfile.TemporaryDirectory() as temporary:
             context = Path(temporary) / name
-            shutil.copytree(folder, context)
+            shutil.copytree(folder, context, ignore=shutil.ignore_patterns("__pycache__"))
             complete(context)
             docker.build(image, context, {"ROOT": root} if root else {})
     return image

@@ -20,6 +20,7 @@ home=/opt/wildfly-$wildfly_version
 if [[ ! -d $home ]]; then
     [[ $wildfly_url ]] || fail "the template lacks WildFly $wildfly_version: set wildfly.url and wildfly.sha256 in the stack file"
     fetch "$wildfly_url" "$wildfly_sha256" /var/tmp/wildfly
+    rm --recursive --force "$home.part" # of a run that was interrupted
     mkdir "$home.part"
     tar --extract --file /var/tmp/wildfly --directory "$home.part" --strip-components 1 --no-same-owner
     rm /var/tmp/wildfly

@@ -11,7 +11,7 @@ import pytest
 
 from blueprint.keys import certificate_of
 from blueprint.secrets import Kind, Secret
-from cli import keys, status, up, verdict
+from cli import keys, up, verdict
 from cli.console import Display, Progress
 from cli.engine import Engine
 from cli.events import Deployment
@@ -69,17 +69,17 @@ def test_the_page_is_waited_for_by_the_name_that_is_in_the_certificate(
 
 
 def test_nothing_is_deployed_while_a_server_is_drained(pulumi: FakeEngine, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(status, "drained", lambda _stack: ["app01"])
+    monkeypatch.setattr(up, "drained", lambda _stack: ["app01"])
     pulumi.resources = ({"urn": "a server"},)
     with pytest.raises(Failure, match="app01 is drained") as raised:
         up.check_none_drained(pulumi)
     assert raised.value.remedy == "First: ./perenne undrain app01 dev"
-    monkeypatch.setattr(status, "drained", lambda _stack: [])
+    monkeypatch.setattr(up, "drained", lambda _stack: [])
     up.check_none_drained(pulumi)
 
 
 def test_before_the_first_deployment_no_server_is_asked(pulumi: FakeEngine, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(status, "drained", lambda _stack: pytest.fail("there is none"))
+    monkeypatch.setattr(up, "drained", lambda _stack: pytest.fail("there is none"))
     up.check_none_drained(pulumi)
 
 

@@ -16,10 +16,10 @@ from cli.status import Answer, SiteStatus
 from cli.workspace import Stack
 from drills.faults import CATALOGUE, Fault, operation
 from drills.faults.fault import Scene
-from drills.hands import ContainerAction
-from drills.standing import Standing
 from drills.undo import How, Journal
+from moves.hands import ContainerAction
 from moves.record import Progress
+from moves.standing import Standing
 from policies.rules import RULES
 from tests.unit.drills.virtual_time import VirtualTimeLoop
 

@@ -14,12 +14,12 @@ from cli.failure import Failure
 from cli.workspace import Stack
 from drills import runner
 from drills.faults.fault import Fault, Hit, Scene
-from drills.hands import LabHands
 from drills.model import Recording
 from drills.runner import Drills, NotMeasuredError
 from drills.undo import How, Journal, Step
-from drills.waiting import STEADY_SECONDS
 from drills.workload.workload import WorkloadFailure
+from moves.hands import LabHands
+from moves.waiting import STEADY_SECONDS
 from tests.unit.drills.recordings import recording
 
 

@@ -7,11 +7,11 @@ from blueprint.settings import Settings
 from cli.failure import Failure
 from cli.status import Answer, SiteStatus
 from cli.workspace import Stack
-from drills.hands import ContainerAction
-from drills.standing import Standing
-from drills.vcenter import HostState
+from moves.hands import ContainerAction
 from moves.server import DRAIN, UNDRAIN
 from moves.site import Site
+from moves.standing import Standing
+from moves.vcenter import HostState
 
 HOST_MIB = 32 * 1024
 

@@ -19,7 +19,7 @@ from .lease import Remaining
 
 ANSWER_SECONDS = 1.0
 LOCK_SECONDS = 20
-"""More than fencing may take (`agent.Bounds`): a lock that ran out makes the release fail."""
+"""More than fencing may take (the bounds in agent.py): a lock that ran out makes the release fail."""
 
 OWN = "/perenne-fencing/"
 """Beside Patroni's keys, not below them: it reads all of its own."""

@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -84,7 +84,7 @@ class VCenter:
         def begin(of: "_Inventory") -> Any:  # noqa: ANN401 (pyVmomi has no types)
             return of.vm(server).PowerOnVM_Task(None)
 
-        await self._do(f"{server} can't be powered on", begin, allowed=vim.fault.InvalidPowerState)
+        await self._do(f"{server} can't be powered on", begin, allowed=(vim.fault.InvalidPowerState,))
 
     async def migrate(self, server: str, host: str) -> None:
         """Move a VM to a host.
@@ -141,7 +141,7 @@ class VCenter:
         await self._do(
             f"{host} can't leave maintenance mode",
             lambda of: of.host(host).ExitMaintenanceMode_Task(int(TASK_SECONDS)),
-            allowed=vim.fault.InvalidState,
+            allowed=(vim.fault.InvalidState,),
         )
 
     async def switch_ha(self, *, on: bool) -> None:
@@ -168,7 +168,7 @@ class VCenter:
         return await asyncio.to_thread(self._restart_priority, server)
 
     def _restart_priority(self, server: str) -> str:
-        with self._inventory() as inventory:
+        with self._inventory(f"it isn't known how {server} is restarted") as inventory:
             cluster = inventory.cluster(self._stack.settings.cluster.name)
             return str(_own_settings(cluster, inventory.vm(server), server).restartPriority)
 
@@ -196,7 +196,7 @@ class VCenter:
         what: str,
         begin: Callable[["_Inventory"], Any],
         *,
-        allowed: type[Exception] | tuple[type[Exception], ...] = (),
+        allowed: tuple[type[Exception], ...] = (),
         seconds: float = TASK_SECONDS,
     ) -> None:
         await asyncio.to_thread(self._do_and_wait, what, begin, allowed, seconds)
@@ -205,35 +205,28 @@ class VCenter:
         self,
         what: str,
         begin: Callable[["_Inventory"], Any],
-        allowed: type[Exception] | tuple[type[Exception], ...],
+        allowed: tuple[type[Exception], ...],
         seconds: float,
     ) -> None:
-        try:
-            with self._inventory() as inventory:
-                await_task(begin(inventory), what, seconds)
-        except allowed:
-            return
-        except (OSError, vmodl.MethodFault) as fault:
-            raise _refused(what, fault) from fault
+        with self._inventory(what) as inventory, suppress(*allowed):
+            await_task(begin(inventory), what, seconds)
 
     def _shut_down(self, server: str, what: str) -> None:
-        try:
-            with self._inventory() as inventory:
-                inventory.vm(server).ShutdownGuest()
-        except (OSError, vmodl.MethodFault) as fault:
-            raise _refused(what, fault) from fault
+        with self._inventory(what) as inventory:
+            inventory.vm(server).ShutdownGuest()
 
     def _hosts(self) -> tuple[HostState, ...]:
-        try:
-            with self._inventory() as inventory:
-                return tuple(inventory.states(list(self._stack.settings.hosts)))
-        except (OSError, vmodl.MethodFault) as fault:
-            raise _refused("it isn't known how the hosts are", fault) from fault
+        with self._inventory("it isn't known how the hosts are") as inventory:
+            return tuple(inventory.states(list(self._stack.settings.hosts)))
 
     @contextmanager
-    def _inventory(self) -> Iterator["_Inventory"]:
-        with session(self._stack, self._vault) as content:
-            yield _Inventory(content, self._stack.settings.domain)
+    def _inventory(self, what: str) -> Iterator["_Inventory"]:
+        """Have vCenter's inventory; `what` fails if it refuses or does not answer."""
+        try:
+            with session(self._stack, self._vault) as content:
+                yield _Inventory(content, self._stack.settings.domain)
+        except (OSError, vmodl.MethodFault) as fault:
+            raise _refused(what, fault) from fault
 
 
 class _Inventory:
@@ -247,7 +240,7 @@ class _Inventory:
         return self._find(vim.VirtualMachine, {name})
 
     def host(self, name: str) -> Any:  # noqa: ANN401
-        return self._find(vim.HostSystem, {name, f"{name}.{self._domain}", str(name)})
+        return self._find(vim.HostSystem, {name, f"{name}.{self._domain}"})
 
     def cluster(self, name: str) -> Any:  # noqa: ANN401
         return self._find(vim.ClusterComputeResource, {name})

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from pyVmomi import vim
 
-from drills.vcenter import HostState, _Inventory
+from moves.vcenter import HostState, _Inventory
 
 HOST = {
     "name": "psexi02.vmlabs.int",

@@ -11,7 +11,7 @@ from blueprint.terms import Role
 from cli.failure import Failure
 from cli.status import Answer, SiteStatus, status
 from cli.workspace import Stack
-from drills.hands import Hands
+from moves.hands import Hands
 
 _ETCD = (
     "export ETCDCTL_API=3 ETCDCTL_CACERT=/etc/perenne/tls/ca.pem ETCDCTL_CERT=/etc/perenne/tls/etcd.pem "

@@ -83,11 +83,12 @@ class SshHands:
             async with asyncio.timeout(seconds), login as connection:
                 done = await connection.run("bash -euo pipefail -s", input=script)
         except (OSError, TimeoutError, asyncssh.Error) as error:
-            raise _unreachable(server, str(error) or f"no answer within {seconds:g} s") from error
+            why = str(error) or f"no answer within {seconds:g} s"
+            remedy = f"Look at {self.stack.command('logs', server)}"
+            raise Failure(f"{server} can't be reached", why, remedy) from error
         if done.exit_status:
-            raise Failure(
-                f"a command on {server} failed", str(done.stderr).strip(), f"Look there: ./perenne ssh {server}"
-            )
+            remedy = f"Look there: {self.stack.command('ssh', server)}"
+            raise Failure(f"a command on {server} failed", str(done.stderr).strip(), remedy)
         return str(done.stdout)
 
     async def container(self, action: ContainerAction, machine: str) -> None:
@@ -108,10 +109,6 @@ def hands_for(stack: Stack, vault: Vault) -> Hands:
 
 def _container(machine: str) -> str:
     return f"{lab_name()}-{machine}"
-
-
-def _unreachable(server: str, why: str) -> Failure:
-    return Failure(f"{server} can't be reached", why, f"Look at ./perenne logs {server}")
 
 
 async def _run(command: list[str], what: str, *, text: str = "", seconds: float = SHELL_SECONDS) -> str:
