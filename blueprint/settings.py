@@ -25,7 +25,6 @@ InventoryName = Annotated[str, StringConstraints(pattern=forms.INVENTORY_NAME.pa
 """What something is called in vCenter, at most 80 characters (vSphere Web Services API, `ManagedEntity.name`)."""
 Uplink = Annotated[str, StringConstraints(pattern=forms.UPLINK.pattern)]
 SshKey = Annotated[str, StringConstraints(pattern=forms.SSH_KEY.pattern)]
-Percent = Annotated[int, Field(ge=1, le=100)]
 Vlan = Annotated[int, Field(ge=0, le=4094)]
 Mtu = Annotated[int, Field(ge=1280, le=9000)]
 VrrpRouterId = Annotated[int, Field(ge=1, le=255)]

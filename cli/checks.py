@@ -64,7 +64,8 @@ async def _storage(stack: Stack, vault: Vault) -> list[Check]:
     """Ask every host which LUNs it reaches on how many paths, and which datastores it sees."""
     settings = stack.settings
     hosts = list(settings.hosts)
-    answers = await asyncio.gather(*(_ask_host(stack, vault, host) for host in hosts))
+    question = _question(stack)
+    answers = await asyncio.gather(*(remote.said(stack, vault, host, question, _HOST_SECONDS) for host in hosts))
     paths = len(settings.networks.storage)
     expected = {f"{lun.naa} {paths}" for lun in settings.luns.values()}
     volumes = set(settings.luns)
@@ -89,14 +90,3 @@ def _question(stack: Stack) -> str:
         f"for naa in {luns}; do echo $naa {count}; done; "
         "esxcli storage filesystem list | awk '/VMFS/ { print \"volume\", $2 }'"
     )
-
-
-async def _ask_host(stack: Stack, vault: Vault, host: str) -> str:
-    import asyncssh  # noqa: PLC0415 (it takes its time)
-
-    login = remote.login(stack, vault, host)
-    try:
-        async with asyncio.timeout(_HOST_SECONDS), login as connection:
-            return str((await connection.run(_question(stack))).stdout)
-    except (OSError, TimeoutError, asyncssh.Error):
-        return ""

@@ -31,7 +31,7 @@ class Comparison:
     @property
     def status(self) -> int:
         """The command's exit status."""
-        return 1 if self.silent else DRIFT if self.drift else 0
+        return DRIFT if self.drift else 0
 
 
 def drift(stack: Stack, *, as_json: bool) -> int:

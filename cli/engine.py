@@ -120,11 +120,6 @@ class Engine:
         if done.returncode:
             raise _failure(f"the state of stack {self.stack.name} can't be written", done)
 
-    def outputs(self) -> dict[str, Any]:
-        """What the program exports; secrets are masked."""
-        done = self._run("stack", "output", "--json", "--stack", self.stack.name)
-        return dict(json.loads(done.stdout)) if done.returncode == 0 else {}
-
     def release(self, progress: Callable[[str], None]) -> None:
         """Take a lock whose engine is dead off the stack; wait for one that is still finishing.
 

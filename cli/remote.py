@@ -1,5 +1,6 @@
 """`./perenne ssh` and `logs`: a machine of the site by its name, over SSH with the stack's own keys."""
 
+import asyncio
 import os
 import shutil
 import subprocess
@@ -98,6 +99,18 @@ def logs(stack: Stack, name: str, *, follow: bool, unit: str | None, lines: int)
         return _call(["docker", "logs", *following, f"--tail={lines}", f"{lab_name()}-{name}"])
     options = [f"--lines={lines}", *(["--follow"] if follow else []), *([f"--unit={unit}"] if unit else [])]
     return ssh(stack, name, ["journalctl", "--no-pager", *options])
+
+
+async def said(stack: Stack, vault: Vault, name: str, command: str, seconds: float) -> str:
+    """What a command on a machine printed; nothing if the machine can't be asked in time, or the command failed."""
+    import asyncssh  # noqa: PLC0415 (it takes its time)
+
+    try:
+        async with asyncio.timeout(seconds), login(stack, vault, name) as connection:
+            done = await connection.run(command, check=True)
+    except (OSError, TimeoutError, asyncssh.Error):
+        return ""
+    return str(done.stdout)
 
 
 @contextmanager

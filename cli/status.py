@@ -185,7 +185,7 @@ async def _ask(client: httpx.AsyncClient, stack: Stack, vault: Vault, answer: An
     except httpx.HTTPError as error:
         answer.detail = _why(error)
         if answer.role == Role.APPLICATION and isinstance(error, httpx.ConnectError):
-            said = await _said(stack, vault, answer.name, f"{GATE} state", seconds)
+            said = await remote.said(stack, vault, answer.name, f"{GATE} state", seconds)
             answer.detail = "; ".join(said.splitlines()) if said.strip() not in ("", "open") else answer.detail
         return
     answer.serves = found.is_success
@@ -235,7 +235,7 @@ _INSIDE = "ip -4 -oneline address show scope global\nif [ -e /var/lib/perenne/dr
 
 async def _look_inside(stack: Stack, vault: Vault, answer: Answer, seconds: float) -> None:
     """Ask a server over SSH which virtual addresses it has, and whether it was taken out of use."""
-    lines = (await _said(stack, vault, answer.name, _INSIDE, seconds)).splitlines()
+    lines = (await remote.said(stack, vault, answer.name, _INSIDE, seconds)).splitlines()
     answer.drained = "drained" in lines
     held = {line.split()[3].split("/")[0] for line in lines if line != "drained"}
     virtual = [str(stack.settings.site.address), str(stack.settings.database.address)]
@@ -248,24 +248,10 @@ async def _keeps(stack: Stack, vault: Vault, answer: Answer, seconds: float) -> 
         "systemctl is-active perenne-wal.service perenne-backup.timer || true; "
         "find /var/lib/perenne-backup/base -mindepth 1 -maxdepth 1 -name '[0-9]*' -printf '%f\\n' | sort | tail -1"
     )
-    told = (await _said(stack, vault, answer.name, question, seconds)).split()
+    told = (await remote.said(stack, vault, answer.name, question, seconds)).split()
     made = told[2:]
     answer.serves = told[:2] == ["active", "active"] and bool(made)
     answer.detail = f"last base backup {made[0]}" if made else "no base backup" if told else "no answer"
-
-
-async def _said(stack: Stack, vault: Vault, server: str, command: str, seconds: float) -> str:
-    """What a command on a server printed; nothing if the server can't be asked."""
-    import asyncssh  # noqa: PLC0415 (it takes its time)
-
-    login = remote.login(stack, vault, server)
-    try:
-        async with asyncio.timeout(seconds):
-            async with login as connection:
-                done = await connection.run(command, check=True)
-    except (OSError, TimeoutError, asyncssh.Error):
-        return ""
-    return str(done.stdout)
 
 
 def _holder(answers: dict[str, Answer], address: str) -> str | None:

@@ -38,7 +38,6 @@ def run(
     opts: pulumi.ResourceOptions,
     *,
     stdin: pulumi.Input[str] | None = None,
-    delete: str | None = None,
     triggers: list[Any] | None = None,
 ) -> remote.Command:
     """Run an idempotent `script` now, and again whenever it or what it reads on `stdin` changes.
@@ -51,7 +50,6 @@ def run(
         connection=login.connection(),
         create=script,
         update=script,
-        delete=delete,
         stdin=None if stdin is None else pulumi.Output.secret(stdin),
         triggers=triggers,
         logging=remote.Logging.STDERR,

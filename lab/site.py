@@ -172,14 +172,6 @@ class Lab:
         pair = certificates.Pair.at(self._bmc_stem(host))
         return pair.certificate.read_bytes(), pair.key.read_bytes()
 
-    def lock(self) -> contextlib.AbstractContextManager[None]:
-        """Keep other processes off the lab, for as long as a whole command takes. `up` and `down` do it themselves.
-
-        Raises:
-            LabError: Another process holds it.
-        """
-        return locked(self.name)
-
     def state(self) -> State:
         """Ask Docker for the lab's condition, changing nothing.
 

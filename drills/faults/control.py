@@ -3,6 +3,7 @@
 import asyncio
 
 from drills.faults.fault import Fault, Hit, Scene, lab_only
+from drills.faults.steps import powered_on
 from drills.undo import How, Step
 
 OFF_SECONDS = 40.0
@@ -44,12 +45,7 @@ async def _inject(scene: Scene, hit: Hit) -> None:
     primary, standby = hit.machines
     scene.promise(
         _synchronous(standby),
-        Step(
-            how=How.POWER_ON,
-            where=primary,
-            does=f"power {primary} on",
-            by_hand=f"Power {primary} on in vCenter.",
-        ),
+        powered_on(primary),
         Step(
             how=How.SHELL,
             where=standby,

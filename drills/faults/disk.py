@@ -3,11 +3,9 @@
 The lab's guests write to the machine's own disk, so PostgreSQL's log gets a small one of its own first.
 """
 
-from collections.abc import Callable, Coroutine
-
 from cli.workspace import Stack
 from drills.faults import arranging
-from drills.faults.fault import Fault, Hit, Scene, lab_only
+from drills.faults.fault import Fault, Hit, Scene, aim_at, lab_only
 from drills.undo import How, Step
 from moves.waiting import until_whole
 
@@ -57,7 +55,7 @@ def faults() -> tuple[Fault, ...]:
         Fault(
             name="fill-disk-primary",
             title=f"The disk with the primary's log is full for {FULL_SECONDS:g} s",
-            aim=_aim(lambda scene: scene.standing.primary, "the primary"),
+            aim=aim_at(lambda scene: scene.standing.primary, "the primary"),
             inject=_fill,
             lasts=FULL_SECONDS,
             arrange=_small_disk_for_primary,
@@ -67,7 +65,7 @@ def faults() -> tuple[Fault, ...]:
         Fault(
             name="fill-disk-standby",
             title=f"The disk with the standby's log is full for {FULL_SECONDS:g} s",
-            aim=_aim(lambda scene: scene.standing.standby, "the synchronous standby"),
+            aim=aim_at(lambda scene: scene.standing.standby, "the synchronous standby"),
             inject=_fill,
             lasts=FULL_SECONDS,
             arrange=_small_disk_for_standby,
@@ -78,7 +76,7 @@ def faults() -> tuple[Fault, ...]:
         Fault(
             name="step-clock",
             title="The primary's clock is wrong by a minute",
-            aim=_aim(lambda scene: scene.standing.primary, "the primary"),
+            aim=aim_at(lambda scene: scene.standing.primary, "the primary"),
             inject=_step_clock,
             lasts=FULL_SECONDS,
             unavailable=_no_clock,
@@ -146,10 +144,3 @@ async def _fill(scene: Scene, hit: Hit) -> None:
     )
     await scene.hands.shell(server, _FILL)
     await scene.hands.shell(scene.standing.primary, _NEED_ROOM)
-
-
-def _aim(server: Callable[[Scene], str], role: str) -> Callable[[Scene], Coroutine[None, None, Hit]]:
-    async def aim(scene: Scene) -> Hit:
-        return Hit(f"{server(scene)}, {role}", (server(scene),))
-
-    return aim

@@ -107,3 +107,12 @@ class Fault:
     def target_on(self, settings: Settings) -> Target | None:
         """What it may cost on a site."""
         return self.fenced_target if self.fenced_target and settings.has_fencing else self.target
+
+
+def aim_at(server: Callable[[Scene], str], role: str) -> Callable[[Scene], Coroutine[None, None, Hit]]:
+    """Choose one server by its role, which `role` says in words."""
+
+    async def aim(scene: Scene) -> Hit:
+        return Hit(f"{server(scene)}, {role}", (server(scene),))
+
+    return aim

@@ -1,16 +1,16 @@
 """Servers as a whole: lost, powered off, frozen, cut off."""
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 
 from blueprint.terms import Role
 from cli.workspace import Stack
 from drills.faults import targets
-from drills.faults.fault import Fault, Hit, Scene, Simulated, everywhere, lab_only
+from drills.faults.fault import Fault, Hit, Scene, Simulated, aim_at, everywhere, lab_only
 from drills.faults.network import CUT_SECONDS, cut_off
+from drills.faults.steps import going_on, powered_on
 from drills.model import Target
-from drills.undo import How, Step
 
 SHORT_FREEZE_SECONDS = 5.0
 """A snapshot or a vMotion that goes badly: nobody may fail over for it."""
@@ -73,13 +73,13 @@ def faults() -> tuple[Fault, ...]:
 
 def _lose(kind: Kind) -> Fault:
     async def inject(scene: Scene, hit: Hit) -> None:
-        scene.promise(_powered_on(hit.machine))
+        scene.promise(powered_on(hit.machine))
         await scene.hands.container("kill", hit.machine)
 
     return Fault(
         name=f"lose-{kind.name}",
         title=f"The VM of {_described(kind)} dies; vSphere HA starts it again",
-        aim=_aim(kind),
+        aim=aim_at(kind.server, kind.role),
         inject=inject,
         unavailable=partial(_unavailable, kind, lab_only),
         target=kind.lost,
@@ -92,13 +92,13 @@ def _lose(kind: Kind) -> Fault:
 
 def _power_off(kind: Kind) -> Fault:
     async def inject(scene: Scene, hit: Hit) -> None:
-        scene.promise(_powered_on(hit.machine))
+        scene.promise(powered_on(hit.machine))
         await scene.vcenter.power_off(hit.machine)
 
     return Fault(
         name=f"power-off-{kind.name}",
         title=f"Somebody powers {_described(kind)} off in vCenter, and on again after 30 s",
-        aim=_aim(kind),
+        aim=aim_at(kind.server, kind.role),
         inject=inject,
         lasts=30.0,
         unavailable=partial(_unavailable, kind, everywhere),
@@ -124,20 +124,15 @@ def _freeze(kind: Kind, seconds: float, target: Target | None) -> Fault:
     async def inject(scene: Scene, hit: Hit) -> None:
         # Fencing may have powered it off meanwhile, and on again.
         scene.promise(
-            _powered_on(hit.machine),
-            Step(
-                how=How.UNPAUSE,
-                where=hit.machine,
-                does=f"let {hit.machine} go on",
-                by_hand=f"docker unpause the container of {hit.machine}.",
-            ),
+            powered_on(hit.machine),
+            going_on(hit.machine),
         )
         await scene.hands.container("pause", hit.machine)
 
     return Fault(
         name=f"freeze-{kind.name}-{seconds:g}s",
         title=f"{_described(kind, capital=True)} stands still for {seconds:g} s",
-        aim=_aim(kind),
+        aim=aim_at(kind.server, kind.role),
         inject=inject,
         lasts=seconds,
         unavailable=partial(_unavailable, kind, lab_only),
@@ -150,13 +145,13 @@ def _freeze(kind: Kind, seconds: float, target: Target | None) -> Fault:
 
 def _cut(kind: Kind) -> Fault:
     async def inject(scene: Scene, hit: Hit) -> None:
-        scene.promise(_powered_on(hit.machine))
+        scene.promise(powered_on(hit.machine))
         await cut_off(scene, hit.machine)
 
     return Fault(
         name=f"cut-{kind.name}",
         title=f"{_described(kind, capital=True)} is cut from the network for {CUT_SECONDS:g} s",
-        aim=_aim(kind),
+        aim=aim_at(kind.server, kind.role),
         inject=inject,
         lasts=CUT_SECONDS,
         unavailable=partial(_unavailable, kind, lab_only),
@@ -182,20 +177,3 @@ def _unavailable(kind: Kind, condition: Callable[[Stack], str], stack: Stack) ->
     if kind.name == "witness" and not stack.settings.servers_of(Role.WITNESS):
         return "the stack has no witness: every vote is a database server's"
     return condition(stack)
-
-
-def _aim(kind: Kind) -> Callable[[Scene], Coroutine[None, None, Hit]]:
-    async def aim(scene: Scene) -> Hit:
-        server = kind.server(scene)
-        return Hit(f"{server}, {kind.role}", (server,))
-
-    return aim
-
-
-def _powered_on(server: str) -> Step:
-    return Step(
-        how=How.POWER_ON,
-        where=server,
-        does=f"power {server} on",
-        by_hand=f"Power {server} on in vCenter.",
-    )

@@ -3,6 +3,7 @@
 from drills.faults import arranging, targets
 from drills.faults.fault import Fault, Hit, Scene, Simulated, lab_only
 from drills.faults.network import cutting_off, healed
+from drills.faults.steps import going_on
 from drills.undo import How, Step
 
 HANG_SECONDS = 60.0
@@ -118,11 +119,10 @@ async def _kill(scene: Scene, hit: Hit) -> None:
 
 async def _pause(scene: Scene, hit: Hit) -> None:
     host = hit.machine
-    go_on = f"docker unpause the container of {host}."
     scene.promise(
         home(),
         _started(host),  # fencing may have powered it off meanwhile
-        Step(how=How.UNPAUSE, where=host, does=f"let {host} go on", by_hand=go_on),
+        going_on(host),
     )
     await scene.hands.container("pause", host)
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from cli.workspace import Stack
-from drills.faults.fault import Fault, Hit, Scene, lab_only
+from drills.faults.fault import Fault, Hit, Scene, aim_at, lab_only
 from drills.undo import How, Step
 
 CUT_SECONDS = 30.0
@@ -210,7 +210,7 @@ def _delay() -> Fault:
     return Fault(
         name="delay-packets",
         title=f"Packets to and from the database take {DELAY} longer, for {NOISE_SECONDS:g} s",
-        aim=_primary,
+        aim=aim_at(lambda scene: scene.standing.primary, "the primary"),
         inject=inject,
         lasts=NOISE_SECONDS,
         unavailable=_needs_netem,
@@ -240,7 +240,3 @@ def _netem() -> bool:
 
 async def _all_servers(scene: Scene) -> Hit:
     return Hit("all servers", tuple(scene.settings.servers))
-
-
-async def _primary(scene: Scene) -> Hit:
-    return Hit(f"{scene.standing.primary}, the primary", (scene.standing.primary,))

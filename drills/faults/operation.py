@@ -7,7 +7,7 @@ from blueprint.terms import Role
 from cli.vault import Vault
 from cli.workspace import Stack
 from drills.faults import arranging, targets
-from drills.faults.fault import Fault, Hit, Scene
+from drills.faults.fault import Fault, Hit, Scene, aim_at
 from drills.faults.host import end_maintenance, home
 from drills.undo import FOLDER, How, Step
 from moves.patching import Patch, Work
@@ -25,6 +25,12 @@ _UNITS = {Role.BALANCER: "apache2 keepalived", Role.APPLICATION: "wildfly", Role
 """What of a server users depend on."""
 
 
+_APPLICATION = aim_at(lambda scene: scene.standing.application, "an application server")
+_BALANCER = aim_at(lambda scene: scene.standing.balancer, "which holds the virtual address")
+_STANDBY = aim_at(lambda scene: scene.standing.standby, "the synchronous standby")
+_PRIMARY = aim_at(lambda scene: scene.standing.primary, "the primary")
+
+
 def faults() -> tuple[Fault, ...]:
     """Operators' moves."""
     return (
@@ -40,7 +46,7 @@ def faults() -> tuple[Fault, ...]:
         Fault(
             name="restart-app",
             title="An application server's WildFly is restarted",
-            aim=_application,
+            aim=_APPLICATION,
             inject=_restart_wildfly,
             target=targets.APPLICATION_LOST,
             idempotent_succeed=True,
@@ -49,7 +55,7 @@ def faults() -> tuple[Fault, ...]:
         Fault(
             name="reload-balancer",
             title="The balancer with the virtual address reloads, as after a certificate's renewal",
-            aim=_balancer,
+            aim=_BALANCER,
             inject=_reload_httpd,
             target=targets.ADDRESS_HANDED_OVER,
             all_succeed=True,
@@ -57,18 +63,18 @@ def faults() -> tuple[Fault, ...]:
         Fault(
             name="move-site-address",
             title="The virtual address is handed over to the other balancer",
-            aim=_balancer,
+            aim=_BALANCER,
             inject=_hand_over,
             target=targets.ADDRESS_HANDED_OVER,
             all_succeed=True,
             proves=("BAL-01",),
         ),
-        _drain("drain-app", "An application server is drained, its WildFly restarted, and put back", _application),
+        _drain("drain-app", "An application server is drained, its WildFly restarted, and put back", _APPLICATION),
         _drain(
-            "drain-balancer", "The balancer with the virtual address is drained, restarted, and put back", _balancer
+            "drain-balancer", "The balancer with the virtual address is drained, restarted, and put back", _BALANCER
         ),
-        _drain("drain-standby", "The synchronous standby is drained, its PostgreSQL restarted, and put back", _standby),
-        _drain("drain-primary", "The primary is drained after a switchover, restarted, and put back", _primary),
+        _drain("drain-standby", "The synchronous standby is drained, its PostgreSQL restarted, and put back", _STANDBY),
+        _drain("drain-primary", "The primary is drained after a switchover, restarted, and put back", _PRIMARY),
         Fault(
             name="rolling-patch",
             title="Every server is drained, restarted and put back, one after the other; then every host",
@@ -108,14 +114,6 @@ async def _switch_over(scene: Scene, hit: Hit) -> None:
     await arranging.switch_over(scene, hit.machine)
 
 
-async def _application(scene: Scene) -> Hit:
-    return Hit(f"{scene.standing.application}, an application server", (scene.standing.application,))
-
-
-async def _balancer(scene: Scene) -> Hit:
-    return Hit(f"{scene.standing.balancer}, which holds the virtual address", (scene.standing.balancer,))
-
-
 async def _restart_wildfly(scene: Scene, hit: Hit) -> None:
     await scene.hands.shell(hit.machine, "systemctl restart wildfly")
 
@@ -128,21 +126,13 @@ async def _hand_over(scene: Scene, hit: Hit) -> None:
     await scene.hands.shell(hit.machine, "/usr/local/lib/perenne/hand-over", seconds=HAND_OVER_SECONDS)
 
 
-async def _standby(scene: Scene) -> Hit:
-    return Hit(f"{scene.standing.standby}, the synchronous standby", (scene.standing.standby,))
-
-
-async def _primary(scene: Scene) -> Hit:
-    return Hit(f"{scene.standing.primary}, the primary", (scene.standing.primary,))
-
-
 async def _everything(scene: Scene) -> Hit:
     settings = scene.settings
     return Hit(f"{len(settings.servers)} servers and {len(settings.hosts)} hosts", (*settings.servers, *settings.hosts))
 
 
 async def _drain_server(scene: Scene, hit: Hit) -> None:
-    scene.promise(_undrain(hit.machine))
+    scene.promise(_undrain(scene.stack, hit.machine))
     await scene.hands.shell(hit.machine, DRAIN, seconds=DRAIN_SECONDS)
     units = _UNITS[scene.settings.servers[hit.machine].role]
     await scene.hands.shell(hit.machine, f"systemctl restart {units}", seconds=DRAIN_SECONDS)
@@ -151,7 +141,7 @@ async def _drain_server(scene: Scene, hit: Hit) -> None:
 async def _patch(scene: Scene, hit: Hit) -> None:
     # Each is put back by the patch itself; what is promised is for a patch that is killed.
     scene.promise(home(), *(end_maintenance(host) for host in scene.settings.hosts))
-    scene.promise(*(_undrain(name) for name in hit.machines if name in scene.settings.servers))
+    scene.promise(*(_undrain(scene.stack, name) for name in hit.machines if name in scene.settings.servers))
     await _rolling(scene).run(Progress(began=""))
 
 
@@ -170,12 +160,12 @@ def _unseen(_step: str) -> Iterator[Callable[[str], None]]:
     yield _unheard
 
 
-def _undrain(server: str) -> Step:
+def _undrain(stack: Stack, server: str) -> Step:
     return Step(
         how=How.SHELL,
         where=server,
         does=f"put {server} back into service",
-        by_hand=f"./perenne undrain {server}",
+        by_hand=stack.command("undrain", server),
         script=UNDRAIN,
     )
 

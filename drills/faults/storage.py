@@ -7,6 +7,7 @@ from cli.workspace import Stack
 from drills.faults import arranging, targets
 from drills.faults.fault import Fault, Hit, Scene, lab_only
 from drills.faults.network import dropping, healed
+from drills.faults.steps import going_on
 from drills.undo import How, Step
 
 STALL_SECONDS = 30.0
@@ -104,9 +105,7 @@ async def _array(scene: Scene) -> Hit:
 
 
 async def _lose_array(scene: Scene, hit: Hit) -> None:
-    for machine in hit.machines:
-        by_hand = f"docker unpause the container of {machine}."
-        scene.promise(Step(how=How.UNPAUSE, where=machine, does=f"let {machine} go on", by_hand=by_hand))
+    scene.promise(*(going_on(machine) for machine in hit.machines))
     for machine in hit.machines:
         await scene.hands.container("pause", machine)
 

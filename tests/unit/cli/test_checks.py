@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from cli import checks, status
+from cli import checks, remote, status
 from cli.checks import check_preview, check_site
 from cli.status import Answer, SiteStatus
 from cli.vault import Vault
@@ -29,11 +29,11 @@ def site(dev: Stack, monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[chec
     whole = SiteStatus("200", "db01", "db02", "lb01", "db01", servers, 3, 2, None)
 
     def check(hosts: dict[str, str] | None = None, **changes: Any) -> list[checks.Check]:  # noqa: ANN401
-        async def ask(_stack: Stack, _vault: object, host: str) -> str:
+        async def said(_stack: Stack, _vault: object, host: str, _command: str, _seconds: float) -> str:
             return (hosts or {}).get(host, HOST)
 
         monkeypatch.setattr(status, "status", lambda *_: replace(whole, **changes))
-        monkeypatch.setattr(checks, "_ask_host", ask)
+        monkeypatch.setattr(remote, "said", said)
         monkeypatch.setattr(Vault, "open", lambda _stack: None)
         return check_site(dev)
 

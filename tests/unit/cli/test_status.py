@@ -8,7 +8,7 @@ import pytest
 
 from blueprint.keys import authorities, certificate_of
 from blueprint.secrets import SITE_AUTHORITIES, Kind, Secret
-from cli import keys, status
+from cli import keys, remote, status
 from cli.crypter import Crypter
 from cli.status import Answer, SiteStatus
 from cli.vault import Vault
@@ -80,7 +80,7 @@ def said(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         texts.append(f"{server}: {command}")
         return texts[0]
 
-    monkeypatch.setattr(status, "_said", answer)
+    monkeypatch.setattr(remote, "said", answer)
     return texts
 
 
