@@ -178,7 +178,7 @@ def switchover(
         str | None, typer.Option("--to", metavar="NAME", help="Which standby; else the synchronous one.")
     ] = None,
 ) -> None:
-    """Make the synchronous standby the primary; writes wait for about a second."""
+    """Make the synchronous standby the primary; writes wait until it is."""
     from cli.switchover import switchover as run
 
     raise typer.Exit(run(_stack(stack, option), to))
