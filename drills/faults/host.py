@@ -122,14 +122,21 @@ async def _pause(scene: Scene, hit: Hit) -> None:
     scene.promise(
         home(),
         _started(host),  # fencing may have powered it off meanwhile
+        healed(host),
         going_on(host),
     )
+    await _silence(scene, host)  # a paused container's kernel would go on answering
     await scene.hands.container("pause", host)
 
 
 async def _isolate(scene: Scene, hit: Hit) -> None:
     host = hit.machine
     scene.promise(home(), healed(host))
+    await _silence(scene, host)
+
+
+async def _silence(scene: Scene, host: str) -> None:
+    """Nobody reaches a host's management address."""
     await scene.hands.packets(host, cutting_off(address=str(scene.settings.hosts[host].address)))
 
 
