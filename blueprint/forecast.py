@@ -266,7 +266,7 @@ class _Times:
         path = "/etc/perenne/wildfly/configuration.yml"
         pause = _number(self._application, path, r"hostRecheckSeconds=(\d+)")
         return (
-            Term("hosts asked again", pause + _LOOK, path),
+            Term("hosts asked again", max(pause, _LOOK), path),
             Term("answer", _ANSWER, _ESTIMATED),
         )
 

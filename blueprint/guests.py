@@ -94,9 +94,8 @@ _JDBC_OPTIONS = {
     "socketTimeout": "10",
     "cancelSignalTimeout": "2",
     "tcpKeepAlive": "true",
-    # A server that was found down or read-only is asked again at once (default: after 10 s), as what waits for the primary
-    # looks for it one at a time (drill switchover).
-    "hostRecheckSeconds": "0",
+    # A server that was found down or read-only is asked again after this time (default 10 s). With 0 a switchover takes as long.
+    "hostRecheckSeconds": "1",
 }
 """Parameters of pgjdbc's URL ("Connecting to the Database"); times in seconds, sslResponseTimeout in milliseconds."""
 
