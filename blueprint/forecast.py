@@ -31,8 +31,8 @@ _RESTART = 0.3
 _ASKED = 0.5
 """Seconds in which a vCenter or a BMC with a session answers, or pulls a plug."""
 _ANSWER = 0.5
-"""Seconds that an answer itself may take on a site that has just been hit: in the lab, on two processors, the longest time
-between two good ones is 0.2 to 0.6 s also where nothing has to move (drills kill-etcd, kill-patroni, freeze-witness-60s)."""
+"""Seconds that an answer itself may take on a site that has just been hit: in the lab, on two processors, up to 0.6 s
+pass between two good ones also where nothing has to move (drills kill-etcd, kill-patroni)."""
 _BETWEEN_VISITS = 0.2
 """Seconds from the last good answer before a fault to the first request after it, as drills ask for a page."""
 _LOOK = 0.2

@@ -94,7 +94,7 @@ _JDBC_OPTIONS = {
     "socketTimeout": "10",
     "cancelSignalTimeout": "2",
     "tcpKeepAlive": "true",
-    # A server that was found down or read-only is asked again after this time (default 10 s). With 0 a switchover takes as long.
+    # A server that was found down or read-only is asked again after this time (default 10 s); 0 was no faster.
     "hostRecheckSeconds": "1",
 }
 """Parameters of pgjdbc's URL ("Connecting to the Database"); times in seconds, sslResponseTimeout in milliseconds."""
@@ -170,8 +170,10 @@ def secret_files(settings: Settings, name: str, role: GuestRole) -> dict[str, Se
             }
         case GuestRole.BACKUP:
             needed, owner = ("database-backup-password",), "perenne-backup:perenne-backup"
-            # Logins, the authority's certificate and what else every server has came with the role beside this one.
-            return {"/etc/perenne/backup.pgpass": _template("backup/pgpass.j2", needed, context, owner)}
+            own = {"/etc/perenne/backup.pgpass": _template("backup/pgpass.j2", needed, context, owner)}
+            # Beside another role logins and the authority's certificate came with that one.
+            if settings.servers[name].role is not Role.BACKUP:
+                return own
         case GuestRole.FENCING:
             return _fencing_secrets(settings, name)
     return {"/etc/perenne/tls/ca.pem": authority, "/root/.ssh/authorized_keys": login} | own

@@ -72,8 +72,8 @@ def test_targets_are_within_reach() -> None:
     assert found["lose-balancer"].bound <= 1.2
     assert found["move-site-address"].bound <= 1.2
     assert found["lose-app"].bound <= 1.0
-    assert found["lose-worst-host"].bound <= 7.0
-    assert of(without_fencing(settings_with()))["lose-worst-host"].bound <= 29.0
+    assert found["lose-worst-host"].bound <= 7.5
+    assert of(without_fencing(settings_with()))["lose-worst-host"].bound <= 29.5
 
 
 def test_silent_node_is_waited_for_until_jgroups_excludes_it() -> None:

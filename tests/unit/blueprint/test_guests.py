@@ -332,6 +332,18 @@ def test_postgresql_lets_nobody_in_without_tls_and_a_password(settings: Settings
         assert rule == "local all postgres peer" or re.fullmatch(r"hostssl .+/\d+ scram-sha-256", rule)
 
 
+@pytest.mark.parametrize("stack", ["dev", "prod"])
+def test_every_server_knows_the_authority_and_who_may_log_in(stack: str) -> None:
+    found = loading.settings_from_config(loading.config_of(PROJECT / f"Pulumi.{stack}.yaml"), stack)
+    for name, server in found.servers.items():
+        roles = {*ROLES_OF[server.role], *([GuestRole.BACKUP] if name in found.backup.servers else [])}
+        if not found.has_fencing:
+            roles.discard(GuestRole.FENCING)
+        files = [path for role in roles for path in guests.secret_files(found, name, role)]
+        assert {"/etc/perenne/tls/ca.pem", "/root/.ssh/authorized_keys"} <= set(files), name
+        assert len(files) == len(set(files)), f"two roles of {name} write the same file"
+
+
 def test_replication_is_for_database_servers_and_backups_only(settings: Settings) -> None:
     rules = [rule.split() for rule in patroni(settings, "db01")["postgresql"]["pg_hba"] if "replication" in rule]
     takers = [*settings.servers_of(Role.DATABASE).values(), settings.servers["wit01"]]
