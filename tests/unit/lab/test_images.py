@@ -1,5 +1,6 @@
 """Building the lab's images, with stand-ins for the tools that it runs."""
 
+import shutil
 import stat
 import tarfile
 from pathlib import Path
@@ -8,6 +9,7 @@ import pytest
 
 from lab.images import ImageError, build_all
 from lab.images.artifacts import Artifact, ensure_artifact, give_to
+from lab.images.build import FOLDERS
 from lab.images.content import digest
 from lab.images.process import run
 from lab.images.roots import ensure_root, packages, source_lines
@@ -148,6 +150,24 @@ def test_a_second_build_builds_nothing(tools: Path, tmp_path: Path, monkeypatch:
     assert second == first
     assert len(built) == len({first.guest, first.esxi, first.san, first.client, first.vcenter}) == 5
     assert {call.split()[1] for call in calls(tools)} == {"image"}
+
+
+def test_what_python_has_compiled_is_no_part_of_an_image(
+    tools: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    archive = tmp_path / "archive.tar.gz"
+    with tarfile.open(archive, "w:gz"):
+        pass
+    monkeypatch.setattr("lab.images.build.ensure_artifact", lambda *_: archive)
+    folders = tmp_path / "images"
+    shutil.copytree(FOLDERS, folders, ignore=shutil.ignore_patterns("__pycache__"))
+    monkeypatch.setattr("lab.images.build.FOLDERS", folders)
+    first = build_all(tmp_path / "cache", vcenter_binary=archive, progress=lambda _: None)
+    compiled = folders / "esxi" / "esxcli" / "__pycache__" / "host.cpython-311.pyc"
+    compiled.parent.mkdir()
+    compiled.write_bytes(b"compiled")
+
+    assert build_all(tmp_path / "cache", vcenter_binary=archive, progress=lambda _: None) == first
 
 
 def test_an_artifact_with_another_checksum_is_refused(tools: Path, tmp_path: Path) -> None:
