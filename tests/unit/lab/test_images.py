@@ -152,9 +152,8 @@ def test_a_second_build_builds_nothing(tools: Path, tmp_path: Path, monkeypatch:
     assert {call.split()[1] for call in calls(tools)} == {"image"}
 
 
-def test_what_python_has_compiled_is_no_part_of_an_image(
-    tools: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.usefixtures("tools")
+def test_what_python_has_compiled_is_no_part_of_an_image(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     archive = tmp_path / "archive.tar.gz"
     with tarfile.open(archive, "w:gz"):
         pass
