@@ -34,6 +34,8 @@ from tests import killing
 STACK = Stack("dev")
 UP_SECONDS, DESTROY_SECONDS = (0.0, 12.0), (0.0, 6.0)
 """Between which a run is killed, counted from the engine's first operation."""
+MOST_KILLS = 20
+"""In a row: a deployment that gets no further is a mistake."""
 
 _TOLD = {
     "taken over": "was made: it is taken over",
@@ -52,7 +54,6 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--kills", type=int, default=20, help="at least so many of `up`, and as many of `destroy`")
-    parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--destroy", action="store_true", help="be the removal that is killed")
     parser.add_argument("--settle", action="store_true", help="be what a removal begins with")
     given = parser.parse_args()
@@ -62,7 +63,7 @@ def main() -> None:
     have_private()
     bench = Bench(random.Random(given.seed))  # noqa: S311 (a series that can be repeated, no secret)
     try:
-        bench.run(given.rounds, -(-given.kills // given.rounds))
+        bench.run(given.kills)
     finally:
         subprocess.run(["./perenne", "down"], cwd=REPOSITORY, check=False, capture_output=True)
     bench.check("Pulumi.dev.yaml is as before", STACK.file.read_text() == bench.stack_file)
@@ -99,20 +100,26 @@ class Bench:
     stack_file: str = ""
     environment: dict[str, str] = field(default_factory=dict)
 
-    def run(self, rounds: int, kills: int) -> None:
-        """Deploy and remove, so many times."""
+    def run(self, kills: int) -> None:
+        """Deploy and remove, until either has been killed so many times."""
         self.stack_file = STACK.file.read_text()
-        for number in range(1, rounds + 1):
+        number = 0
+        while min(self.killed("up"), self.killed("destroy")) < kills:
+            number += 1
             name = f"round {number}"
             turns = [killing.kill_launcher, killing.kill_engine, killing.kill_launcher, killing.kill_session]
-            self.disturb("up", kills, lambda _turn: _UP, turns, UP_SECONDS)
+            self.disturb("up", lambda _turn: _UP, turns, UP_SECONDS)
             self.to_end(f"{name}: the up that may end", _UP)
             self.deployed(name)
             self.environment = _environment()
-            self.disturb("destroy", kills, self._removal, [killing.kill_engine, killing.kill_session], DESTROY_SECONDS)
+            self.disturb("destroy", self._removal, [killing.kill_engine, killing.kill_session], DESTROY_SECONDS)
             self.to_end(f"{name}: the destroy that may end", _DESTROY)
             self.removed(name)
             self.environment = {}
+
+    def killed(self, verb: str) -> int:
+        """How often runs of a verb were killed."""
+        return sum(number for what, number in self.kills.items() if what.startswith(f"{verb}: "))
 
     def check(self, what: str, held: object) -> None:
         """Note whether something is as it must be."""
@@ -124,16 +131,13 @@ class Bench:
     def disturb(
         self,
         verb: str,
-        kills: int,
         command: Callable[[int], tuple[str, ...]],
         turns: Sequence[killing.Killer],
         between: tuple[float, float],
     ) -> None:
-        """Kill so many runs, each at a moment of its own; a run that ends before is begun anew, and doesn't count."""
+        """Kill runs, each at a moment of its own, until one has nothing left to do."""
         done = 0
-        for _ in range(3 * kills):
-            if done == kills:
-                return
+        for _ in range(MOST_KILLS):
             target = turns[done % len(turns)]
             seconds = self.chance.uniform(*between)
             with self.started(command(done)) as process:
@@ -143,10 +147,10 @@ class Bench:
                     done += 1
                     (LOGS / f"interruptions-{verb}-{done}.json").write_text(json.dumps(_state()))
                 process.wait(killing.PATIENCE_SECONDS)
-            print(f"  {verb} {done}/{kills}: status {process.returncode}", file=sys.stderr, flush=True)
+            print(f"  {verb}, {done} killed: status {process.returncode}", file=sys.stderr, flush=True)
             self.read_log()
-            if verb == "destroy" and not pending.records(_state()):
-                return  # nothing is left to remove
+            if process.returncode == 0 or (verb == "destroy" and not pending.records(_state())):
+                return
 
     def to_end(self, what: str, command: tuple[str, ...]) -> None:
         """A run that nobody kills has to succeed."""
