@@ -1,6 +1,6 @@
 """What is in vCenter is found by name and place and told by the provider's ids; plain objects stand in for it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
@@ -229,10 +229,14 @@ class Task:
         return SimpleNamespace(state=state, reason=reason, descriptionId="Folder.createVm", entityName="db01")
 
 
-def test_what_vcenter_still_does_for_perenne_is_waited_for_and_nothing_else() -> None:
+def test_what_vcenter_still_does_for_perenne_is_waited_for_and_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
     own, other = Task("VSPHERE.LOCAL\\Perenne"), Task("VSPHERE.LOCAL\\backup")
     said: list[str] = []
-    content = SimpleNamespace(taskManager=SimpleNamespace(recentTask=[own, other]))
-    Inventory(content, cast("Library", None)).await_tasks("perenne@vsphere.local", said.append)
+
+    def recent(_self: Inventory) -> Iterator[tuple[Any, dict[str, Any]]]:
+        return iter((task, {f"info.{name}": value for name, value in vars(task.info).items()}) for task in (own, other))
+
+    monkeypatch.setattr(Inventory, "_recent_tasks", recent)
+    Inventory(None, cast("Library", None)).await_tasks("perenne@vsphere.local", said.append)
     assert (own.looks, other.looks) == (3, 1)
     assert said == ["vCenter still does Folder.createVm for db01"]
