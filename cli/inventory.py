@@ -110,9 +110,11 @@ class Inventory:
         """
         types: Any = vmodl.query.PropertyCollector
         tasks = [types.ObjectSpec(obj=task) for task in self.content.taskManager.recentTask]
+        if not tasks:
+            return
         paths = ["info.state", "info.reason", "info.descriptionId", "info.entityName"]
         question = types.FilterSpec(objectSet=tasks, propSet=[types.PropertySpec(type=vim.Task, pathSet=paths)])
-        for one in self.content.propertyCollector.RetrieveContents([question]) if tasks else ():
+        for one in self.content.propertyCollector.RetrieveContents([question]):
             yield one.obj, {found.name: found.val for found in one.propSet}
 
     def child(self, folder: Any, inputs: Inputs) -> list[Any]:  # noqa: ANN401

@@ -213,6 +213,23 @@ def test_a_server_that_is_off_is_started(power: str, *, started: bool) -> None:
     assert machine.did == (["PowerOnVM_Task"] if started else [])
 
 
+@pytest.mark.parametrize("keys", [[], ["task-1"]])
+def test_recent_tasks_are_asked_for_what_is_needed(keys: list[str]) -> None:
+    asked: list[Any] = []
+    task: Any = vim.Task
+
+    def retrieve(question: list[Any]) -> list[Any]:
+        asked.extend(question)
+        return []
+
+    content = SimpleNamespace(
+        taskManager=SimpleNamespace(recentTask=[task(key, None) for key in keys]),
+        propertyCollector=SimpleNamespace(RetrieveContents=retrieve),
+    )
+    Inventory(content, cast("Library", None)).await_tasks("perenne@vsphere.local", pytest.fail)
+    assert ["info.entity" in one.propSet[0].pathSet for one in asked] == [False for _ in keys]
+
+
 class Task:
     """A task of vCenter's that ends when it is looked at for the second time."""
 
