@@ -75,17 +75,25 @@ class Inventory:
                 f"{made or 'unknown age'}, older than that, so it is not Perenne's",
                 "Look at what is on it; rename or delete it in vCenter, then run this again.",
             )
-        if machine.runtime.powerState != vim.VirtualMachine.PowerState.poweredOff:
+        if not self._is_off(machine):
             await_task(machine.PowerOffVM_Task(), f"VM {name} can't be powered off")
         await_task(machine.Destroy_Task(), f"VM {name} can't be deleted")
 
     def power_on(self, uuid: str, name: str) -> bool:
         """Power a VM on; returns whether it was off."""
         machine = self.content.searchIndex.FindByUuid(None, uuid, True, False)
-        if machine.runtime.powerState != vim.VirtualMachine.PowerState.poweredOff:
+        if not self._is_off(machine):
             return False
         await_task(machine.PowerOnVM_Task(None), f"VM {name} can't be powered on")
         return True
+
+    def _is_off(self, machine: Any) -> bool:  # noqa: ANN401
+        """Whether a VM is off; just that, as pyVmomi refuses what the lab's simulator tells of one half made."""
+        types: Any = vmodl.query.PropertyCollector
+        wanted = types.PropertySpec(type=vim.VirtualMachine, pathSet=["runtime.powerState"])
+        question = types.FilterSpec(objectSet=[types.ObjectSpec(obj=machine)], propSet=[wanted])
+        (found,) = self.content.propertyCollector.RetrieveContents([question])
+        return bool(found.propSet[0].val == vim.VirtualMachine.PowerState.poweredOff)
 
     def await_tasks(self, user: str, say: Callable[[str], None]) -> None:
         """Wait for what vCenter still does for a deployment that is gone: it finishes tasks that nobody waits for.

@@ -230,6 +230,14 @@ def test_recent_tasks_are_asked_for_what_is_needed(keys: list[str]) -> None:
     assert ["info.entity" in one.propSet[0].pathSet for one in asked] == [False for _ in keys]
 
 
+@pytest.fixture(autouse=True)
+def _power_is_the_stand_ins(monkeypatch: pytest.MonkeyPatch) -> None:
+    def is_off(_self: Inventory, machine: Machine) -> bool:
+        return bool(machine.runtime.powerState == vim.VirtualMachine.PowerState.poweredOff)
+
+    monkeypatch.setattr(Inventory, "_is_off", is_off)
+
+
 class Task:
     """A task of vCenter's that ends when it is looked at for the second time."""
 
