@@ -35,8 +35,6 @@ _ANSWER = 0.5
 pass between two good ones also where nothing has to move (drills kill-etcd, kill-patroni)."""
 _BETWEEN_VISITS = 0.2
 """Seconds from the last good answer before a fault to the first request after it, as drills ask for a page."""
-_LOOK = 0.2
-"""Seconds between two looks for a primary: who waits for one asks every server, one request at a time, after 50 ms."""
 
 
 @dataclass(frozen=True)
@@ -264,9 +262,8 @@ class _Times:
     def clients_follow(self) -> tuple[Term, ...]:
         """Pools find the new primary: connections are checked, and hosts that were down asked again."""
         path = "/etc/perenne/wildfly/configuration.yml"
-        pause = _number(self._application, path, r"hostRecheckSeconds=(\d+)")
         return (
-            Term("hosts asked again", max(pause, _LOOK), path),
+            Term("host asked again", _number(self._application, path, r"hostRecheckSeconds=(\d+)"), path),
             Term("answer", _ANSWER, _ESTIMATED),
         )
 

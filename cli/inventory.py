@@ -4,7 +4,7 @@ The ids are those of terraform-provider-vsphere, which Pulumi's provider wraps: 
 builds (1.26.0) and in its sources of July 2026.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import Any
@@ -89,11 +89,8 @@ class Inventory:
 
     def _is_off(self, machine: Any) -> bool:  # noqa: ANN401
         """Whether a VM is off; just that, as pyVmomi refuses what the lab's simulator tells of one half made."""
-        types: Any = vmodl.query.PropertyCollector
-        wanted = types.PropertySpec(type=vim.VirtualMachine, pathSet=["runtime.powerState"])
-        question = types.FilterSpec(objectSet=[types.ObjectSpec(obj=machine)], propSet=[wanted])
-        (found,) = self.content.propertyCollector.RetrieveContents([question])
-        return bool(found.propSet[0].val == vim.VirtualMachine.PowerState.poweredOff)
+        ((_, facts),) = self._facts(vim.VirtualMachine, [machine], ["runtime.powerState"])
+        return bool(facts["runtime.powerState"] == vim.VirtualMachine.PowerState.poweredOff)
 
     def await_tasks(self, user: str, say: Callable[[str], None]) -> None:
         """Wait for what vCenter still does for a deployment that is gone: it finishes tasks that nobody waits for.
@@ -116,12 +113,16 @@ class Inventory:
 
         The lab's simulator takes its disk manager for the entity that a task is about; pyVmomi refuses to read that.
         """
-        types: Any = vmodl.query.PropertyCollector
-        tasks = [types.ObjectSpec(obj=task) for task in self.content.taskManager.recentTask]
-        if not tasks:
-            return
         paths = ["info.state", "info.reason", "info.descriptionId", "info.entityName"]
-        question = types.FilterSpec(objectSet=tasks, propSet=[types.PropertySpec(type=vim.Task, pathSet=paths)])
+        return self._facts(vim.Task, self.content.taskManager.recentTask, paths)
+
+    def _facts(self, kind: type, things: Sequence[Any], paths: Sequence[str]) -> Iterator[tuple[Any, dict[str, Any]]]:
+        """Each of these things with its properties, those that it has, by one question."""
+        if not things:
+            return
+        types: Any = vmodl.query.PropertyCollector
+        wanted = types.PropertySpec(type=kind, pathSet=list(paths))
+        question = types.FilterSpec(objectSet=[types.ObjectSpec(obj=thing) for thing in things], propSet=[wanted])
         for one in self.content.propertyCollector.RetrieveContents([question]):
             yield one.obj, {found.name: found.val for found in one.propSet}
 

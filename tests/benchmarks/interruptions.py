@@ -101,10 +101,10 @@ class Bench:
     environment: dict[str, str] = field(default_factory=dict)
 
     def run(self, kills: int) -> None:
-        """Deploy and remove, until either has been killed so many times."""
+        """Deploy and remove, until either has been killed so many times, or something is wrong."""
         self.stack_file = STACK.file.read_text()
         number = 0
-        while min(self.killed("up"), self.killed("destroy")) < kills:
+        while min(self.killed("up"), self.killed("destroy")) < kills and not self.wrong:
             number += 1
             name = f"round {number}"
             turns = [killing.kill_launcher, killing.kill_engine, killing.kill_launcher, killing.kill_session]
