@@ -4,7 +4,7 @@ The ids are those of terraform-provider-vsphere, which Pulumi's provider wraps: 
 builds (1.26.0) and in its sources of July 2026.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import Any
@@ -14,7 +14,7 @@ from pyVmomi import vim, vmodl
 from cli.failure import Failure
 from cli.library import Library, opened
 from cli.vault import Vault
-from cli.vcenter import await_task, reached
+from cli.vcenter import Found, await_task, moid, properties, reached
 from cli.workspace import Stack
 
 VIRTUAL_MACHINE = "vsphere:index/virtualMachine:VirtualMachine"
@@ -89,8 +89,8 @@ class Inventory:
 
     def _is_off(self, machine: Any) -> bool:  # noqa: ANN401
         """Whether a VM is off; just that, as pyVmomi refuses what the lab's simulator tells of one half made."""
-        ((_, facts),) = self._facts(vim.VirtualMachine, [machine], ["runtime.powerState"])
-        return bool(facts["runtime.powerState"] == vim.VirtualMachine.PowerState.poweredOff)
+        ((_, found),) = properties(self.content, vim.VirtualMachine, [machine], ["runtime.powerState"])
+        return bool(found["runtime.powerState"] == vim.VirtualMachine.PowerState.poweredOff)
 
     def await_tasks(self, user: str, say: Callable[[str], None]) -> None:
         """Wait for what vCenter still does for a deployment that is gone: it finishes tasks that nobody waits for.
@@ -108,23 +108,13 @@ class Inventory:
                 say(f"vCenter still does {what}")
                 _await_end(task, f"vCenter is not done with {what}")
 
-    def _recent_tasks(self) -> Iterator[tuple[Any, dict[str, Any]]]:
+    def _recent_tasks(self) -> Iterator[Found]:
         """What vCenter did or does lately, and of each task just what is needed.
 
         The lab's simulator takes its disk manager for the entity that a task is about; pyVmomi refuses to read that.
         """
         paths = ["info.state", "info.reason", "info.descriptionId", "info.entityName"]
-        return self._facts(vim.Task, self.content.taskManager.recentTask, paths)
-
-    def _facts(self, kind: type, things: Sequence[Any], paths: Sequence[str]) -> Iterator[tuple[Any, dict[str, Any]]]:
-        """Each of these things with its properties, those that it has, by one question."""
-        if not things:
-            return
-        types: Any = vmodl.query.PropertyCollector
-        wanted = types.PropertySpec(type=kind, pathSet=list(paths))
-        question = types.FilterSpec(objectSet=[types.ObjectSpec(obj=thing) for thing in things], propSet=[wanted])
-        for one in self.content.propertyCollector.RetrieveContents([question]):
-            yield one.obj, {found.name: found.val for found in one.propSet}
+        return properties(self.content, vim.Task, self.content.taskManager.recentTask, paths)
 
     def child(self, folder: Any, inputs: Inputs) -> list[Any]:  # noqa: ANN401
         """What has that name in a folder, or in the folder below it that the inputs name."""
@@ -226,11 +216,6 @@ def _groups(of: Inventory, inputs: Inputs) -> list[str]:
     cluster, name = inputs["computeClusterId"], inputs["name"]
     groups = of.object(vim.ClusterComputeResource, cluster).configurationEx.group
     return [f"{cluster}:{name}" for one in groups if one.name == name]
-
-
-def moid(thing: Any) -> str:  # noqa: ANN401
-    """A thing's managed object id: `host-21`."""
-    return str(thing._moId)  # noqa: SLF001 (pyVmomi has no other way)
 
 
 _FINDERS: Mapping[str, Callable[[Inventory, Inputs], list[str]]] = {

@@ -1,8 +1,8 @@
-"""A session at a stack's vCenter through VMware's own library, and what Perenne's user may do there."""
+"""A session at a stack's vCenter through VMware's own library: what is asked in it, and what Perenne's user may do."""
 
 import ssl
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -16,6 +16,9 @@ from cli.workspace import LAB, Stack
 
 TASK_SECONDS = 120.0
 _POLL_SECONDS = 0.2
+
+Found = tuple[Any, dict[str, Any]]
+"""An object, and what it has of the properties that were asked for, by their paths: `runtime.powerState`."""
 
 
 @contextmanager
@@ -71,6 +74,33 @@ def reached(stack: Stack, vault: Vault, what: str) -> Iterator[Any]:
     except vmodl.MethodFault as error:
         why = f"vCenter says: {getattr(error, 'msg', '') or type(error).__name__}"
         raise Failure(what, why, "Look at vCenter's events.") from error
+
+
+def properties(content: Any, kind: type, things: Sequence[Any], paths: Sequence[str]) -> Iterator[Found]:  # noqa: ANN401
+    """Each of these things with its properties, those that it has, by one question."""
+    if things:
+        types: Any = vmodl.query.PropertyCollector
+        yield from _collected(content, kind, [types.ObjectSpec(obj=thing) for thing in things], paths)
+
+
+def properties_of_all(content: Any, kind: type, paths: Sequence[str]) -> Iterator[Found]:  # noqa: ANN401
+    """Every object of a kind with its properties, those that it has, by one question."""
+    types: Any = vmodl.query.PropertyCollector
+    view = content.viewManager.CreateContainerView(content.rootFolder, [kind], True)
+    through = types.TraversalSpec(name="view", path="view", skip=False, type=vim.view.ContainerView)
+    return _collected(content, kind, [types.ObjectSpec(obj=view, skip=True, selectSet=[through])], paths)
+
+
+def _collected(content: Any, kind: type, objects: list[Any], paths: Sequence[str]) -> Iterator[Found]:  # noqa: ANN401
+    types: Any = vmodl.query.PropertyCollector
+    wanted = types.PropertySpec(type=kind, pathSet=list(paths))
+    for one in content.propertyCollector.RetrieveContents([types.FilterSpec(objectSet=objects, propSet=[wanted])]):
+        yield one.obj, {found.name: found.val for found in one.propSet}
+
+
+def moid(thing: Any) -> str:  # noqa: ANN401
+    """A thing's managed object id: `host-21`."""
+    return str(thing._moId)  # noqa: SLF001 (pyVmomi has no other way)
 
 
 def await_task(task: Any, what: str, seconds: float = TASK_SECONDS) -> None:  # noqa: ANN401

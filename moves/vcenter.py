@@ -12,7 +12,7 @@ from pyVmomi import vim, vmodl
 
 from cli.failure import Failure
 from cli.vault import Vault
-from cli.vcenter import TASK_SECONDS, await_task, session
+from cli.vcenter import TASK_SECONDS, await_task, moid, properties_of_all, session
 from cli.workspace import Stack
 
 _OFF_SECONDS = 1.0
@@ -248,27 +248,15 @@ class _Inventory:
     def states(self, names: Sequence[str]) -> Iterator[HostState]:
         """How the hosts of these names are."""
         running: dict[str, list[dict[str, Any]]] = {}
-        for _, vm in self._facts(vim.VirtualMachine, _VM):
+        for _, vm in properties_of_all(self._content, vim.VirtualMachine, _VM):
             if vm["runtime.powerState"] == vim.VirtualMachine.PowerState.poweredOn:
-                running.setdefault(_id(vm["runtime.host"]), []).append(vm)
-        found = {
-            facts["name"].partition(".")[0]: (_id(host), facts) for host, facts in self._facts(vim.HostSystem, _HOST)
-        }
+                running.setdefault(moid(vm["runtime.host"]), []).append(vm)
+        hosts = properties_of_all(self._content, vim.HostSystem, _HOST)
+        found = {told["name"].partition(".")[0]: (moid(host), told) for host, told in hosts}
         for name in names:
             if name.partition(".")[0] in found:
-                host, facts = found[name.partition(".")[0]]
-                yield _state(name, facts, running.get(host, []))
-
-    def _facts(self, kind: type, paths: Sequence[str]) -> Iterator[tuple[Any, dict[str, Any]]]:
-        """Every object of a kind with its properties, those that it has, by one question."""
-        types: Any = vmodl.query.PropertyCollector
-        view = self._content.viewManager.CreateContainerView(self._content.rootFolder, [kind], True)
-        through = types.TraversalSpec(name="view", path="view", skip=False, type=vim.view.ContainerView)
-        start = types.ObjectSpec(obj=view, skip=True, selectSet=[through])
-        wanted = types.PropertySpec(type=kind, pathSet=list(paths))
-        question = types.FilterSpec(objectSet=[start], propSet=[wanted])
-        for one in self._content.propertyCollector.RetrieveContents([question]):
-            yield one.obj, {found.name: found.val for found in one.propSet}
+                host, told = found[name.partition(".")[0]]
+                yield _state(name, told, running.get(host, []))
 
     def _find(self, kind: type, names: set[str]) -> Any:  # noqa: ANN401
         view = self._content.viewManager.CreateContainerView(self._content.rootFolder, [kind], True)
@@ -302,11 +290,6 @@ def _state(name: str, host: dict[str, Any], running: Sequence[dict[str, Any]]) -
         runs=tuple(sorted(vm["name"] for vm in running)),
         booted=host.get("runtime.bootTime"),
     )
-
-
-def _id(reference: Any) -> str:  # noqa: ANN401
-    """What vCenter calls an object."""
-    return str(reference._moId)  # noqa: SLF001 (pyVmomi gives it no other name)
 
 
 def _refused(what: str, fault: Exception) -> Failure:

@@ -26,8 +26,9 @@ from docker.errors import DockerException
 from pyVmomi import vim
 
 from cli import pending
-from cli.inventory import KINDS, Inventory, inventory, moid
+from cli.inventory import KINDS, Inventory, inventory
 from cli.vault import Vault
+from cli.vcenter import moid
 from cli.workspace import LOGS, REPOSITORY, STATE, Stack, have_private, lab_name
 from tests import killing
 

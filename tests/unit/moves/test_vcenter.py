@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 from pyVmomi import vim
 
+from cli.vcenter import Found
+from moves import vcenter
 from moves.vcenter import HostState, _Inventory
 
 HOST = {
@@ -21,16 +23,16 @@ def reference(name: str) -> Any:  # noqa: ANN401
     return SimpleNamespace(_moId=name)
 
 
-def vm(name: str, host: str, state: str = "poweredOn", mib: int | None = 1024) -> tuple[Any, dict[str, Any]]:
+def vm(name: str, host: str, state: str = "poweredOn", mib: int | None = 1024) -> Found:
     memory = {} if mib is None else {"summary.config.memorySizeMB": mib}
     return reference(name), {"name": name, "runtime.powerState": state, "runtime.host": reference(host), **memory}
 
 
-def states(monkeypatch: pytest.MonkeyPatch, *found: tuple[Any, dict[str, Any]], **changes: object) -> list[HostState]:
-    def facts(_self: _Inventory, kind: type, _paths: Sequence[str]) -> Iterator[tuple[Any, dict[str, Any]]]:
+def states(monkeypatch: pytest.MonkeyPatch, *found: Found, **changes: object) -> list[HostState]:
+    def told(_content: object, kind: type, _paths: Sequence[str]) -> Iterator[Found]:
         return iter(found if kind is vim.VirtualMachine else [(reference("host-1"), HOST | changes)])
 
-    monkeypatch.setattr(_Inventory, "_facts", facts)
+    monkeypatch.setattr(vcenter, "properties_of_all", told)
     return list(_Inventory(None, "vmlabs.int").states(["psexi02", "psexi09"]))
 
 
