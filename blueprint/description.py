@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from ipaddress import AddressValueError, IPv4Address
 
+from blueprint.esxi import VMOTION_PORT_GROUP, storage_port_group
 from blueprint.forecast import forecast
 from blueprint.settings import Network, Server, Settings
 from blueprint.terms import Certificate, Role
@@ -78,12 +79,12 @@ def _networks(settings: Settings) -> str:
         ("management", networks.management, _MANAGEMENT_SWITCH, "ESXi's own", ""),
         ("guests", guests, settings.switches.guests.name, guests.port_group, guests.gateway),
         *(
-            [("vMotion", networks.vmotion, settings.switches.guests.name, "perenne-vmotion", "")]
+            [("vMotion", networks.vmotion, settings.switches.guests.name, VMOTION_PORT_GROUP, "")]
             if networks.vmotion
             else []
         ),
         *(
-            (f"storage {path}", network, settings.switches.storage.name, f"perenne-storage-{path}", "")
+            (f"storage {path}", network, settings.switches.storage.name, storage_port_group(path), "")
             for path, network in networks.storage.items()
         ),
     ]

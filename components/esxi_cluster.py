@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_vsphere as vsphere
 
+from blueprint.esxi import VMOTION_PORT_GROUP, storage_port_group
 from blueprint.settings import Settings
 
 
@@ -118,7 +119,7 @@ def _networking(
         # iSCSI port binding wants exactly one active uplink per adapter (vSphere Storage, "Port Binding").
         port_group = vsphere.HostPortGroup(
             f"{name}-storage-{path}",
-            name=f"perenne-storage-{path}",
+            name=storage_port_group(path),
             host_system_id=host_id,
             virtual_switch_name=storage.name,
             vlan_id=network.vlan,
@@ -142,7 +143,7 @@ def _networking(
     if vmotion:
         port_group = vsphere.HostPortGroup(
             f"{name}-vmotion",
-            name="perenne-vmotion",
+            name=VMOTION_PORT_GROUP,
             host_system_id=host_id,
             virtual_switch_name=guests.name,
             vlan_id=vmotion.vlan,
