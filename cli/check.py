@@ -8,11 +8,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from cli import artifacts, sarif, toolchain, verdict
+from cli.attach import previewing_engine
 from cli.console import Display
 from cli.engine import Engine
 from cli.events import Deployment
 from cli.failure import Failure
-from cli.preview import previewing_engine
 from cli.simulation import simulated
 from cli.workspace import Stack, log_file
 from policies.judging import configuration

@@ -6,11 +6,11 @@ from pathlib import Path
 
 from blueprint.mistakes import StackFileError
 from cli import engine, processes, vault
+from cli.attach import working_engine
 from cli.console import Display, say
 from cli.events import name_of
 from cli.failure import Failure
 from cli.pending import records
-from cli.up import working_engine
 from cli.workspace import BIN, LAB, REPOSITORY, Stack, cache, lab_name, log_file, only_command
 from lab import inventory
 from lab.engine import Engine

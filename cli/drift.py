@@ -7,12 +7,12 @@ from typing import Any
 from rich.text import Text
 
 from cli import drifted_files
+from cli.attach import previewing_engine
 from cli.console import Display, out
 from cli.drifted_files import Asked
 from cli.drifted_resources import Cause, Drift, drifted
 from cli.engine import Engine
 from cli.failure import Failure
-from cli.preview import previewing_engine
 from cli.vault import Vault
 from cli.workspace import Stack, log_file
 

@@ -12,12 +12,12 @@ from rich import box
 from rich.table import Table
 
 from cli import toolchain
+from cli.attach import ready_engine
 from cli.console import Display, out, say
 from cli.engine import Engine
 from cli.failure import Failure
 from cli.labs import lab_of
 from cli.leftover import take_back
-from cli.up import ready_engine
 from cli.vault import Vault
 from cli.workspace import Stack, log_file, only_command
 from drills import report

@@ -11,9 +11,11 @@ from blueprint import rotation
 from blueprint.rotation import Step
 from blueprint.secrets import Kind, Secret, Stage, Way, secrets_of
 from blueprint.terms import Certificate
-from cli import artifacts, given, hostkeys, keys, up
+from cli import artifacts, given, hostkeys, keys
+from cli.attach import running_lab, working_engine
 from cli.checks import check_site
 from cli.console import Display, out, say
+from cli.deploy import check_none_drained, deploy
 from cli.engine import Engine
 from cli.failure import Failure
 from cli.initialise import Ask, asking
@@ -148,7 +150,7 @@ class _Site:
                 say(f"{self.stack.name}: {step}", "bold")
                 self._equip(self.vault)
                 self._engine.stack = self.stack
-                up.deploy(self._engine, self._display)
+                deploy(self._engine, self._display)
             if step is Step.ACCEPT:
                 self._change_host_keys()
                 self._await_users(confirm, yes=yes)
@@ -196,9 +198,9 @@ def _ready(stack: Stack, display: Display) -> tuple[Engine, Callable[[Vault], No
             with display.step("arrays") as progress:
                 lab_of(opened.stack).tell(lab_secrets(opened.stack, opened.values), progress)
 
-    attach = up.running_lab if stack.is_lab else up.working_engine
+    attach = running_lab if stack.is_lab else working_engine
     engine = attach(stack, display)
-    up.check_none_drained(engine)
+    check_none_drained(engine)
     with display.step("services") as progress:
         artifacts.build(stack.settings, progress)
     return engine, equip

@@ -29,11 +29,12 @@ from blueprint.twin import Config, Difference, Renumbering, equipment, twin_of
 from cli import stackfile
 from cli.checks import Check, check_preview, check_site
 from cli.console import Display, Progress, out, say
+from cli.deploy import await_page, deploy
 from cli.down import lab_down
 from cli.failure import Failure
 from cli.initialise import initialise
+from cli.lab_start import Started, start_lab
 from cli.labs import known_secrets, lab_of
-from cli.up import Started, await_page, deploy, start_lab
 from cli.workspace import PROGRAM, REPOSITORY, TWIN, Stack, link_program, log_file, only_command
 from lab.files import PRIVATE as OWNER_ONLY
 from lab.files import write

@@ -75,9 +75,9 @@ def main() -> None:
 
 def _remove(*, only_settle: bool) -> int:
     """What `./perenne down` does to a real stack; the environment is that of `./perenne env`."""
+    from cli.attach import working_engine  # noqa: PLC0415
     from cli.console import Display  # noqa: PLC0415
     from cli.down import destroy_site  # noqa: PLC0415
-    from cli.up import working_engine  # noqa: PLC0415
     from cli.workspace import log_file  # noqa: PLC0415
 
     if only_settle:

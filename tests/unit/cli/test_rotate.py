@@ -11,7 +11,7 @@ from blueprint import rotation
 from blueprint.keys import public_key
 from blueprint.rotation import Change
 from blueprint.secrets import SITE_AUTHORITIES, Stage, secrets_of
-from cli import hostkeys, keys, remote, rotate, up, vault
+from cli import hostkeys, keys, remote, rotate, vault
 from cli.checks import Check
 from cli.failure import Failure
 from cli.initialise import certificates_to_renew, initialise
@@ -66,7 +66,7 @@ def site(dev: Stack, monkeypatch: pytest.MonkeyPatch) -> Site:
         rotate, "_ready", lambda stack, _display: (SimpleNamespace(stack=Stack(stack.name)), pretended.equip)
     )
     monkeypatch.setattr(rotate, "check_site", lambda _stack: [Check("the page answers", "200", held=True)])
-    monkeypatch.setattr(up, "deploy", pretended.deploy)
+    monkeypatch.setattr(rotate, "deploy", pretended.deploy)
     monkeypatch.setattr(hostkeys, "change", pretended.change_host_keys)
     return pretended
 

@@ -1,7 +1,7 @@
-"""Going on from what an earlier `up` left, and telling the truth about what happened."""
+"""What is seen to before and after a deployment, and telling the truth about what happened."""
 # ruff: noqa: D102 (the fakes' methods are those of the real classes)
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -11,14 +11,13 @@ import pytest
 
 from blueprint.keys import certificate_of
 from blueprint.secrets import Kind, Secret
-from cli import keys, up, verdict
+from cli import deploy, keys, verdict
 from cli.console import Display, Progress
 from cli.engine import Engine
 from cli.events import Deployment
 from cli.failure import Failure
 from cli.toolchain import Pulumi
 from cli.workspace import Stack
-from lab.site import Outcome
 from policies.judging.configuration import Level
 from policies.judging.report import Report, Reported
 from policies.judging.rule import Pillar, Severity
@@ -64,41 +63,28 @@ def test_the_page_is_waited_for_by_the_name_that_is_in_the_certificate(
 
     monkeypatch.setattr(httpx, "Client", partial(httpx.Client, transport=httpx.MockTransport(answer)))
     authority = certificate_of(keys.make(Secret("", Kind.CERTIFICATE_AUTHORITY, "")))
-    up.await_page(dev, authority, progress)
+    deploy.await_page(dev, authority, progress)
     assert [request.extensions["sni_hostname"] for request in asked] == ["pnp.vmlabs.int"]
 
 
 def test_nothing_is_deployed_while_a_server_is_drained(pulumi: FakeEngine, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(up, "drained", lambda _stack: ["app01"])
+    monkeypatch.setattr(deploy, "drained", lambda _stack: ["app01"])
     pulumi.resources = ({"urn": "a server"},)
     with pytest.raises(Failure, match="app01 is drained") as raised:
-        up.check_none_drained(pulumi)
+        deploy.check_none_drained(pulumi)
     assert raised.value.remedy == "First: ./perenne undrain app01 dev"
-    monkeypatch.setattr(up, "drained", lambda _stack: [])
-    up.check_none_drained(pulumi)
+    monkeypatch.setattr(deploy, "drained", lambda _stack: [])
+    deploy.check_none_drained(pulumi)
 
 
 def test_before_the_first_deployment_no_server_is_asked(pulumi: FakeEngine, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(up, "drained", lambda _stack: pytest.fail("there is none"))
-    up.check_none_drained(pulumi)
-
-
-@pytest.mark.parametrize(("known", "kept"), [("same", True), ("other", False), (None, False)])
-def test_state_lives_as_long_as_its_lab(dev: Stack, progress: Progress, known: str | None, *, kept: bool) -> None:
-    dev.file.parent.joinpath(".perenne").mkdir()
-    stacks = dev.file.parent / ".perenne" / "state" / ".pulumi" / "stacks" / "perenne"
-    stacks.mkdir(parents=True)
-    (stacks / "dev.json").touch()
-    if known:
-        dev.generation_file.write_text(known)
-    up._adopt(dev, Outcome("same", built=False, replaced=(), url="https://127.0.0.1:8443"), progress)
-    assert (stacks / "dev.json").exists() == kept
-    assert dev.generation_file.read_text() == "same"
+    monkeypatch.setattr(deploy, "drained", lambda _stack: pytest.fail("there is none"))
+    deploy.check_none_drained(pulumi)
 
 
 def test_a_failed_deployment_shows_the_first_errors_and_how_many_more(pulumi: FakeEngine) -> None:
     with pytest.raises(Failure) as failure:
-        up.deploy(pulumi, Display(plain=True))
+        deploy.deploy(pulumi, Display(plain=True))
     assert failure.value.what == "the preview failed, nothing was changed"
     assert failure.value.why.splitlines()[-1] == "and 2 more"
 
@@ -118,7 +104,7 @@ def test_a_refused_stack_says_what_to_change_and_that_nothing_was_changed(pulumi
     )
     pulumi.refusal = Report(stack="dev", refused=True, violations=[violation], waived=[], undecided=[], failed=[])
     with pytest.raises(Failure) as failure:
-        up.deploy(pulumi, Display(plain=True))
+        deploy.deploy(pulumi, Display(plain=True))
     assert failure.value.what == "the policies refuse stack dev, and nothing was changed"
     assert "✗ perenne: vSphere HA is off" in failure.value.why
     assert "to do  Set haEnabled: true." in failure.value.why
@@ -129,48 +115,3 @@ def test_the_judgement_of_an_earlier_run_does_not_count(dev: Stack) -> None:
     file.write_text("{}")
     assert verdict.file_of(dev) == file
     assert verdict.read(file) is None
-
-
-class Left(FakeEngine):
-    """An engine of a real stack that was killed."""
-
-    def release(self, progress: Callable[[str], None]) -> None:
-        """Nothing holds it."""
-
-    def ensure_stack(self) -> None:
-        """It is there."""
-
-    def state(self) -> dict[str, Any]:
-        resource = {"urn": "urn:pulumi:prod::perenne::vsphere:index/vmfsDatastore:VmfsDatastore::datastore01"}
-        return {"deployment": {"pending_operations": [{"type": "creating", "resource": resource}]}}
-
-
-@pytest.fixture
-def left(dev: Stack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Left:
-    killed = Left(dev, Pulumi("offline", tmp_path, None, "a test"))
-    monkeypatch.setattr(up, "check_secrets", lambda _: None)
-    monkeypatch.setattr("cli.vault.Vault.open", lambda _: None)
-    monkeypatch.setattr("cli.hostkeys.settle", lambda _: None)
-    monkeypatch.setattr("cli.toolchain.ensure", lambda _: killed.pulumi)
-    monkeypatch.setattr(up, "Engine", lambda *_: killed)
-    return killed
-
-
-def test_who_only_looks_is_sent_to_up_after_a_kill(left: Left) -> None:
-    with pytest.raises(Failure, match="killed while creating VmfsDatastore datastore01") as failure:
-        up.ready_engine(left.stack, Display(plain=True))
-    assert "./perenne up dev" in failure.value.remedy
-
-
-@pytest.mark.parametrize("destroy", [False, True])
-def test_who_changes_something_settles_what_was_left(
-    left: Left, monkeypatch: pytest.MonkeyPatch, *, destroy: bool
-) -> None:
-    settled: list[tuple[Engine, bool]] = []
-
-    def settle(pulumi: Engine, _vcenter: object, _progress: object, *, destroy: bool) -> None:
-        settled.append((pulumi, destroy))
-
-    monkeypatch.setattr("cli.settlement.settle", settle)
-    assert up.working_engine(left.stack, Display(plain=True), destroy=destroy) is left
-    assert settled == [(left, destroy)]

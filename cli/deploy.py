@@ -1,0 +1,99 @@
+"""Deploying a stack: preview and update, and the page that answers afterwards."""
+
+import ssl
+import time
+from collections.abc import Sequence
+from http import HTTPStatus
+
+import httpx
+
+from cli import verdict
+from cli.console import Display, Progress
+from cli.engine import Engine
+from cli.events import Deployment
+from cli.failure import Failure
+from cli.status import drained
+from cli.workspace import Stack
+
+PAGE_SECONDS = 60.0
+_REQUEST_SECONDS = 3.0
+_PAUSE_SECONDS = 0.2
+_ERRORS_SHOWN = 10
+
+
+def check_none_drained(pulumi: Engine) -> None:
+    """Check that no server is out of use: what a deployment restarts might be its twin, which carries the load alone.
+
+    Raises:
+        Failure: One is.
+    """
+    stack = pulumi.stack
+    names = drained(stack) if is_deployed(pulumi) else []
+    if names:
+        why = f"{', '.join(names)} is drained, and what a deployment restarts might be its twin"
+        remedy = f"First: {stack.command('undrain', names[0])}"
+        raise Failure("nothing was deployed", why, remedy)
+
+
+def is_deployed(pulumi: Engine) -> bool:
+    """Whether Pulumi's state of the stack has anything."""
+    return bool((pulumi.state().get("deployment") or {}).get("resources"))
+
+
+def deploy(pulumi: Engine, display: Display, options: Sequence[str] = ()) -> Deployment:
+    """Preview and update; `options` are `pulumi up`'s.
+
+    Raises:
+        Failure: The engine refuses, or something can't be made.
+        Interrupted: By the user.
+    """
+    deployment = Deployment()
+    file = verdict.file_of(pulumi.stack)
+    with display.step(f"pulumi up --stack {pulumi.stack.name}") as progress:
+        succeeded = pulumi.up(deployment, progress, file, options)
+        report = verdict.read(file)
+        if not succeeded:
+            if report and report.refused:
+                raise verdict.refusal(report, deployed=deployment.updated, log=display.log_path)
+            shown = deployment.errors[:_ERRORS_SHOWN]
+            more = len(deployment.errors) - len(shown)
+            why = "\n".join([*shown, *([f"and {more} more"] if more else [])]) or "the log says why"
+            what = "the deployment failed" if deployment.previewed else "the preview failed, nothing was changed"
+            raise Failure(what, why, "Mend that, then run this again: it goes on from here.", log=display.log_path)
+    if report:
+        verdict.show_remarks(report)
+    return deployment
+
+
+def await_page(stack: Stack, authority: str, progress: Progress) -> float:
+    """Wait until the first service's page answers through the virtual address; returns the seconds of that answer.
+
+    Raises:
+        Failure: It does not in time.
+    """
+    url = f"https://{stack.settings.site.address}{page_path(stack)}"
+    trust = ssl.create_default_context(cadata=authority)
+    deadline = time.monotonic() + PAGE_SECONDS
+    with httpx.Client(verify=trust, timeout=_REQUEST_SECONDS, follow_redirects=True, trust_env=False) as client:
+        while True:
+            asked = time.monotonic()
+            try:
+                status = client.get(url, extensions={"sni_hostname": stack.settings.site.name}).status_code
+                if status == HTTPStatus.OK:
+                    return time.monotonic() - asked
+                why = f"status {status}"
+            except httpx.HTTPError as error:
+                why = str(error)
+            if time.monotonic() > deadline:
+                remedy = (
+                    f"{stack.command('status')} shows which part does not serve; "
+                    f"{stack.command('logs', 'NAME')} shows why."
+                )
+                raise Failure("the page does not answer", f"{url}: {why}", remedy)
+            progress.replace(f"{url}: {why}")
+            time.sleep(_PAUSE_SECONDS)
+
+
+def page_path(stack: Stack) -> str:
+    """Where users find the first service's page: `/pnp-manager/`."""
+    return f"{next(iter(stack.settings.services.values())).context_path}/"
