@@ -1,9 +1,18 @@
-"""What must be true of a site that is whole: asked from outside, of the site itself."""
+"""What must be true of a site that is whole: asked from outside, of the site itself.
+
+Whether servers answer as they should is the same question for all (`check_answers`); three add what only they look at:
+
+- `check_site`, after a deployment and between a rotation's steps: the storage that every host reaches;
+- `moves.standing.Standing.missing`, every two seconds of a drill: where servers run, and the lab's vCenter;
+- `moves.site.Look.missing`, before and after a drain: all of that, and the hosts as vCenter sees them.
+"""
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 
+from blueprint.settings import Settings
+from blueprint.terms import Role
 from cli import remote, status
 from cli.status import SiteStatus
 from cli.vault import Vault
@@ -19,8 +28,21 @@ class Check:
     """One thing that was looked at."""
 
     what: str
-    found: str
-    held: bool
+    """What must hold."""
+    there: str
+    """What there is, where it holds."""
+    missing: tuple[str, ...] = ()
+    """What keeps it from holding."""
+
+    @property
+    def held(self) -> bool:
+        """Whether it holds."""
+        return not self.missing
+
+    @property
+    def found(self) -> str:
+        """What there is, or what is missing."""
+        return "; ".join(self.missing) or self.there
 
 
 def check_site(stack: Stack) -> list[Check]:
@@ -30,7 +52,7 @@ def check_site(stack: Stack) -> list[Check]:
         Failure: The stack's secrets can't be read.
     """
     return [
-        *_service(stack, status.status(stack, _ANSWER_SECONDS)),
+        *check_answers(stack.settings, status.status(stack, _ANSWER_SECONDS)),
         *asyncio.run(_storage(stack, Vault.open(stack))),
     ]
 
@@ -38,26 +60,63 @@ def check_site(stack: Stack) -> list[Check]:
 def check_preview(changes: Callable[[], str]) -> Check:
     """Ask for a preview, which tells what it would change; nothing, after a deployment."""
     left = changes()
-    return Check("a second preview changes nothing", left or "no change", held=not left)
+    return Check("a second preview changes nothing", "no change", (left,) if left else ())
 
 
-def _service(stack: Stack, found: SiteStatus) -> Iterator[Check]:
-    settings = stack.settings
-    yield Check("the page answers through the virtual address", found.page, held=found.page == "200")
-    serving = [answer.name for answer in found.servers if answer.serves]
-    silent = [answer.name for answer in found.servers if not answer.serves]
-    told = f"{', '.join(silent)} does not" if silent else ", ".join(serving)
-    yield Check("every server serves", told, held=not silent)
-    yield Check("no server is drained", ", ".join(found.drained) or "none", held=not found.drained)
-    pair = f"{found.primary or 'nobody'}, {found.sync_standby or 'nobody'}"
-    yield Check("there are a primary and a synchronous standby", pair, held=bool(found.primary and found.sync_standby))
-    votes = len(settings.quorum)
-    yield Check("every vote of the quorum counts", f"{found.votes} of {votes}", held=found.votes == votes)
-    holders = {"site": found.site_address_at, "database": found.database_address_at}
-    for name, holder in holders.items():
-        yield Check(f"one server holds the {name}'s address", holder or "nobody", held=bool(holder))
-    home = found.database_address_at == found.primary
-    yield Check("the database's address is at the primary", found.database_address_at or "nobody", held=home)
+def check_answers(settings: Settings, found: SiteStatus, away: Collection[str] = ()) -> Iterator[Check]:
+    """Judge what the page and the servers have answered.
+
+    Args:
+        settings: The stack's settings.
+        found: The answers.
+        away: Servers that are meant to be out of use, and so aren't missing.
+    """
+    here = [answer for answer in found.servers if answer.name not in away]
+    drained = [answer.name for answer in here if answer.drained]
+    yield Check("no server is drained", "none", tuple(f"{name} is drained" for name in drained))
+    page = () if found.page == "200" else (f"the page does not answer ({found.page})",)
+    yield Check("the page answers through the virtual address", found.page, page)
+    # What a drained server does not do was taken from it.
+    silent = [answer.name for answer in here if not answer.serves and not answer.drained]
+    serving = ", ".join(answer.name for answer in here if answer.serves)
+    yield Check("every server serves", serving, tuple(f"{name} does not serve" for name in silent))
+    yield _check_database(found)
+    yield _check_votes(settings, found, away)
+    yield _check_address("site", str(settings.site.address), Role.BALANCER, found)
+    yield _check_address("database", str(settings.database.address), Role.DATABASE, found)
+    yield _check_home(found)
+
+
+def _check_database(found: SiteStatus) -> Check:
+    spared = any(answer.drained and answer.role == Role.DATABASE for answer in found.servers)
+    missing = (
+        *([] if found.primary else ["the database has no primary"]),
+        *([] if found.sync_standby or spared else ["the database has no synchronous standby"]),
+    )
+    pair = f"{found.primary}, {found.sync_standby or 'nobody'}"
+    return Check("there are a primary and a synchronous standby", pair, missing)
+
+
+def _check_votes(settings: Settings, found: SiteStatus, away: Collection[str]) -> Check:
+    every = len(settings.quorum)
+    spared = [one for one in found.servers if one.name in settings.quorum and one.name in away and not one.vote]
+    counted = f"{found.votes} of {every}"
+    missing = (f"etcd has {counted} votes",) if found.votes < every - len(spared) else ()
+    return Check("every vote of the quorum counts", counted, missing)
+
+
+def _check_address(name: str, address: str, role: Role, found: SiteStatus) -> Check:
+    holders = [answer.name for answer in found.servers if answer.role == role and address in answer.addresses]
+    who = " and ".join(holders) or "nobody"
+    missing = () if len(holders) == 1 else (f"the {name}'s address is held by {who}",)
+    return Check(f"one server holds the {name}'s address", who, missing)
+
+
+def _check_home(found: SiteStatus) -> Check:
+    place = found.database_address_at or "nobody"
+    at_home = found.primary is not None and place == found.primary
+    missing = () if at_home else (f"the database's address is at {place}, the primary is {found.primary}",)
+    return Check("the database's address is at the primary", place, missing)
 
 
 async def _storage(stack: Stack, vault: Vault) -> list[Check]:
@@ -72,13 +131,13 @@ async def _storage(stack: Stack, vault: Vault) -> list[Check]:
     checks = []
     for host, answer in zip(hosts, answers, strict=True):
         lines = set(answer.splitlines())
-        short = expected - lines
+        short = sorted(one.split()[0] for one in expected - lines)
+        lacking = (f"not to {', '.join(short)}" if answer else "no answer",) if short else ()
         what = f"{host} has {paths} active paths to every LUN of {', '.join(settings.storage)}"
-        reached = f"{len(expected)} LUNs" if not short else f"not to {', '.join(one.split()[0] for one in short)}"
-        checks.append(Check(what, reached if answer else "no answer", held=not short))
-        unseen = volumes - {line.removeprefix("volume ") for line in lines}
-        sees = f"{len(volumes)} datastores" if not unseen else f"not {', '.join(sorted(unseen))}"
-        checks.append(Check(f"{host} sees every datastore", sees, held=not unseen))
+        checks.append(Check(what, f"{len(expected)} LUNs", lacking))
+        unseen = sorted(volumes - {line.removeprefix("volume ") for line in lines})
+        lacking = (f"not {', '.join(unseen)}",) if unseen else ()
+        checks.append(Check(f"{host} sees every datastore", f"{len(volumes)} datastores", lacking))
     return checks
 
 

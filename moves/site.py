@@ -45,8 +45,8 @@ class Look:
         return [*self.standing.site.drained, *(host.name for host in self.hosts if host.in_maintenance)]
 
     def missing(self, away: Collection[str] = ()) -> list[str]:
-        """What keeps the site from full redundancy, beside what is meant to be `away`."""
-        found = [*self.standing.missing(away), *self._missing_in_vcenter(away)]
+        """What keeps the site from full redundancy, by its servers and vCenter, beside what is meant to be `away`."""
+        found = [*self.standing.missing(away), *self._missing_hosts(away)]
         return list(dict.fromkeys(found))
 
     def host_of(self, server: str) -> str:
@@ -60,7 +60,7 @@ class Look:
                 return host.name
         raise Failure(f"{server} runs nowhere", "vCenter has it on no host", "Look at ./perenne status.")
 
-    def _missing_in_vcenter(self, away: Collection[str]) -> Iterator[str]:
+    def _missing_hosts(self, away: Collection[str]) -> Iterator[str]:
         settings = self.standing.settings
         states = {host.name: host for host in self.hosts}
         for name in settings.hosts:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from blueprint.settings import Settings
 from blueprint.terms import Role
+from cli.checks import check_answers
 from cli.failure import Failure
 from cli.status import Answer, SiteStatus, status
 from cli.workspace import Stack
@@ -77,12 +78,20 @@ class Standing:
         return tuple(answer.name for answer in self.site.servers if answer.host == host)
 
     def missing(self, away: Collection[str] = ()) -> list[str]:
-        """What keeps the stack from full redundancy; nothing, if it is whole.
+        """What keeps the stack from full redundancy, as its servers tell; nothing, if it is whole.
+
+        Of vCenters, only the lab's has been asked, with all of the lab; `moves.site.Look` asks a real one, too.
 
         Args:
             away: Servers and hosts that are meant to be out of use, and so aren't missing.
         """
-        return [*_drained(self, away), *_missing(self, away)]
+        answers = check_answers(self.settings, self.site, away)
+        places = {answer.name: answer.host for answer in self.site.servers}
+        return [
+            *(lacking for check in answers for lacking in check.missing),
+            *too_close(self.settings, places),
+            *_missing_in_lab(self, away),
+        ]
 
     def _answer(self, server: str) -> Answer:
         return next(answer for answer in self.site.servers if answer.name == server)
@@ -136,39 +145,9 @@ etcdctl --endpoints=https://{settings.servers[leader].address}:2379 move-leader 
     await hands.shell(leader, script)
 
 
-def _drained(found: Standing, away: Collection[str]) -> Iterator[str]:
-    """What was taken out of use on purpose."""
-    yield from (f"{name} is drained" for name in found.site.drained if name not in away)
-    vcenter = found.site.lab and found.site.lab["vcenter"]
-    for host in vcenter["hosts"] if vcenter else ():
-        name = host["name"].partition(".")[0]
-        if host["in_maintenance_mode"] and name not in away:
-            yield in_maintenance(name)
-
-
 def in_maintenance(host: str) -> str:
     """How it is told that a host is drained."""
     return f"{host} is in maintenance mode"
-
-
-def _missing(found: Standing, away: Collection[str]) -> Iterator[str]:
-    site = found.site
-    here = [answer for answer in site.servers if answer.name not in away]
-    if site.page != "200":
-        yield f"the page does not answer ({site.page})"
-    # What a drained server does not do was taken from it.
-    yield from (f"{answer.name} does not serve" for answer in here if not answer.serves and not answer.drained)
-    silent = [
-        one.name for one in site.servers if one.name in found.settings.quorum and one not in here and not one.vote
-    ]
-    if site.votes < len(found.settings.quorum) - len(silent):
-        yield f"etcd has {site.votes} of {len(found.settings.quorum)} votes"
-    if site.sync_standby is None and not any(one.drained and one.role == Role.DATABASE for one in site.servers):
-        yield "the database has no synchronous standby"
-    yield from _missing_addresses(found)
-    yield from too_close(found.settings, {answer.name: answer.host for answer in site.servers})
-    if site.lab:
-        yield from _missing_in_vcenter(found, away)
 
 
 def too_close(settings: Settings, places: Mapping[str, str]) -> Iterator[str]:
@@ -183,25 +162,16 @@ def too_close(settings: Settings, places: Mapping[str, str]) -> Iterator[str]:
         yield from (f"two {role} servers run on {host}" for host, count in hosts.items() if count > 1)
 
 
-def _missing_addresses(found: Standing) -> Iterator[str]:
-    site, settings = found.site, found.settings
-    for role, address, what in (
-        (Role.BALANCER, str(settings.site.address), "the site's address"),
-        (Role.DATABASE, str(settings.database.address), "the database's address"),
-    ):
-        holders = [answer.name for answer in site.servers if answer.role == role and address in answer.addresses]
-        if len(holders) != 1:
-            yield f"{what} is held by {' and '.join(holders) or 'nobody'}"
-    if site.primary is None or site.database_address_at != site.primary:
-        yield f"the database's address is at {site.database_address_at or 'nobody'}, the primary is {site.primary}"
-
-
-def _missing_in_vcenter(found: Standing, away: Collection[str]) -> Iterator[str]:
-    """What vSphere HA has not made good yet."""
-    vcenter = found.site.lab and found.site.lab["vcenter"]
+def _missing_in_lab(found: Standing, away: Collection[str]) -> Iterator[str]:
+    """What the lab's vCenter has out of use, and what its vSphere HA has not made good yet."""
+    if not found.site.lab:
+        return
+    vcenter = found.site.lab["vcenter"]
     if not vcenter:
         yield "vCenter does not answer"
         return
+    hosts = (host["name"].partition(".")[0] for host in vcenter["hosts"] if host["in_maintenance_mode"])
+    yield from (in_maintenance(host) for host in hosts if host not in away)
     for vm in vcenter["vms"]:
         if vm["name"] in found.settings.servers and vm["name"] not in away:
             if vm["power_state"] != "poweredOn" or vm["connection_state"] != "connected":

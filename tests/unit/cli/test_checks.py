@@ -19,14 +19,22 @@ volume datastore02
 """
 
 
+def answers(stack: Stack, *holders: str) -> list[Answer]:
+    """Every server serves; these hold the site's address, and db01 the database's."""
+    settings = stack.settings
+    held = dict.fromkeys(holders, settings.site.address) | {"db01": settings.database.address}
+    return [
+        Answer(
+            name, str(one.role), str(one.address), one.host, True, addresses=[str(held[name])] if name in held else []
+        )
+        for name, one in settings.servers.items()
+    ]
+
+
 @pytest.fixture
 def site(dev: Stack, monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[checks.Check]]:
     """Checks a whole site, of which parts are replaced."""
-    servers = [
-        Answer(name, str(one.role), str(one.address), one.host, serves=True)
-        for name, one in dev.settings.servers.items()
-    ]
-    whole = SiteStatus("200", "db01", "db02", "lb01", "db01", servers, 3, 2, None)
+    whole = SiteStatus("200", "db01", "db02", "lb01", "db01", answers(dev, "lb01"), 3, 2, None)
 
     def check(hosts: dict[str, str] | None = None, **changes: Any) -> list[checks.Check]:  # noqa: ANN401
         async def said(_stack: Stack, _vault: object, host: str, _command: str, _seconds: float) -> str:
@@ -54,7 +62,6 @@ def test_a_whole_site_holds(site: Callable[..., list[checks.Check]]) -> None:
         ({"page": "no answer"}, ["the page answers"]),
         ({"sync_standby": None}, ["a synchronous standby"]),
         ({"votes": 2}, ["every vote"]),
-        ({"site_address_at": None}, ["the site's address"]),
         ({"database_address_at": "db02"}, ["address is at the primary"]),
     ],
 )
@@ -64,6 +71,15 @@ def test_what_is_missing_is_said(
     found = missing(site(**changes))
     assert len(found) == len(what)
     assert all(one in told for one, told in zip(what, found, strict=True))
+
+
+@pytest.mark.parametrize(("held", "who"), [([], "nobody"), (["lb01", "lb02"], "lb01 and lb02")])
+def test_an_address_is_held_by_one_server_and_no_more(
+    dev: Stack, site: Callable[..., list[checks.Check]], held: list[str], who: str
+) -> None:
+    (lacking,) = [check for check in site(servers=answers(dev, *held)) if not check.held]
+    assert lacking.what == "one server holds the site's address"
+    assert lacking.found == f"the site's address is held by {who}"
 
 
 @pytest.mark.parametrize(

@@ -65,7 +65,7 @@ def site(dev: Stack, monkeypatch: pytest.MonkeyPatch) -> Site:
     monkeypatch.setattr(
         rotate, "_ready", lambda stack, _display: (SimpleNamespace(stack=Stack(stack.name)), pretended.equip)
     )
-    monkeypatch.setattr(rotate, "check_site", lambda _stack: [Check("the page answers", "200", held=True)])
+    monkeypatch.setattr(rotate, "check_site", lambda _stack: [Check("the page answers", "200")])
     monkeypatch.setattr(rotate, "deploy", pretended.deploy)
     monkeypatch.setattr(hostkeys, "change", pretended.change_host_keys)
     return pretended
@@ -136,9 +136,9 @@ def test_a_certificate_alone_takes_one_deployment(site: Site) -> None:
 def test_a_site_that_is_not_whole_is_left_alone(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rotate, "_WHOLE_SECONDS", 0.0)
     monkeypatch.setattr(rotate, "_PAUSE_SECONDS", 0.0)
-    lacking = Check("every server serves", "app02 does not", held=False)
+    lacking = Check("every server serves", "", ("app02 does not serve",))
     monkeypatch.setattr(rotate, "check_site", lambda _stack: [lacking])
-    with pytest.raises(Failure, match="app02 does not"):
+    with pytest.raises(Failure, match="app02 does not serve"):
         run("tls-app01")
     assert not site.deployed
 
