@@ -309,17 +309,17 @@ def _drain_files(script: str) -> dict[str, File]:
 
 
 def _database_files(render: Callable[[str], str]) -> dict[str, File]:
-    return _drain_files("database/drain") | {
+    return _drain_files("database/drain.py") | {
         "/etc/patroni/perenne/10-patroni.yml": File(render("database/patroni.yml.j2")),
         "/etc/patroni/dynamic.json": File(render("database/dynamic.json.j2")),
         "/etc/systemd/system/patroni.service.d/perenne.conf": File(_text("database/patroni.conf")),
         "/etc/modules-load.d/perenne-watchdog.conf": File(_text("database/modules.conf")),
         "/etc/udev/rules.d/60-perenne-watchdog.rules": File(_text("database/watchdog.rules")),
         "/etc/systemd/system/perenne-postmaster.service": File(_text("database/perenne-postmaster.service")),
-        "/usr/local/lib/perenne/watch-postmaster": File(_text("database/watch-postmaster"), 0o755),
+        "/usr/local/lib/perenne/watch-postmaster": File(_text("database/watch_postmaster.py"), 0o755),
         "/usr/local/share/perenne/patroni.txt": File(_text("database/patroni.txt")),
-        "/usr/local/bin/patronictl": File(_text("database/patronictl"), 0o755),
-        "/usr/local/lib/perenne/start-patroni": File(_text("database/start-patroni"), 0o755),
+        "/usr/local/bin/patronictl": File(_text("database/patronictl.py"), 0o755),
+        "/usr/local/lib/perenne/start-patroni": File(_text("database/start_patroni.py"), 0o755),
         "/etc/keepalived/keepalived.conf": File(render("database/keepalived.conf.j2")),
         "/etc/systemd/system/keepalived.service.d/perenne.conf": File(_text("common/restart.conf")),
         "/usr/local/lib/perenne/check-primary": File(_text("database/check-primary.sh"), 0o755),

@@ -18,7 +18,16 @@ from offline.build import Go, find_go
 
 GO_MODULES = (REPOSITORY / "lab" / "vcenter", REPOSITORY / "offline" / "vsphere")
 ACTIONLINT = "github.com/rhysd/actionlint/cmd/actionlint@v1.7.7"
-SHELL = ("perenne", ".ci/run", "components/**/*.sh", "lab/images/**/*.sh")
+SHELL = (
+    "perenne",
+    ".ci/run",
+    "components/**/*.sh",
+    "lab/images/**/*.sh",
+    "lab/images/esxi/bin/*",
+    "lab/images/esxi/start-host",
+    "lab/images/guest/perenne-init",
+    "tests/**/*.sh",
+)
 
 _TAIL_LINES = 60
 

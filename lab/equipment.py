@@ -18,7 +18,7 @@ ISCSI_PORT = 3260
 SSH_PORT = 22
 
 _LAB_NAA = re.compile(r"naa\.3([0-9a-f]{7})[0-9a-f]{8}")
-"""Locally assigned: the number of the array, then that of the LUN (lab/images/san/serve-luns)."""
+"""Locally assigned: the number of the array, then that of the LUN (lab/images/san/serve_luns.py)."""
 
 _CLIENT_OFFSET = 200
 """The client is the 200th address of the guests' network where that is free."""

@@ -1,6 +1,5 @@
 """The program that drains a database server, on what Patroni says of its members."""
 
-import importlib.machinery
 import importlib.util
 from pathlib import Path
 from types import ModuleType
@@ -9,19 +8,18 @@ from typing import Any
 import pytest
 import yaml
 
-PROGRAM = Path(__file__).parents[3] / "components" / "guest" / "database" / "drain"
+PROGRAM = Path(__file__).parents[3] / "components" / "guest" / "database" / "drain.py"
 TAGS = {"nofailover": True, "nosync": True}
 
 
 @pytest.fixture
 def drain(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     """The program with its files elsewhere, and nothing that it would call."""
-    loader = importlib.machinery.SourceFileLoader("drain", str(PROGRAM))
-    spec = importlib.util.spec_from_loader("drain", loader)
-    assert spec is not None
+    spec = importlib.util.spec_from_file_location("drain", PROGRAM)
+    assert spec
+    assert spec.loader
     program = importlib.util.module_from_spec(spec)
-    monkeypatch.setattr("sys.dont_write_bytecode", True)
-    loader.exec_module(program)
+    spec.loader.exec_module(program)
     monkeypatch.setattr(program, "TAGS", tmp_path / "90-drained.yml")
     monkeypatch.setattr(program, "MARK", tmp_path / "drained")
     monkeypatch.setattr(program, "LOOK_SECONDS", 0)

@@ -1,23 +1,21 @@
 """The numbers that the san image gives to targets and LUNs."""
 
-import importlib.machinery
 import importlib.util
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 
-SCRIPT = Path(__file__).parents[3] / "lab" / "images" / "san" / "serve-luns"
+SCRIPT = Path(__file__).parents[3] / "lab" / "images" / "san" / "serve_luns.py"
 
 
 @pytest.fixture
-def serve_luns(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    monkeypatch.setattr("sys.dont_write_bytecode", True)
-    loader = importlib.machinery.SourceFileLoader("serve_luns", str(SCRIPT))
-    spec = importlib.util.spec_from_loader("serve_luns", loader)
-    assert spec is not None
+def serve_luns() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("serve_luns", SCRIPT)
+    assert spec
+    assert spec.loader
     module = importlib.util.module_from_spec(spec)
-    loader.exec_module(module)
+    spec.loader.exec_module(module)
     return module
 
 

@@ -1,8 +1,9 @@
 #!/usr/bin/python3
 """Starts Patroni with a shorter look at a PostgreSQL that is shutting down.
 
-Patroni, up to and including 4.1, looks once a second whether PostgreSQL has stopped before it hands the leader key over; the
-shutdown itself takes 0.1 s. The second is most of what a planned switchover pauses writes for, and no setting changes it.
+Patroni, up to and including 4.1, looks once a second whether PostgreSQL has stopped before it hands the leader key
+over; the shutdown itself takes 0.1 s. The second is most of what a planned switchover pauses writes for, and no setting
+changes it.
 """
 
 import sys

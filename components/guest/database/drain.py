@@ -23,7 +23,8 @@ from typing import Any, NoReturn
 
 import yaml
 
-API = "https://127.0.0.1:8008"
+MEMBERS = "https://127.0.0.1:8008/cluster"
+SWITCHOVER = "https://127.0.0.1:8008/switchover"
 AUTHORITY = "/etc/perenne/tls/ca.pem"
 ENVIRONMENT = Path("/etc/perenne/database.env")
 SECRETS = Path("/etc/patroni/perenne/20-secrets.yml")
@@ -119,9 +120,9 @@ def switch_over(leader: str, candidate: str) -> None:
     token = base64.b64encode(f"{account['username']}:{account['password']}".encode()).decode()
     wanted = json.dumps({"leader": leader, "candidate": candidate}).encode()
     headers = {"Authorization": f"Basic {token}", "Content-Type": "application/json"}
-    request = urllib.request.Request(f"{API}/switchover", wanted, headers, method="POST")
+    request = urllib.request.Request(SWITCHOVER, wanted, headers, method="POST")
     try:
-        urllib.request.urlopen(request, context=trusted(), timeout=SWITCHOVER_SECONDS).close()
+        urllib.request.urlopen(request, context=trusted(), timeout=SWITCHOVER_SECONDS).close()  # noqa: S310 (HTTPS)
     except urllib.error.HTTPError as error:
         fail(f"Patroni refused to make {candidate} the primary: {error.read().decode(errors='replace').strip()}")
     except (urllib.error.URLError, TimeoutError) as error:
@@ -132,7 +133,7 @@ def switch_over(leader: str, candidate: str) -> None:
 def members() -> list[Member]:
     """Patroni's members; none while it does not answer."""
     try:
-        with urllib.request.urlopen(f"{API}/cluster", context=trusted(), timeout=2) as answer:
+        with urllib.request.urlopen(MEMBERS, context=trusted(), timeout=2) as answer:
             found: list[Member] = json.load(answer)["members"]
     except (urllib.error.URLError, TimeoutError, ConnectionError, ValueError):
         return []

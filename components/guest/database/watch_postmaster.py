@@ -1,8 +1,8 @@
 #!/usr/bin/python3
-"""Wakes Patroni as soon as PostgreSQL's first process has ended: by itself it looks once in every `loop_wait` (1 s at least).
+"""Wakes Patroni as soon as PostgreSQL's first process has ended: by itself it looks once in `loop_wait` (1 s at least).
 
-Patroni begins a round at once when its configuration is patched, even with a value that it has already (REST API, PATCH /config).
-Without this program a failover works as well, up to a second later.
+Patroni begins a round at once when its configuration is patched, even with a value that it has already (REST API,
+PATCH /config). Without this program a failover works as well, up to a second later.
 """
 
 import base64
@@ -47,7 +47,7 @@ def wake_patroni() -> None:
     patch = urllib.request.Request(
         CONFIG, json.dumps({"loop_wait": loop_wait}).encode(), {"Authorization": f"Basic {token}"}, method="PATCH"
     )
-    urllib.request.urlopen(patch, context=trusted, timeout=2).close()
+    urllib.request.urlopen(patch, context=trusted, timeout=2).close()  # noqa: S310 (HTTPS)
 
 
 def main() -> None:

@@ -6,16 +6,16 @@
     {"iqn": "iqn.2026-11.int.vmlabs:san01",
      "luns": [{"name": "datastore01", "size_gib": 64, "naa": "naa.3000000100000001"}]}
 
-/run/lab/chap.json says who may log in, and how the array proves itself; `chap_mutual` may be left out. It is read again on
-SIGHUP, as on an array whose secrets are changed: sessions that are there go on.
+/run/lab/chap.json says who may log in, and how the array proves itself; `chap_mutual` may be left out. It is read again
+on SIGHUP, as on an array whose secrets are changed: sessions that are there go on.
 
     {"chap": {"user": "…", "secret": "…"},
      "chap_mutual": {"user": "…", "secret": "…"}}
 
-tgt reports as a LUN's first NAA designator (VPD page 0x83) the digit 3 (locally assigned), seven digits for the number of
-the target and eight for the number of the LUN. So the identifiers in the stack file give both numbers: they have to agree
-in the first eight digits for LUNs of one array, and must differ there between arrays. Without `naa` the target is number 1
-and the LUNs are counted from 1.
+tgt reports as a LUN's first NAA designator (VPD page 0x83) the digit 3 (locally assigned), seven digits for the number
+of the target and eight for the number of the LUN. So the identifiers in the stack file give both numbers: they have to
+agree in the first eight digits for LUNs of one array, and must differ there between arrays. Without `naa` the target is
+number 1 and the LUNs are counted from 1.
 """
 
 import json
@@ -28,6 +28,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 CONFIGURATION = Path("/run/lab/san.json")
 ACCOUNTS = Path("/run/lab/chap.json")
@@ -40,6 +41,8 @@ NAA = re.compile(r"naa\.3([0-9a-f]{7})([0-9a-f]{8})")
 REQUEST = struct.Struct("=II64sIiQQIIIIII")
 RESPONSE = struct.Struct("=II")
 MODE_ACCOUNT, OPERATION_NEW = 7, 0
+
+Lun = dict[str, Any]
 
 
 def main() -> int:
@@ -83,7 +86,7 @@ def forget_account(user: str) -> None:
     subprocess.run(command, capture_output=True, check=False)
 
 
-def numbered(luns: list[dict]) -> list[tuple[int, int, dict]]:
+def numbered(luns: list[Lun]) -> list[tuple[int, int, Lun]]:
     """Give every LUN its target's number and its own, out of its NAA identifier."""
     numbers = []
     for position, lun in enumerate(luns, start=1):
@@ -96,11 +99,12 @@ def numbered(luns: list[dict]) -> list[tuple[int, int, dict]]:
     return numbers
 
 
-def await_control(tgtd: subprocess.Popen) -> None:
+def await_control(tgtd: subprocess.Popen[bytes]) -> None:
     """Wait until tgt takes commands."""
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline and tgtd.poll() is None:
-        if subprocess.run(["tgtadm", "--op", "show", "--mode", "system"], capture_output=True).returncode == 0:
+        asked = subprocess.run(["tgtadm", "--op", "show", "--mode", "system"], capture_output=True, check=False)
+        if asked.returncode == 0:
             return
         time.sleep(0.05)
     sys.exit(f"tgtd takes no commands after {START_SECONDS} s")
