@@ -1,7 +1,9 @@
 """`./perenne status`: what is said of an application server that takes no connections."""
 
+import asyncio
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import httpx
 import pytest
@@ -31,21 +33,42 @@ async def asked(dev: Stack, name: str, handler: Handler) -> Answer:
     return answer
 
 
-def trusted(client: httpx.AsyncClient, url: str) -> set[str]:
-    """By what certificates of authorities a client verifies who answers at a URL."""
-    context = client._transport_for_url(httpx.URL(url))._pool._ssl_context  # type: ignore[attr-defined]
-    return {ssl.DER_cert_to_PEM_cert(one) for one in context.get_ca_certs(binary_form=True)}
+async def believed(client: httpx.AsyncClient, authority: str, addresses: Sequence[str], folder: Path) -> set[str]:
+    """At which addresses a client believes whoever shows a certificate of this authority."""
+    shown = folder / "shown.pem"
+    shown.write_text(keys.make(Secret("", Kind.CERTIFICATE, "", names=tuple(addresses)), authority))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(shown)
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n")
+        writer.close()
+
+    found = set()
+    async with await asyncio.start_server(answer, addresses, 0, ssl=context) as server:
+        for socket in server.sockets:
+            address, port = socket.getsockname()
+            try:
+                await client.get(f"https://{address}:{port}/")
+            except httpx.ConnectError as error:
+                assert "CERTIFICATE_VERIFY_FAILED" in str(error)  # noqa: PT017 (it need not be raised)
+            else:
+                found.add(address)
+    return found
 
 
-def test_the_site_is_verified_by_given_authorities_and_nothing_else_is(dev: Stack) -> None:
+async def test_the_site_is_verified_by_given_authorities_and_nothing_else_is(dev: Stack, tmp_path: Path) -> None:
+    dev.file.write_text(dev.file.read_text().replace("198.18.20.", "127.0.20."))  # where this machine can answer
+    settings = Stack("dev").settings
     own, company = (keys.make(Secret("", Kind.CERTIFICATE_AUTHORITY, "")) for _ in range(2))
-    settings, values = dev.settings, {"tls-authority": own, SITE_AUTHORITIES: certificate_of(company)}
+    values = {"tls-authority": own, SITE_AUTHORITIES: certificate_of(company)}
+    site = [str(one) for one in (settings.site.address, *(settings.servers[name].address for name in ("lb01", "lb02")))]
+    others = [str(settings.servers[name].address) for name in ("db01", "app01")]
     context = ssl.create_default_context(cadata=authorities(values))
-    client = status._client(settings, Vault(dev, values, Crypter.new("x")), context, 1.0)
-    for address in (settings.site.address, settings.servers["lb01"].address, settings.servers["lb02"].address):
-        assert trusted(client, f"https://{address}/pnp-manager/") == {certificate_of(own), certificate_of(company)}
-    for server in (settings.servers["db01"].address, settings.servers["app01"].address):
-        assert trusted(client, f"https://{server}:8008/cluster") == {certificate_of(own)}
+    async with status._client(settings, Vault(dev, values, Crypter.new("x")), context, 5.0) as client:
+        assert await believed(client, own, [*site, *others], tmp_path) == {*site, *others}
+        assert await believed(client, company, [*site, *others], tmp_path) == set(site)
 
 
 async def test_the_site_is_asked_for_by_its_name(dev: Stack) -> None:
