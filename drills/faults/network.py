@@ -26,8 +26,11 @@ for chain in INPUT OUTPUT; do
     iptables --wait --delete $chain --jump {_CHAIN}-$chain 2>/dev/null || true
     iptables --wait --flush {_CHAIN}-$chain 2>/dev/null || true
     iptables --wait --delete-chain {_CHAIN}-$chain 2>/dev/null || true
+    arptables-nft --flush $chain 2>/dev/null || true
 done
 """
+# A machine that is cut off does not say who has its address either: nobody in the lab has other rules for ARP.
+_SILENT = "for chain in INPUT OUTPUT; do arptables-nft --append $chain --jump DROP; done\n"
 
 
 @dataclass(frozen=True)
@@ -111,7 +114,7 @@ async def cut_off(scene: Scene, machine: str) -> None:
         f"chain={chain}\n{drop.format(which)}\n"
         for chain, which in (("INPUT", "in-interface"), ("OUTPUT", "out-interface"))
     )
-    await scene.hands.packets(machine, _BEGIN + rules)
+    await scene.hands.packets(machine, _BEGIN + rules + _SILENT)
 
 
 def dropping(*, destination: str) -> str:

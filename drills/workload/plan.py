@@ -48,7 +48,7 @@ class Load(Model):
     """How long a user waits for an answer, the connection included."""
     arrivals_per_second: PositiveFloat = 50.0
     """How fast sessions are begun before the first recording."""
-    checks_per_second: PositiveFloat = 50.0
+    checks_per_second: PositiveFloat = 100.0
     """How fast they are asked for their last write after each: reads alone, and no other load."""
     warm_seconds: PositiveFloat = 3.0
     """How long visitors come before the recording begins: connections are made, and nodes have met such requests."""

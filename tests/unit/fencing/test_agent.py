@@ -1,6 +1,7 @@
 """The agent against a pretended site: whom it fences, when, and above all whom it doesn't."""
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 
@@ -69,6 +70,20 @@ async def test_a_short_freeze_is_left_alone(seconds: float) -> None:
             site.come_back()
             await asyncio.sleep(7.13)
     assert site.did == []
+
+
+async def test_the_log_tells_how_long_a_freeze_was(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", logger="fencing")
+    site = PretendSite()
+    async with watched(site):
+        site.lose_primary()
+        await asyncio.sleep(4.0)
+        site.come_back()
+        await asyncio.sleep(3.0)
+    (told,) = [message for message in caplog.messages if "answers again" in message]
+    silent = re.fullmatch(r"db01 answers again, after ([\d.]+) s", told)
+    assert silent is not None
+    assert float(silent[1]) == pytest.approx(4.0, abs=0.5)
 
 
 async def test_a_lost_host_is_powered_off_by_its_bmc() -> None:

@@ -185,6 +185,7 @@ class Agent:
         self._placement: Placement | None = None
         self._placed = float("-inf")
         self._observed_off = False
+        self._longest_silence = 0.0
         self._bmc_fits: dict[str, bool] = {}
         self._bmc_asked = float("-inf")
         self._able = False
@@ -238,6 +239,7 @@ class Agent:
         self._patroni = self._ears.patroni(primary) if primary else None
         self._host = self._ears.host(None)
         self._placement, self._placed, self._observed_off = None, float("-inf"), False
+        self._longest_silence = 0.0
         log.info("%s", f"watches {primary}" if primary else "is not the synchronous standby, and watches nobody")
 
     async def _look_at_server(self) -> None:
@@ -314,8 +316,14 @@ class Agent:
         wanted = self._host_of_primary if self._is_alert else None
         if (wanted is None) != (self._host is None):
             self._host = self._ears.host(wanted)
-        if not self._is_alert:
-            self._observed_off = False
+        if self._is_alert and self._patroni is not None:
+            self._longest_silence = self._patroni.seconds
+            return
+        self._observed_off = False
+        if self._longest_silence:
+            # Whoever chooses `patience_seconds` wants to know how long the site's own freezes are.
+            log.info("%s answers again, after %.1f s", self._primary, self._longest_silence)
+            self._longest_silence = 0.0
 
     async def _look_at_self(self) -> None:
         """Whether this server could take over."""
