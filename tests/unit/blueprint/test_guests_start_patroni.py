@@ -45,11 +45,14 @@ def test_patroni_waits_until_postgresql_has_ended(monkeypatch: pytest.MonkeyPatc
 
     patroni, entry, postgresql = (ModuleType(name) for name in ("patroni", "patroni.__main__", "patroni.postgresql"))
     entry.main = main  # type: ignore[attr-defined]
+    patroni.postgresql = postgresql  # type: ignore[attr-defined]
     postgresql.Postgresql = Postgresql  # type: ignore[attr-defined]
+    postgresql.STOP_POLLING_INTERVAL = 1  # type: ignore[attr-defined]
     for module in (patroni, entry, postgresql):
         monkeypatch.setitem(sys.modules, module.__name__, module)
     monkeypatch.setattr(Postgresql, "stop", Postgresql.stop)  # put back afterwards
     with pytest.raises(SystemExit) as ended:
         runpy.run_path(str(PROGRAM), run_name="__main__")
     assert ended.value.code == 7
+    assert postgresql.STOP_POLLING_INTERVAL < 0.1
     assert server.stopped == [("fast", {"on_safepoint": print, "on_shutdown": None, "stop_timeout": 10})]
