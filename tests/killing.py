@@ -14,7 +14,7 @@ from cli import processes
 from cli.workspace import REPOSITORY, STATE, Stack
 
 Killer = Callable[["subprocess.Popen[bytes]", int], str]
-"""Kills something of a run, given the engine's process; returns what."""
+"""Kills something of a run, given the engine's process; returns what, or "" if that had just ended by itself."""
 
 PATIENCE_SECONDS = 400.0
 _POLL_SECONDS = 0.05
@@ -74,7 +74,10 @@ def kill_launcher(process: "subprocess.Popen[bytes]", _engine: int) -> str:
 
 def kill_engine(_process: "subprocess.Popen[bytes]", engine: int) -> str:
     """Kill Pulumi; its plugins and what waits for it live on."""
-    os.kill(engine, signal.SIGKILL)
+    try:
+        os.kill(engine, signal.SIGKILL)
+    except ProcessLookupError:
+        return ""
     return "the engine"
 
 

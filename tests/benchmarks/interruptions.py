@@ -143,8 +143,8 @@ class Bench:
             seconds = self.chance.uniform(*between)
             with self.started(command(done)) as process:
                 engine = killing.await_engine(process, STACK)
-                if engine and killing.runs_for(process, seconds):
-                    self.kills[f"{verb}: {target(process, engine)}"] += 1
+                if engine and killing.runs_for(process, seconds) and (killed := target(process, engine)):
+                    self.kills[f"{verb}: {killed}"] += 1
                     done += 1
                     (LOGS / f"interruptions-{verb}-{done}.json").write_text(json.dumps(_state()))
                 process.wait(killing.PATIENCE_SECONDS)
