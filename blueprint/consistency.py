@@ -6,7 +6,7 @@ from itertools import combinations
 from typing import TYPE_CHECKING
 
 from blueprint.mistakes import Mistake
-from blueprint.terms import Role
+from blueprint.terms import VMOTION_PORT_GROUP, Role, storage_port_group
 
 if TYPE_CHECKING:
     from blueprint.settings import Network, Server, Settings
@@ -144,10 +144,20 @@ def _switch_mistakes(settings: "Settings") -> Iterator[Mistake]:
     if switches["guests"].name == switches["storage"].name:
         problem = "is already the name of switches.guests"
         yield Mistake("switches.storage.name", switches["storage"].name, problem, "choose another name")
+    port_group = settings.networks.guests.port_group
+    if port_group in {
+        *_MANAGEMENT_PORT_GROUPS,
+        VMOTION_PORT_GROUP,
+        *map(storage_port_group, settings.networks.storage),
+    }:
+        problem = "is the name of another port group of every host"
+        yield Mistake("networks.guests.port_group", port_group, problem, "choose another name")
 
 
 _MANAGEMENT_SWITCH = "vSwitch0"
 """Made by ESXi's installer; it carries the host's management."""
+_MANAGEMENT_PORT_GROUPS = ("Management Network", "VM Network")
+"""Made by it, too; names of port groups are unique on a host."""
 
 
 def _reference_mistakes(settings: "Settings") -> Iterator[Mistake]:

@@ -4,10 +4,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from ipaddress import AddressValueError, IPv4Address
 
-from blueprint.esxi import VMOTION_PORT_GROUP, storage_port_group
 from blueprint.forecast import forecast
 from blueprint.settings import Network, Server, Settings
-from blueprint.terms import Certificate, Role
+from blueprint.terms import VMOTION_PORT_GROUP, Certificate, Role, storage_port_group
 
 _MANAGEMENT_SWITCH = "vSwitch0"
 _ISCSI_PORT = 3260

@@ -1,4 +1,4 @@
-"""What an ESXi host is given: its port groups' names, and over SSH what pulumi-vsphere has no resource for."""
+"""What an ESXi host is given over SSH: what pulumi-vsphere has no resource for."""
 
 from pathlib import Path
 
@@ -13,13 +13,6 @@ _ENVIRONMENT = Environment(
     trim_blocks=True,
     autoescape=False,  # noqa: S701  # shell, not HTML; the values are checked by blueprint.settings
 )
-
-VMOTION_PORT_GROUP = "perenne-vmotion"
-
-
-def storage_port_group(path: str) -> str:
-    """The port group of a storage path's VMkernel adapter; that of the servers is named by the stack file."""
-    return f"perenne-storage-{path}"
 
 
 def iscsi_script(settings: Settings, host: str) -> str:

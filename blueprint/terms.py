@@ -69,3 +69,12 @@ class Measure(StrEnum):
     """The longest time without a good answer to a page."""
     PAUSED_WRITES = "paused writes"
     """The longest time between two acknowledged writes."""
+
+
+VMOTION_PORT_GROUP = "perenne-vmotion"
+"""The port group of hosts' vMotion adapters."""
+
+
+def storage_port_group(path: str) -> str:
+    """The port group of a storage path's VMkernel adapter; that of the servers is named by the stack file."""
+    return f"perenne-storage-{path}"

@@ -354,12 +354,13 @@ def env(stack: StackArgument = "dev", option: StackOption = "") -> None:
 def run_tests(
     context: typer.Context,
     *,
+    lint: Annotated[bool, typer.Option("--lint", help="Only format, lint and types.")] = False,
     unit: Annotated[bool, typer.Option("--unit", help="Only what needs no lab.")] = False,
 ) -> None:
     """Check format, lint and types and run every test, those on the lab included."""
     from cli.tests import run_all as run
 
-    raise typer.Exit(run(_stack("dev"), unit=unit, arguments=context.args))
+    raise typer.Exit(run(_stack("dev"), lint=lint, unit=unit, arguments=context.args))
 
 
 @app.command()

@@ -73,7 +73,7 @@ def reached(stack: Stack, vault: Vault, what: str) -> Iterator[Any]:
         raise Failure(f"vCenter {vcenter.server} can't be reached", str(error), remedy) from error
     except vmodl.MethodFault as error:
         why = f"vCenter says: {getattr(error, 'msg', '') or type(error).__name__}"
-        raise Failure(what, why, "Look at vCenter's events.") from error
+        raise Failure(what, why, "Look at vCenter's events and recent tasks.") from error
 
 
 def properties(content: Any, kind: type, things: Sequence[Any], paths: Sequence[str]) -> Iterator[Found]:  # noqa: ANN401

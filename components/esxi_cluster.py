@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_vsphere as vsphere
 
-from blueprint.esxi import VMOTION_PORT_GROUP, storage_port_group
 from blueprint.settings import Settings
+from blueprint.terms import VMOTION_PORT_GROUP, storage_port_group
 
 
 @dataclass(frozen=True)

@@ -69,10 +69,10 @@ class Performer:
             found = await standing(self.stack)
             hosts = found.site.lab["vcenter"]["hosts"] if found.site.lab and found.site.lab["vcenter"] else []
             away = [host["name"] for host in hosts if host["connection_state"] != "connected"]
-            moving = [text for text in found.missing() if "poweredOff" in text or "disconnected" in text]
-            if hosts and not away and not moving:
+            down = found.vms_down()
+            if hosts and not away and not down:
                 return found
             if time.monotonic() > deadline:
-                why = f"{', '.join(away or moving) or 'vCenter'} did not come back within {CONNECT_SECONDS:g} s"
+                why = f"{', '.join(away or down) or 'vCenter'} did not come back within {CONNECT_SECONDS:g} s"
                 raise Failure("the servers can't move back", why, "Look at ./perenne status.")
             await asyncio.sleep(1.0)

@@ -5,6 +5,7 @@ import json
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from blueprint.settings import Settings
 from blueprint.terms import Role
@@ -93,6 +94,20 @@ class Standing:
             *_missing_in_lab(self, away),
         ]
 
+    def vms_down(self, away: Collection[str] = ()) -> list[str]:
+        """What the stack's VMs lack, in words, that are off, or whose host is not connected, in the lab's vCenter."""
+        return [
+            f"{vm['name']} is {vm['power_state']}, {vm['connection_state']}"
+            for vm in self.vms
+            if vm["name"] not in away and not _is_up(vm)
+        ]
+
+    @property
+    def vms(self) -> list[dict[str, Any]]:
+        """The stack's VMs in the lab's vCenter; none while that does not answer."""
+        vcenter = self.site.lab["vcenter"] if self.site.lab else None
+        return [vm for vm in vcenter["vms"] if vm["name"] in self.settings.servers] if vcenter else []
+
     def _answer(self, server: str) -> Answer:
         return next(answer for answer in self.site.servers if answer.name == server)
 
@@ -172,12 +187,14 @@ def _missing_in_lab(found: Standing, away: Collection[str]) -> Iterator[str]:
         return
     hosts = (host["name"].partition(".")[0] for host in vcenter["hosts"] if host["in_maintenance_mode"])
     yield from (in_maintenance(host) for host in hosts if host not in away)
-    for vm in vcenter["vms"]:
-        if vm["name"] in found.settings.servers and vm["name"] not in away:
-            if vm["power_state"] != "poweredOn" or vm["connection_state"] != "connected":
-                yield f"{vm['name']} is {vm['power_state']}, {vm['connection_state']}"
-            elif vm["container_state"] != "running":
-                yield f"{vm['name']}'s guest is {vm['container_state'] or 'not there'}"
+    yield from found.vms_down(away)
+    for vm in found.vms:
+        if vm["name"] not in away and _is_up(vm) and vm["container_state"] != "running":
+            yield f"{vm['name']}'s guest is {vm['container_state'] or 'not there'}"
+
+
+def _is_up(vm: Mapping[str, Any]) -> bool:
+    return (vm["power_state"], vm["connection_state"]) == ("poweredOn", "connected")
 
 
 def _there(name: str | None, why: str) -> str:

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from pyVmomi import vim, vmodl
+from pyVmomi import vim
 
 from cli.failure import Failure
 from cli.vault import Vault
-from cli.vcenter import TASK_SECONDS, await_task, moid, properties_of_all, session
+from cli.vcenter import TASK_SECONDS, await_task, moid, properties_of_all, reached
 from cli.workspace import Stack
 
 _OFF_SECONDS = 1.0
@@ -221,12 +221,9 @@ class VCenter:
 
     @contextmanager
     def _inventory(self, what: str) -> Iterator["_Inventory"]:
-        """Have vCenter's inventory; `what` fails if it refuses or does not answer."""
-        try:
-            with session(self._stack, self._vault) as content:
-                yield _Inventory(content, self._stack.settings.domain)
-        except (OSError, vmodl.MethodFault) as fault:
-            raise _refused(what, fault) from fault
+        """Have vCenter's inventory; `what` fails if it refuses."""
+        with reached(self._stack, self._vault, what) as content:
+            yield _Inventory(content, self._stack.settings.domain)
 
 
 class _Inventory:
@@ -290,8 +287,3 @@ def _state(name: str, host: dict[str, Any], running: Sequence[dict[str, Any]]) -
         runs=tuple(sorted(vm["name"] for vm in running)),
         booted=host.get("runtime.bootTime"),
     )
-
-
-def _refused(what: str, fault: Exception) -> Failure:
-    why = getattr(fault, "msg", "") or str(fault) or type(fault).__name__
-    return Failure(what, f"vCenter says: {why}", "Look at the VM's and the host's tasks in vCenter.")
