@@ -28,6 +28,12 @@ _ENDING_SECONDS = 120.0
 """How long an engine whose ./perenne was killed may take to finish what it was doing."""
 
 
+_NO_SIDECARS = "metadata=skip"
+"""Of a file backend: no `.attrs` beside each file, which Pulumi writes in place (gocloud.dev/blob/fileblob, setAttrs). An
+engine that is killed meanwhile leaves an empty one, and no engine reads the state beside it any more: "failed to load
+checkpoint: EOF" (found by tests/benchmarks/interruptions.py)."""
+
+
 def environment_of(stack: Stack, pulumi: Pulumi, extra: Mapping[str, str]) -> dict[str, str]:
     """What the engine needs beside this process's own environment; the same that `./perenne env` prints.
 
@@ -41,7 +47,7 @@ def environment_of(stack: Stack, pulumi: Pulumi, extra: Mapping[str, str]) -> di
     if pulumi.home:
         environment["PULUMI_HOME"] = str(pulumi.home)
     if stack.is_lab or not os.environ.get("PULUMI_BACKEND_URL"):
-        environment["PULUMI_BACKEND_URL"] = STATE.as_uri()
+        environment["PULUMI_BACKEND_URL"] = f"{STATE.as_uri()}?{_NO_SIDECARS}"
     given = {"PULUMI_CONFIG_PASSPHRASE", "PULUMI_CONFIG_PASSPHRASE_FILE"} & os.environ.keys()
     if stack.is_lab or not given:
         environment["PULUMI_CONFIG_PASSPHRASE_FILE"] = str(stack.passphrase_file)
@@ -121,11 +127,12 @@ class Engine:
             raise _failure(f"the state of stack {self.stack.name} can't be written", done)
 
     def release(self, progress: Callable[[str], None]) -> None:
-        """Take a lock whose engine is dead off the stack; wait for one that is still finishing.
+        """Take a lock whose engine is dead off the stack, and what else it left; wait for one that is still finishing.
 
         Raises:
             Failure: Another engine works on the stack and does not end.
         """
+        self._drop_broken_sidecars(progress)
         stale = False
         for file in self._locks():
             holder = json.loads(file.read_text())
@@ -267,7 +274,19 @@ class Engine:
     def _backend(self) -> Path | None:
         """The backend's folder, if it is one on this machine."""
         url = self.environment["PULUMI_BACKEND_URL"]
-        return Path(url.removeprefix("file://")) / ".pulumi" if url.startswith("file://") else None
+        path = url.removeprefix("file://").partition("?")[0]
+        return Path(path).expanduser() / ".pulumi" if url.startswith("file://") else None
+
+    def _drop_broken_sidecars(self, progress: Callable[[str], None]) -> None:
+        """Remove what `_NO_SIDECARS` is about from a backend of the user's own; it holds a checksum, and may be away."""
+        for file in self._backend.rglob("*.attrs") if self._backend else ():
+            try:
+                json.loads(file.read_bytes())
+            except FileNotFoundError:
+                continue
+            except ValueError:
+                progress(f"{file.name} was half written by a run that was killed: it is removed")
+                file.unlink(missing_ok=True)
 
     @property
     def _state_file(self) -> Path:

@@ -55,7 +55,7 @@ def test_a_lab_s_state_is_always_the_working_copy_s(
     monkeypatch.setenv("PULUMI_BACKEND_URL", "https://somewhere.example")
     monkeypatch.setenv("PULUMI_CONFIG_PASSPHRASE", "of another stack")
     environment = Engine(dev, pulumi).environment
-    assert environment["PULUMI_BACKEND_URL"] == _state().as_uri()
+    assert environment["PULUMI_BACKEND_URL"] == f"{_state().as_uri()}?metadata=skip"
     assert environment["PULUMI_CONFIG_PASSPHRASE_FILE"] == str(dev.passphrase_file)
     assert "PULUMI_CONFIG_PASSPHRASE" not in environment
     assert environment["PATH"].split(os.pathsep)[0] == str(pulumi.folder)
@@ -108,6 +108,18 @@ def test_an_engine_that_still_works_is_waited_for(
             Engine(dev, pulumi).release(progress)
         other.kill()
     assert not (tmp_path / "called").exists()
+
+
+def test_what_a_killed_engine_has_half_written_beside_its_files_is_removed(
+    pulumi: Pulumi, progress: Progress, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PULUMI_BACKEND_URL", f"file://{tmp_path}?no_tmp_dir=true")
+    folder = tmp_path / ".pulumi" / "stacks" / "perenne"
+    folder.mkdir(parents=True)
+    for name, content in (("prod.json", '{"version": 3}'), ("prod.json.attrs", ""), ("prod.json.bak.attrs", "{}")):
+        (folder / name).write_text(content)
+    Engine(Stack("prod"), pulumi).release(progress)
+    assert sorted(file.name for file in folder.iterdir()) == ["prod.json", "prod.json.bak.attrs"]
 
 
 def test_another_machine_s_lock_is_left_alone(dev: Stack, pulumi: Pulumi, progress: Progress) -> None:
