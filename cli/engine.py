@@ -29,8 +29,8 @@ _ENDING_SECONDS = 120.0
 
 
 _NO_SIDECARS = "metadata=skip"
-"""Of a file backend: no `.attrs` beside each file, which Pulumi writes in place (gocloud.dev/blob/fileblob, setAttrs). An
-engine that is killed meanwhile leaves an empty one, and no engine reads the state beside it any more: "failed to load
+"""Of a file backend: no `.attrs` beside each file, which Pulumi writes in place (gocloud.dev/blob/fileblob, setAttrs).
+An engine that is killed meanwhile leaves an empty one, and none reads the state beside it any more: "failed to load
 checkpoint: EOF" (found by tests/benchmarks/interruptions.py)."""
 
 
@@ -278,7 +278,7 @@ class Engine:
         return Path(path).expanduser() / ".pulumi" if url.startswith("file://") else None
 
     def _drop_broken_sidecars(self, progress: Callable[[str], None]) -> None:
-        """Remove what `_NO_SIDECARS` is about from a backend of the user's own; it holds a checksum, and may be away."""
+        """Remove what `_NO_SIDECARS` is about from a backend of the user's own; it is a checksum, and may be away."""
         for file in self._backend.rglob("*.attrs") if self._backend else ():
             try:
                 json.loads(file.read_bytes())
