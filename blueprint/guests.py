@@ -64,6 +64,9 @@ class SecretFile:
 CLUSTER = "perenne"
 """Patroni's scope: the name of the PostgreSQL cluster."""
 
+_INTERFACE = "guests"
+"""What cloud-init and netplan call a server's interface in their files."""
+
 _RESPONSE_TIMEOUT_SECONDS = 15
 """How long a balancer waits for a node's answer: longer than the one statement that `socketTimeout` allows."""
 
@@ -202,6 +205,7 @@ def metadata(settings: Settings, name: str) -> str:
     """cloud-init's `guestinfo.metadata`: identity and network (VMware data source, network configuration version 2)."""
     server = settings.servers[name]
     network = settings.networks.guests
+    resolvers = {"nameservers": {"addresses": [str(one) for one in network.nameservers]}} if network.nameservers else {}
     return yaml.safe_dump(
         {
             "instance-id": settings.fqdn(name),
@@ -211,12 +215,13 @@ def metadata(settings: Settings, name: str) -> str:
             "network": {
                 "version": 2,
                 "ethernets": {
-                    "guests": {
+                    _INTERFACE: {
                         "match": {"name": "e*"},
                         "dhcp4": False,
                         "mtu": network.mtu,
                         "addresses": [f"{server.address}/{network.cidr.prefixlen}"],
                         "routes": [{"to": "0.0.0.0/0", "via": str(network.gateway)}],
+                        **resolvers,
                     }
                 },
             },
@@ -255,6 +260,7 @@ def _common_files(settings: Settings) -> dict[str, File]:
         "/etc/ssh/sshd_config.d/perenne.conf": File(_text("common/sshd.conf")),
         "/etc/ssh/perenne_administrators": File(administrators),
         "/etc/systemd/journald.conf.d/perenne.conf": File(_text("common/journald.conf")),
+        f"/etc/systemd/network/10-netplan-{_INTERFACE}.network.d/perenne.conf": File(_text("common/networkd.conf")),
     }
     if settings.ntp:
         common["/etc/chrony/chrony.conf"] = File(_render("common/chrony.conf.j2", context))

@@ -68,6 +68,8 @@ class GuestNetwork(Network):
     """The port group that the servers are connected to, alike on every host."""
     gateway: IPv4Address
     """Default gateway of the servers."""
+    nameservers: tuple[IPv4Address, ...] = ()
+    """Whom servers ask where packages are; one another they know by their hosts file. None: the template has all."""
 
 
 class Networks(Model):

@@ -146,6 +146,7 @@ def twin_of(config: Config, numbers: Renumbering, source: str) -> Twin:
         *_bmcs(site, twin, source),
         *_certificate(twin),
         *_time(site, twin, numbers),
+        *_resolvers(twin),
         *_downloads(twin, source),
     ]
     return Twin(twin, tuple(differences))
@@ -302,6 +303,12 @@ def _time(site: Config, twin: Config, numbers: Renumbering) -> Iterator[Differen
     twin[key] = [numbers.text(source) for source in sources if source not in outside]
     if sources:
         yield Difference("time", ", ".join(sources), "the machine's own clock; no time source answers")
+
+
+def _resolvers(twin: Config) -> Iterator[Difference]:
+    """Name servers are where packages are, and a lab's servers fetch none."""
+    if resolvers := twin[f"{NAMESPACE}networks"]["guests"].pop("nameservers", []):
+        yield Difference("name servers", ", ".join(resolvers), "none: servers know one another by their hosts file")
 
 
 def _is_inside(source: str, numbers: Renumbering) -> bool:

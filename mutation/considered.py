@@ -58,6 +58,7 @@ HARMLESS: Mapping[str, str] = {
     "/root/.ssh/authorized_keys": "who may log in",
     "/etc/sysctl.d/*": "sizes of buffers",
     "/etc/systemd/journald.conf.d/*": "how much of the journal is kept",
+    "/etc/systemd/network/*": "without it a virtual address is away for a moment while networkd restarts",
     "/etc/patroni/passwords.sql": "passwords that are set when they are rotated",
     "/etc/patroni/passwords": "with them a rotation makes sure that the primary has the new passwords",
     "/etc/perenne/backup.pgpass": "a password; a wrong one fails the first backup, and with it the deployment",

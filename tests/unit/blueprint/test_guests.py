@@ -360,7 +360,8 @@ def test_patroni_is_started_by_a_program_that_its_child_processes_can_read_too(s
     assert files[started].mode == 0o755
     # multiprocessing's "spawn" imports the program in every child: one without the guard starts Patroni within Patroni.
     tree = ast.parse(files[started].content)
-    calls = [node for statement in tree.body for node in ast.walk(statement) if isinstance(node, ast.Call)]
+    run = [statement for statement in tree.body if not isinstance(statement, ast.FunctionDef)]
+    calls = [node for statement in run for node in ast.walk(statement) if isinstance(node, ast.Call)]
     guarded = [node for node in tree.body if isinstance(node, ast.If) and "__name__" in ast.unparse(node.test)]
     assert len(guarded) == 1
     assert all(call in list(ast.walk(guarded[0])) for call in calls)
@@ -466,6 +467,23 @@ def test_administrators_may_log_in_on_every_server() -> None:
         files = guests.files(admitted, name, ROLES_OF[server.role][0], checksums(admitted))
         assert files["/etc/ssh/perenne_administrators"].content == f"{key}\n"
         assert "/etc/ssh/perenne_administrators" in files["/etc/ssh/sshd_config.d/perenne.conf"].content
+
+
+def test_networkd_leaves_virtual_addresses_alone(settings: Settings) -> None:
+    (interface,) = yaml.safe_load(guests.metadata(settings, "lb01"))["network"]["ethernets"]
+    path = (
+        f"/etc/systemd/network/10-netplan-{interface}.network.d/perenne.conf"  # netplan's name for it, and networkd's
+    )
+    content = guests.files(settings, "lb01", GuestRole.BALANCER, {})[path].content
+    assert re.findall(r"^[^#\n].*", content, re.MULTILINE) == ["[Network]", "KeepConfiguration=yes"]
+
+
+def test_servers_ask_name_servers_only_where_the_stack_file_names_some(settings: Settings) -> None:
+    networks = json.loads(settings.model_dump_json())["networks"]
+    networks["guests"]["nameservers"] = ["192.0.2.53"]
+    for given, expected in ((settings, None), (settings_with(networks=networks), {"addresses": ["192.0.2.53"]})):
+        (interface,) = yaml.safe_load(guests.metadata(given, "lb01"))["network"]["ethernets"].values()
+        assert interface.get("nameservers") == expected
 
 
 def test_metadata_gives_the_server_its_name_and_fixed_address(settings: Settings) -> None:

@@ -138,6 +138,13 @@ def test_services_that_are_all_fetched_from_outside_can_not_be_rehearsed(prod: d
         twin_of(prod, Renumbering.of([prod], SOURCE), SOURCE)
 
 
+def test_a_twin_asks_no_name_server(prod: dict[str, Any]) -> None:
+    prod["perenne:networks"]["guests"]["nameservers"] = ["192.0.2.53", "172.16.110.5"]
+    made = twin_of(prod, Renumbering.of([prod], SOURCE), SOURCE)
+    assert "nameservers" not in made.config["perenne:networks"]["guests"]
+    assert [one.site for one in made.differences if one.what == "name servers"] == ["192.0.2.53, 172.16.110.5"]
+
+
 def test_secrets_and_host_keys_of_the_site_stay_with_the_site(prod: dict[str, Any]) -> None:
     prod |= {"perenne:vcenter-password": {"secure": "v1:x"}, "perenne:host_keys": {"psexi02": "ssh-ed25519 AAAA"}}
     config = twin_of(prod, Renumbering.of([prod], SOURCE), SOURCE).config
