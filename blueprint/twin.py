@@ -146,7 +146,7 @@ def twin_of(config: Config, numbers: Renumbering, source: str) -> Twin:
         *_bmcs(site, twin, source),
         *_certificate(twin),
         *_time(site, twin, numbers),
-        *_resolvers(twin),
+        *_resolvers(site, twin),
         *_downloads(twin, source),
     ]
     return Twin(twin, tuple(differences))
@@ -305,9 +305,10 @@ def _time(site: Config, twin: Config, numbers: Renumbering) -> Iterator[Differen
         yield Difference("time", ", ".join(sources), "the machine's own clock; no time source answers")
 
 
-def _resolvers(twin: Config) -> Iterator[Difference]:
+def _resolvers(site: Config, twin: Config) -> Iterator[Difference]:
     """Name servers are where packages are, and a lab's servers fetch none."""
-    if resolvers := twin[f"{NAMESPACE}networks"]["guests"].pop("nameservers", []):
+    twin[f"{NAMESPACE}networks"]["guests"].pop("nameservers", None)
+    if resolvers := site[f"{NAMESPACE}networks"]["guests"].get("nameservers"):
         yield Difference("name servers", ", ".join(resolvers), "none: servers know one another by their hosts file")
 
 
