@@ -3,6 +3,7 @@
 import json
 import os
 import secrets
+import tempfile
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -100,13 +101,17 @@ class Vault:
 
 
 def passphrase_of(stack: Stack) -> str | None:
-    """The stack's passphrase; for a lab its file alone counts, for others Pulumi's own variables come first."""
+    """The stack's passphrase; for a lab its file alone counts, for others Pulumi's own variables come first.
+
+    Raises:
+        Failure: It is empty: Pulumi would take it, and anybody could read what it encrypts.
+    """
     if not stack.is_lab:
         if (given := os.environ.get("PULUMI_CONFIG_PASSPHRASE")) is not None:
-            return given
+            return _not_empty(stack, given, "PULUMI_CONFIG_PASSPHRASE", "Set the variable to the passphrase")
         if file := os.environ.get("PULUMI_CONFIG_PASSPHRASE_FILE"):
-            return _read(Path(file))
-    return _read(stack.passphrase_file)
+            return _read(stack, Path(file))
+    return _read(stack, stack.passphrase_file)
 
 
 def new_passphrase() -> str:
@@ -148,15 +153,35 @@ def _encrypted(stack: Stack) -> dict[str, str]:
     }
 
 
-def _read(file: Path) -> str | None:
+def _read(stack: Stack, file: Path) -> str | None:
     try:
-        return file.read_text().strip()
+        text = file.read_text().strip()
     except FileNotFoundError:
         return None
+    return _not_empty(stack, text, str(file), "Bring the file back from where you keep it")
+
+
+def _not_empty(stack: Stack, passphrase: str, source: str, remedy: str) -> str:
+    if passphrase:
+        return passphrase
+    raise Failure(
+        f"the passphrase of stack {stack.name} is empty",
+        f"{source} has nothing in it",
+        f"{remedy}; if {stack.file.name} has no secrets yet, take it away, then run {stack.command('init')}.",
+    )
 
 
 def _keep_passphrase(stack: Stack, passphrase: str) -> None:
+    """Write it where there is none: whole, and on the disk before anything is encrypted with it."""
     have_private()
-    handle = os.open(stack.passphrase_file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(handle, "w") as file:
-        file.write(f"{passphrase}\n")
+    file = stack.passphrase_file
+    with tempfile.NamedTemporaryFile("w", dir=file.parent, prefix=f".{file.name}.") as draft:
+        draft.write(f"{passphrase}\n")
+        draft.flush()
+        os.fsync(draft.fileno())
+        os.link(draft.name, file)  # unlike a rename, it never takes the place of a passphrase
+    folder = os.open(file.parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(folder)  # the file's name, too (fsync(2))
+    finally:
+        os.close(folder)

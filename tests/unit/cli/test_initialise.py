@@ -1,5 +1,6 @@
 """Secrets of a stack: made once, kept encrypted, and gone with the lab."""
 
+import errno
 import os
 import re
 from collections.abc import Callable
@@ -256,6 +257,50 @@ def test_a_real_stack_s_lost_passphrase_is_an_error(clone: Path, monkeypatch: py
     monkeypatch.delenv("PULUMI_CONFIG_PASSPHRASE")
     with pytest.raises(Failure, match="is missing"):
         Vault.open(Stack("prod"))
+
+
+@pytest.mark.parametrize("variable", ["PULUMI_CONFIG_PASSPHRASE", "PULUMI_CONFIG_PASSPHRASE_FILE", ""])
+def test_nothing_is_encrypted_with_an_empty_passphrase(
+    clone: Path, monkeypatch: pytest.MonkeyPatch, variable: str
+) -> None:
+    prod = Stack("prod")
+    before = prod.file.read_bytes()
+    source = clone / "given" if variable else prod.passphrase_file
+    source.parent.mkdir(exist_ok=True)
+    source.write_text("\n")
+    if variable:
+        monkeypatch.setenv(variable, str(source) if variable.endswith("FILE") else "")
+    with pytest.raises(Failure, match="is empty") as failure:
+        initialise(prod, lambda _secret: "given", {})
+    named = variable if variable == "PULUMI_CONFIG_PASSPHRASE" else str(source)
+    assert failure.value.why == f"{named} has nothing in it"
+    assert "./perenne init prod" in failure.value.remedy
+    assert prod.file.read_bytes() == before
+
+
+@pytest.mark.parametrize("call", ["fsync", "link"])
+def test_a_passphrase_that_can_t_be_written_leaves_no_part_of_it(
+    clone: Path, monkeypatch: pytest.MonkeyPatch, call: str
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as disk:
+        disk.setattr(os, call, full)
+        with pytest.raises(OSError, match="No space left"):
+            initialise(Stack("prod"), lambda _secret: "given", {})
+    assert not list((clone / ".perenne").glob("*passphrase*"))
+    initialise(Stack("prod"), lambda _secret: "given", {})
+    assert Stack("prod").passphrase_file.read_text().strip()
+
+
+def test_a_passphrase_is_never_replaced(clone: Path) -> None:
+    assert clone.is_dir()
+    prod = Stack("prod")
+    vault._keep_passphrase(prod, "first")
+    with pytest.raises(FileExistsError):
+        vault._keep_passphrase(prod, "second")
+    assert prod.passphrase_file.read_text() == "first\n"
 
 
 def test_ssh_keys_are_ed25519_in_openssh_s_format() -> None:
