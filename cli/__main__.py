@@ -2,11 +2,11 @@
 
 import contextlib
 import errno
-import signal
 import sys
 import traceback
 from typing import NoReturn
 
+from cli import signals
 from cli.app import app
 from cli.failure import Failure, Interrupted
 
@@ -15,9 +15,7 @@ INTERRUPTED = 130
 
 def main() -> NoReturn:
     """Run what the command line says."""
-    # A shell has what it starts in the background ignore Ctrl-C; a request to end must still be heard.
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    signals.hear()
     try:
         app(prog_name="./perenne")
     except SystemExit as exit_:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from cli import processes
+from cli import processes, signals
 from cli.console import Progress
 from cli.events import Deployment, name_of
 from cli.failure import Failure, Interrupted
@@ -189,12 +189,8 @@ class Engine:
 
     def attended(self, *arguments: str) -> int:
         """Run Pulumi on the user's terminal, which asks what it has to; returns its exit code."""
-        with subprocess.Popen(self._command(arguments), cwd=self.folder, env=self.environment) as process:
-            while True:
-                try:
-                    return process.wait()
-                except KeyboardInterrupt:
-                    continue  # the terminal has sent it to Pulumi, too, which ends in good order
+        # By SIGINT it ends in good order.
+        return signals.run(self._command(arguments), signal.SIGINT, cwd=self.folder, env=self.environment)
 
     def up(self, deployment: Deployment, progress: Progress, report: Path, options: Sequence[str] = ()) -> bool:
         """Preview, then update, without asking; returns whether both succeeded.
@@ -256,8 +252,10 @@ class Engine:
         return document
 
     def _command(self, arguments: Sequence[str]) -> list[str]:
-        # When ./perenne is killed, the engine is interrupted, and ends in good order.
-        return ["setpriv", "--pdeathsig", "INT", str(self.pulumi.executable), *arguments]
+        # When ./perenne is killed, the engine is interrupted, and ends in good order. A closed terminal would end it at
+        # once: it knows of SIGINT and SIGTERM alone, and that one is for ./perenne to pass on.
+        tied = ["env", "--ignore-signal=HUP", "setpriv", "--pdeathsig", "INT"]
+        return [*tied, str(self.pulumi.executable), *arguments]
 
     def _run(self, *arguments: str, text: str | None = None) -> "subprocess.CompletedProcess[str]":
         return subprocess.run(

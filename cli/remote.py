@@ -3,7 +3,7 @@
 import asyncio
 import os
 import shutil
-import subprocess
+import signal
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, contextmanager
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from blueprint.keys import public_key
 from blueprint.secrets import accepted
-from cli import packages
+from cli import packages, signals
 from cli.failure import Failure
 from cli.vault import Vault
 from cli.workspace import Stack, lab_name
@@ -85,18 +85,18 @@ def ssh(stack: Stack, name: str, command: Sequence[str]) -> int:
     if stack.is_lab and name in {*stack.settings.storage, "vcenter", "client"}:
         terminal = ["--tty"] if not command and os.isatty(0) else []
         shell = command or ["sh"]
-        return _call(["docker", "exec", "--interactive", *terminal, f"{lab_name()}-{name}", *shell])
+        return _run(["docker", "exec", "--interactive", *terminal, f"{lab_name()}-{name}", *shell])
     vault = Vault.open(stack)
     found = machine(stack, vault, name)
     with _ssh_options(found, vault) as options:
-        return _call(["ssh", *options, f"root@{found.address}", *command])
+        return _run(["ssh", *options, f"root@{found.address}", *command])
 
 
 def logs(stack: Stack, name: str, *, follow: bool, unit: str | None, lines: int) -> int:
     """Show a machine's journal; that of the lab's own equipment is what its container says."""
     if stack.is_lab and name in {*stack.settings.storage, *stack.settings.hosts, "vcenter", "client"}:
         following = ["--follow"] if follow else []
-        return _call(["docker", "logs", *following, f"--tail={lines}", f"{lab_name()}-{name}"])
+        return _run(["docker", "logs", *following, f"--tail={lines}", f"{lab_name()}-{name}"])
     options = [f"--lines={lines}", *(["--follow"] if follow else []), *([f"--unit={unit}"] if unit else [])]
     return ssh(stack, name, ["journalctl", "--no-pager", *options])
 
@@ -138,11 +138,6 @@ def _ssh_options(found: Machine, vault: Vault) -> Iterator[list[str]]:
         yield ["-F", "none", *(f"-o{name}={value}" for name, value in settings.items())]
 
 
-def _call(command: Sequence[str]) -> int:
-    """Run a command on the user's terminal; Ctrl-C is its own affair."""
-    with subprocess.Popen(command) as process:
-        while True:
-            try:
-                return process.wait()
-            except KeyboardInterrupt:
-                continue
+def _run(command: Sequence[str]) -> int:
+    """Run a command on the user's terminal; what asks ./perenne to end ends it."""
+    return signals.run(command, signal.SIGTERM)

@@ -169,10 +169,11 @@ def only_command() -> Iterator[None]:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             lock.seek(0)
+            process = lock.read().strip()
             raise Failure(
                 "another ./perenne is at work in this folder",
-                f"process {lock.read().strip() or 'unknown'} has not ended",
-                "Wait for it, or interrupt it with Ctrl-C or kill -INT.",
+                f"process {process or 'unknown'} has not ended",
+                f"Wait for it, or interrupt it with Ctrl-C or: kill {process or 'ITS-ID'}",
             ) from None
         lock.truncate(0)
         lock.write(str(os.getpid()))

@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import socket
 import subprocess
 from pathlib import Path
@@ -182,6 +183,30 @@ def test_a_look_that_fails_says_why(dev: Stack, pulumi: Pulumi, script: str) -> 
     with pytest.raises(Failure) as failure:
         Engine(dev, pulumi).steps()
     assert failure.value.why == "vCenter is away"
+
+
+@pytest.mark.parametrize("requests", [["TERM"], ["HUP"], ["HUP", "HUP"], ["TERM", "HUP"]], ids=" ".join)
+def test_what_asks_perenne_to_end_interrupts_pulumi_once(
+    dev: Stack, pulumi: Pulumi, tmp_path: Path, requests: list[str]
+) -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    heard = f"for i in $(seq 3000); do [ ! -e {tmp_path}/told ] || break; sleep 0.02; done; sleep 0.1"
+    asked = "\n".join(f"kill -{number} $PPID; {heard}" for number in requests)
+    _script(pulumi, f"trap 'echo interrupted >>{tmp_path}/told' INT\n{asked}\nexit 3")
+    assert Engine(dev, pulumi).attended("up") == 3
+    assert (tmp_path / "told").read_text() == "interrupted\n"
+    assert signal.signal(signal.SIGHUP, before) == signal.SIG_DFL
+
+
+def test_a_ctrl_c_is_the_terminal_s_to_send(dev: Stack, pulumi: Pulumi, tmp_path: Path) -> None:
+    _script(pulumi, f"trap 'touch {tmp_path}/told' INT\nkill -INT $PPID; sleep 0.1\nexit 3")
+    assert Engine(dev, pulumi).attended("up") == 3
+    assert not (tmp_path / "told").exists()
+
+
+def test_pulumi_outlives_its_terminal(dev: Stack, pulumi: Pulumi) -> None:
+    _script(pulumi, "kill -HUP $$; exit 3")
+    assert Engine(dev, pulumi).attended("up") == 3
 
 
 def test_forgotten_state_is_gone_and_other_stacks_stay(dev: Stack) -> None:
