@@ -13,7 +13,7 @@ from typing import Any
 
 from cli import processes, signals
 from cli.console import Progress
-from cli.events import Deployment, name_of
+from cli.events import Deployment, Stream, name_of
 from cli.failure import Failure, Interrupted
 from cli.toolchain import Pulumi
 from cli.workspace import PRIVATE, PROGRAM, REPOSITORY, STATE, Stack
@@ -27,6 +27,8 @@ _TAIL_CHARACTERS = 500
 _ENDING_SECONDS = 120.0
 """How long an engine whose ./perenne was killed may take to finish what it was doing."""
 
+_LOOK_SECONDS = 0.1
+"""How often a running engine's events are looked for."""
 
 _NO_SIDECARS = "metadata=skip"
 """Of a file backend: no `.attrs` beside each file, which Pulumi writes in place (gocloud.dev/blob/fileblob, setAttrs).
@@ -217,24 +219,24 @@ class Engine:
         options = ("--non-interactive", "--json", "--stack", self.stack.name, *POLICIES)
         environment = {"PULUMI_ENABLE_STREAMING_JSON_PREVIEW": "true", REPORT: str(report)}
         interrupted = False
-        with subprocess.Popen(
-            self._command([*arguments, *options]),
-            cwd=self.folder,
-            env=self.environment | environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            errors="replace",
-            process_group=0,  # a Ctrl-C reaches it once only, through here
-        ) as process:
-            lines = process.stdout
-            while lines:
+        with (
+            Stream() as stream,
+            subprocess.Popen(
+                self._command([*arguments, *options]),
+                cwd=self.folder,
+                env=self.environment | environment,
+                stdin=subprocess.DEVNULL,
+                stdout=stream.fileno(),
+                stderr=subprocess.STDOUT,
+                process_group=0,  # a Ctrl-C reaches it once only, through here
+            ) as process,
+        ):
+            has_ended = False
+            while not has_ended:
                 try:
-                    line = lines.readline()
-                    if not line:
-                        break
-                    _take(line, deployment, progress)
+                    has_ended = processes.wait_for_end(process.pid, _LOOK_SECONDS)
+                    for line in stream.lines():
+                        _take(line, deployment, progress)
                 except KeyboardInterrupt:
                     interrupted = True
                     progress("interrupting: what is in progress is finished first (Ctrl-C again: at once)")

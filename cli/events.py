@@ -4,8 +4,10 @@ Debug diagnostics carry secrets in clear: they are dropped as they are read, and
 """
 
 import json
+import os
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Self
 
 _SUMMARY = {"create": "created", "update": "updated", "replace": "replaced", "delete": "deleted", "same": "unchanged"}
 
@@ -111,6 +113,36 @@ class Deployment:
         text = f"policy {policy.get('policyName')}: {policy.get('message', '').strip()}"
         (self.errors if policy.get("enforcementLevel") == "mandatory" else self.messages).append(text)
         return text
+
+
+class Stream:
+    """What an engine writes: a file in memory, which takes all of it whether or not ./perenne lives to read it.
+
+    Go ends a program whose standard output is a pipe that nobody reads, as `kill -9` would (os/signal, SIGPIPE), and an
+    engine says a word when it is interrupted: it could not end in good order after ./perenne was killed.
+    """
+
+    def __init__(self) -> None:
+        self._file = os.fdopen(os.memfd_create("events"), "rb")
+        self._read = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+
+    def fileno(self) -> int:
+        """Of the file: what a program is given as its standard output."""
+        return self._file.fileno()
+
+    def lines(self) -> Iterator[str]:
+        """Whole lines that have come; one that an interrupt kept from being dealt with comes again."""
+        # The file's position is the writer's: the engine inherits it.
+        come = os.pread(self.fileno(), os.fstat(self.fileno()).st_size - self._read, self._read)
+        for line in come.split(b"\n")[:-1]:
+            yield line.decode(errors="replace")
+            self._read += len(line) + 1
 
 
 def name_of(urn: str) -> str:

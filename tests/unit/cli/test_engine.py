@@ -5,6 +5,8 @@ import os
 import signal
 import socket
 import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -12,8 +14,8 @@ import pytest
 from cli import engine, processes, workspace
 from cli.console import Display, Progress
 from cli.engine import Engine, environment_of
-from cli.events import Deployment
-from cli.failure import Failure
+from cli.events import Deployment, Stream
+from cli.failure import Failure, Interrupted
 from cli.toolchain import Pulumi
 from cli.workspace import Stack
 
@@ -36,6 +38,13 @@ def progress() -> Progress:
 def _script(pulumi: Pulumi, text: str) -> None:
     pulumi.executable.write_text(f"#!/bin/sh\n{text}\n")
     pulumi.executable.chmod(0o755)
+
+
+def _await(file: Path) -> None:
+    deadline = time.monotonic() + 30
+    while not file.exists():
+        assert time.monotonic() < deadline, f"{file.name} is not there"
+        time.sleep(0.02)
 
 
 def _state() -> Path:
@@ -156,6 +165,63 @@ def test_a_deployment_follows_the_stream(dev: Stack, pulumi: Pulumi, progress: P
     assert (
         tmp_path / "called"
     ).read_text() == f"up --yes --non-interactive --json --stack dev {' '.join(engine.POLICIES)}\n"
+
+
+_FOLLOWS = """
+import pathlib, sys
+from cli.console import Display, Progress
+from cli.engine import Engine
+from cli.events import Deployment, Stream
+from cli.toolchain import Pulumi
+from cli.workspace import Stack
+folder = pathlib.Path(sys.argv[1])
+pulumi = Pulumi("offline", folder, folder, "a test")
+Engine(Stack("prod"), pulumi).up(Deployment(), Progress(Display(plain=True), "test"), folder / "report")
+"""
+
+
+def test_an_engine_whose_perenne_was_killed_ends_in_good_order(pulumi: Pulumi) -> None:
+    folder = pulumi.folder
+    # More than any pipe takes, and then a word of the shell's own, which ends it where nobody could read that.
+    last = f"seq 200000; echo the last word; touch {folder}/ended; exit"
+    wait = f"for i in $(seq 1500); do echo; touch {folder}/begun; sleep 0.02; done"
+    _script(pulumi, f"trap '{last}' INT\n{wait}")
+    command = [sys.executable, "-c", _FOLLOWS, str(folder)]
+    with subprocess.Popen(command, cwd=Path(__file__).parents[3], stderr=subprocess.DEVNULL) as perenne:
+        _await(folder / "begun")
+        perenne.kill()
+    _await(folder / "ended")
+
+
+class Interrupting(Deployment):
+    """Ctrl-C comes while its first line is read."""
+
+    def read(self, line: str) -> str | None:
+        """Take a line."""
+        self.messages.append(line)
+        if len(self.messages) == 1:
+            raise KeyboardInterrupt
+        return super().read(line)
+
+
+def test_an_interrupted_deployment_is_followed_to_its_end(
+    dev: Stack, pulumi: Pulumi, progress: Progress, tmp_path: Path
+) -> None:
+    wait = "for i in $(seq 3000); do sleep 0.02; done"
+    _script(pulumi, f"""trap 'echo "{{ending}}"; exit 255' INT\necho "{{beginning}}"\n{wait}""")
+    deployment = Interrupting()
+    with pytest.raises(Interrupted):
+        Engine(dev, pulumi).up(deployment, progress, tmp_path / "report")
+    assert deployment.messages == ["{beginning}", "{beginning}", "{ending}"]
+
+
+def test_lines_are_followed_as_they_come_whole() -> None:
+    with Stream() as stream:
+        seen = []
+        for part in (b"a\nb", b"c", b"\nd\n"):
+            os.write(stream.fileno(), part)
+            seen.append(list(stream.lines()))
+    assert seen == [["a"], [], ["bc", "d"]]
 
 
 def test_what_a_deployment_is_told_beside(dev: Stack, pulumi: Pulumi, progress: Progress, tmp_path: Path) -> None:
