@@ -10,6 +10,7 @@ from cli.attach import working_engine
 from cli.console import Display, say
 from cli.events import name_of
 from cli.failure import Failure
+from cli.leftover import forget_leftover
 from cli.pending import records
 from cli.workspace import BIN, LAB, REPOSITORY, Stack, cache, lab_name, log_file, only_command
 from lab import inventory
@@ -61,6 +62,7 @@ def lab_down(stack: Stack, display: Display, *, caches: bool = False) -> None:
     engine.forget_state(stack)
     keys = vault.discard(stack)
     stack.authority_file.unlink(missing_ok=True)
+    forget_leftover(stack)
     removed = [
         *(["the lab's containers, networks and volumes"] if existed else []),
         *([f"Pulumi's state of stack {stack.name}"] if had_state else []),

@@ -24,6 +24,21 @@ def undo_leftover() -> None:
             say("A drill is at work: what it breaks is broken on purpose.", "yellow")
 
 
+def forget_leftover(stack: Stack) -> None:
+    """Remove the journal of a drill that was killed on a lab that is gone: nothing that it broke exists any more.
+
+    Raises:
+        Failure: It can't be understood.
+    """
+    if not JOURNAL.exists():
+        return
+    from drills.undo import Journal  # noqa: PLC0415 (only where there is something to undo)
+
+    journal = Journal.left(JOURNAL)
+    if journal and journal.stack == stack.name:
+        JOURNAL.unlink()
+
+
 def take_back() -> None:
     """Do what the journal says, if there is one; the caller holds the drills' lock.
 

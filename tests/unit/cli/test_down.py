@@ -6,9 +6,11 @@ from typing import Any
 import pytest
 
 from cli import down as module
+from cli import workspace
 from cli.down import down
 from cli.failure import Failure
 from cli.workspace import Stack
+from drills.undo import How, Journal, Step
 
 
 @pytest.mark.parametrize(("answers", "asked"), [([False], 1), ([True, False], 2)])
@@ -82,18 +84,24 @@ def test_what_is_protected_is_named_and_nothing_destroyed(clone: Path, monkeypat
     assert pulumi.told == []
 
 
-def test_a_lab_is_never_asked_about(
-    dev: Stack, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    taken: list[str] = []
+@pytest.fixture
+def taken(clone: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The names of the labs that were taken down; none is really there."""
+    assert clone.is_dir()
+    names: list[str] = []
 
     def take_down(name: str, *_: object) -> bool:
-        taken.append(name)
+        names.append(name)
         return True
 
     monkeypatch.setattr(module, "take_down", take_down)
     monkeypatch.setattr("cli.processes.orphans", list)
+    monkeypatch.setattr("cli.leftover.JOURNAL", workspace.PRIVATE / "drill" / "undo.json")
     monkeypatch.setenv("PERENNE_LAB", "a-test")
+    return names
+
+
+def test_a_lab_is_never_asked_about(dev: Stack, taken: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     dev.file.parent.joinpath(".perenne").mkdir()
     dev.generation_file.write_text("known")
     dev.file.write_text("config: [\n")  # spoilt while the lab was up
@@ -101,3 +109,15 @@ def test_a_lab_is_never_asked_about(
     assert taken == ["a-test"]
     assert not dev.generation_file.exists()
     assert "Removed: the lab's containers" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("drilled", "left"), [("dev", False), ("prod", True)])
+def test_a_fault_of_a_killed_drill_is_gone_with_its_lab(
+    dev: Stack, taken: list[str], drilled: str, *, left: bool
+) -> None:
+    journal = workspace.PRIVATE / "drill" / "undo.json"
+    step = Step(how=How.UNPAUSE, where="db01", does="let db01 go on", by_hand="docker unpause")
+    Journal(drilled, "db-freeze", journal).promise(step)
+    assert down(dev, caches=False, confirm=lambda _: pytest.fail("asked"), destroy=False) == 0
+    assert taken == ["a-test"]
+    assert journal.exists() == left
