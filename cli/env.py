@@ -6,11 +6,12 @@ from cli import toolchain
 from cli.console import say
 from cli.engine import Engine, environment_of
 from cli.labs import lab_of
-from cli.workspace import Stack
+from cli.workspace import Stack, have_private
 
 
 def env(stack: Stack) -> str:
     """Lines for `eval`; Pulumi and the stack in its backend are there when it returns."""
+    have_private()
     extra = lab_of(stack).prepare().environment if stack.is_lab else {}
     pulumi = toolchain.ensure(lambda line: say(line, "dim"))
     if stack.passphrase_file.exists() or not stack.is_lab:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from cli.failure import Failure
-from cli.workspace import BIN, PRIVATE, REPOSITORY, cache
+from cli.workspace import BIN, PRIVATE, REPOSITORY, cache, have_private
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -106,7 +106,7 @@ def venv_python() -> Path:
 def _offline(reason: str, progress: Callable[[str], None]) -> Pulumi:
     from offline.build import build  # noqa: PLC0415 (only here)
 
-    PRIVATE.mkdir(mode=0o700, exist_ok=True)
+    have_private()
     toolchain = build(cache(), venv_python(), BIN, progress)
     return Pulumi("offline", toolchain.bin, PRIVATE / "pulumi", reason)
 

@@ -35,7 +35,7 @@ from cli.failure import Failure
 from cli.initialise import initialise
 from cli.lab_start import Started, start_lab
 from cli.labs import known_secrets, lab_of
-from cli.workspace import PROGRAM, REPOSITORY, TWIN, Stack, link_program, log_file, only_command
+from cli.workspace import PROGRAM, REPOSITORY, TWIN, Stack, have_private, link_program, log_file, only_command
 from lab.files import PRIVATE as OWNER_ONLY
 from lab.files import write
 
@@ -162,6 +162,7 @@ def _prepare(stack: Stack, order: Order) -> None:
     both = equipment(present, last)
     loading.settings_from_config(both, f"the twins of {files[0].name} and {files[-1].name} together")
     folder = folder_of(stack)
+    have_private()
     link_program(folder)
     differences = tuple(dict.fromkeys(one for made in twins for one in made.differences)) + _SIMULATED
     _Plan(both, present, last if order.change else None, differences).write(folder)

@@ -45,6 +45,8 @@ def lab_name() -> str:
 def have_private() -> None:
     """Make the private folder, which nobody else may look into."""
     PRIVATE.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if PRIVATE.stat().st_mode & 0o077:
+        PRIVATE.chmod(0o700)
     LOGS.mkdir(exist_ok=True)
 
 

@@ -318,5 +318,6 @@ def test_passwords_are_letters_and_digits(kind: Kind, length: int) -> None:
 
 
 def test_nothing_is_left_open_for_others(dev: Stack) -> None:
+    dev.passphrase_file.parent.mkdir(mode=0o755)
     initialise(dev, None, {})
     assert os.stat(dev.passphrase_file.parent).st_mode & 0o077 == 0  # noqa: PTH116

@@ -40,6 +40,7 @@ def test_an_environment_is_made_once(clone: Path) -> None:
     assert first.stdout == f"{clone / '.venv'} {clone} ['up', '--help']\n", first.stderr
     assert "Set-up: done" in first.stderr
     assert (clone / ".venv").resolve().parent == clone.parent / "cache" / "venv"
+    assert (clone / ".perenne").stat().st_mode & 0o077 == 0
     second = _start(clone)
     assert (second.stdout, second.stderr) == (first.stdout.replace("['up', '--help']", "[]"), "")
 

@@ -58,7 +58,8 @@ def test_folder_has_the_program_and_a_stack_file_of_its_own(working_copy: Path) 
     settings = loading.settings_from_file(file)
     assert all(str(host.address).startswith("198.18.128.") for host in settings.hosts.values())
     assert (working_copy / "Pulumi.prod.yaml").read_text() == before
-    assert folder.stat().st_mode & 0o077 == 0
+    for private in (working_copy / ".perenne", folder, folder / ".perenne"):
+        assert private.stat().st_mode & 0o077 == 0
 
 
 def test_a_change_s_equipment_is_there_from_the_beginning(working_copy: Path, tmp_path: Path) -> None:
