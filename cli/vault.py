@@ -14,6 +14,7 @@ from cli import stackfile
 from cli.crypter import Crypter, WrongPassphraseError
 from cli.failure import Failure
 from cli.workspace import Stack, have_private
+from lab import files
 
 _PASSPHRASE_BYTES = 32
 
@@ -131,18 +132,29 @@ def discard(stack: Stack) -> list[str]:
 
 
 def made_by_init(stack: Stack) -> list[str]:
-    """Which keys of a lab's stack file are `init`'s."""
+    """Which keys of a lab's stack file are `init`'s.
+
+    Raises:
+        Failure: What says so can't be understood.
+    """
     try:
         names = json.loads(stack.made_file.read_text())
     except FileNotFoundError:
         return []
+    except ValueError as error:
+        raise Failure(
+            f"what init has put into {stack.file.name} can't be taken out",
+            f"{stack.made_file} does not say what that is: {error}",
+            f"Take secrets, perenne:host_keys and encryptionsalt out of {stack.file.name} (git diff shows them), "
+            f"then remove {stack.made_file}.",
+        ) from error
     return [str(name) for name in names]
 
 
 def note_made(stack: Stack, names: list[str]) -> None:
     """Remember what `init` is about to add; it is noted first, so that an interruption leaves nothing behind."""
     have_private()
-    stack.made_file.write_text(json.dumps(sorted({*made_by_init(stack), *names})))
+    files.write(stack.made_file, json.dumps(sorted({*made_by_init(stack), *names})), files.PRIVATE)
 
 
 def _encrypted(stack: Stack) -> dict[str, str]:

@@ -3,6 +3,7 @@
 import errno
 import os
 import re
+import resource
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -60,6 +61,29 @@ def test_the_lab_s_end_leaves_the_file_as_git_has_it(dev: Stack) -> None:
     vault.discard(Stack("dev"))
     assert dev.file.read_bytes() == before
     assert not dev.passphrase_file.exists()
+
+
+def test_a_full_disk_leaves_what_was_noted(dev: Stack) -> None:
+    vault.note_made(dev, ["esxi-password"])
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, before[1]))  # nothing can be written, as on a full disk
+    try:
+        with pytest.raises(OSError, match="File too large"):
+            vault.note_made(dev, ["ssh-key"])
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert vault.made_by_init(dev) == ["esxi-password"]
+
+
+def test_a_note_that_can_t_be_read_is_named(dev: Stack) -> None:
+    initialise(dev, None, {})
+    dev.made_file.write_text("")
+    before = dev.file.read_bytes()
+    with pytest.raises(Failure) as failure:
+        vault.discard(dev)
+    assert str(dev.made_file) in failure.value.why
+    assert f"remove {dev.made_file}" in failure.value.remedy
+    assert dev.file.read_bytes() == before
 
 
 def test_a_lost_passphrase_of_the_lab_means_new_secrets(dev: Stack) -> None:
