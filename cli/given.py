@@ -1,6 +1,5 @@
 """Certificates that are given: read, checked, and brought into the form that servers use."""
 
-import os
 import ssl
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
@@ -110,11 +109,7 @@ def _refusal(pem: str, trusted: str, name: str) -> str:
     client.verify_flags &= ~ssl.VerifyFlags.VERIFY_X509_PARTIAL_CHAIN
     up, down = ssl.MemoryBIO(), ssl.MemoryBIO()
     try:
-        # OpenSSL wants a file; this one is never on a disk.
-        with os.fdopen(os.memfd_create("certificate"), "w") as file:
-            file.write(pem)
-            file.flush()
-            server.load_cert_chain(f"/proc/self/fd/{file.fileno()}")
+        keys.present(server, pem)
         ends = client.wrap_bio(down, up, server_hostname=name), server.wrap_bio(up, down, server_side=True)
         for end in (*ends, ends[0]):
             try:

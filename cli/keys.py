@@ -1,6 +1,8 @@
 """Passwords, keys and certificates of a stack, made new."""
 
+import os
 import secrets
+import ssl
 import string
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
@@ -101,6 +103,19 @@ def is_signed_by(pem: str, authority: str) -> bool:
     """Whether a certificate is from a stack's authority: no two of them have the same name."""
     certificate, issuer = (x509.load_pem_x509_certificate(one.encode()) for one in (pem, authority))
     return certificate.issuer == issuer.subject
+
+
+def present(context: ssl.SSLContext, pem: str) -> None:
+    """Have one end of TLS present a certificate; the key comes with it, in one PEM.
+
+    Raises:
+        ssl.SSLError: They don't fit each other.
+    """
+    # OpenSSL wants a file; this one is never on a disk.
+    with os.fdopen(os.memfd_create("certificate"), "w") as file:
+        file.write(pem)
+        file.flush()
+        context.load_cert_chain(f"/proc/self/fd/{file.fileno()}")
 
 
 def _password(length: int) -> str:

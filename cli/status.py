@@ -2,11 +2,7 @@
 
 import asyncio
 import ssl
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -18,7 +14,7 @@ from blueprint.keys import authorities, site_authorities
 from blueprint.secrets import secrets_of
 from blueprint.settings import Settings
 from blueprint.terms import Role
-from cli import remote
+from cli import keys, remote
 from cli.console import out
 from cli.failure import Failure
 from cli.initialise import certificates_to_renew
@@ -92,8 +88,7 @@ def status(stack: Stack, seconds: float = ANSWER_SECONDS) -> SiteStatus:
     if lab and lab.condition == "absent":
         raise Failure("the lab is not up", "there is none on this machine", f"Run {stack.command('up')}.")
     vault = Vault.open(stack)
-    with trust(vault) as context:
-        found = asyncio.run(_ask_all(stack, vault, context, lab, seconds))
+    found = asyncio.run(_ask_all(stack, vault, trust(vault), lab, seconds))
     return replace(found, to_renew=certificates_to_renew(vault))
 
 
@@ -271,17 +266,12 @@ def _why(error: httpx.HTTPError) -> str:
     return str(error) or type(error).__name__
 
 
-@contextmanager
-def trust(vault: Vault) -> Iterator[ssl.SSLContext]:
+def trust(vault: Vault) -> ssl.SSLContext:
     """Trust the site's authority, and prove ourselves to etcd with the certificate of a server."""
     context = ssl.create_default_context(cadata=authorities(vault.values))
     quorum = next(iter(vault.stack.settings.quorum))
-    with tempfile.TemporaryDirectory(prefix="perenne-") as folder:
-        bundle = Path(folder) / "client.pem"
-        bundle.touch(mode=0o600)
-        bundle.write_text(vault.values[f"tls-{quorum}"])
-        context.load_cert_chain(bundle)
-        yield context
+    keys.present(context, vault.values[f"tls-{quorum}"])
+    return context
 
 
 def show(found: SiteStatus, stack: Stack) -> None:

@@ -47,8 +47,7 @@ def switchover(stack: Stack, to: str | None) -> int:
     primary, candidate = _agreed(stack, found, to)
     say(f"Switching the database over from {primary} to {candidate} …")
     vault = Vault.open(stack)
-    with trust(vault) as context:
-        moved = asyncio.run(_switch_over(stack, vault, context, primary, candidate))
+    moved = asyncio.run(_switch_over(stack, vault, trust(vault), primary, candidate))
     say(
         f"{candidate} is the primary. No server called itself so for {moved.without_primary:.1f} s; clients wait a"
         f" little longer (./perenne drill switchover measures it). A synchronous standby was there again after"

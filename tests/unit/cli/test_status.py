@@ -1,7 +1,9 @@
 """`./perenne status`: what is said of an application server that takes no connections."""
 
 import asyncio
+import contextlib
 import ssl
+import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -12,6 +14,7 @@ from blueprint.keys import authorities, certificate_of
 from blueprint.secrets import SITE_AUTHORITIES, Kind, Secret
 from cli import keys, remote, status
 from cli.crypter import Crypter
+from cli.initialise import initialise
 from cli.status import Answer, SiteStatus
 from cli.vault import Vault
 from cli.workspace import Stack
@@ -69,6 +72,26 @@ async def test_the_site_is_verified_by_given_authorities_and_nothing_else_is(dev
     async with status._client(settings, Vault(dev, values, Crypter.new("x")), context, 5.0) as client:
         assert await believed(client, own, [*site, *others], tmp_path) == {*site, *others}
         assert await believed(client, company, [*site, *others], tmp_path) == set(site)
+
+
+def test_etcd_is_shown_a_server_s_certificate_whose_key_was_on_no_disk(
+    dev: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    vault = initialise(dev, None, {}).vault
+    monkeypatch.setattr(tempfile, "tempdir", "/nowhere")
+    etcd = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    etcd.verify_mode = ssl.CERT_REQUIRED
+    etcd.load_verify_locations(cadata=authorities(vault.values))
+    name = next(iter(dev.settings.quorum))
+    keys.present(etcd, vault.values[f"tls-{name}"])
+    up, down = ssl.MemoryBIO(), ssl.MemoryBIO()
+    server = etcd.wrap_bio(up, down, server_side=True)
+    client = status.trust(vault).wrap_bio(down, up, server_hostname=str(dev.settings.servers[name].address))
+    for end in (client, server, client, server):
+        with contextlib.suppress(ssl.SSLWantReadError):
+            end.do_handshake()
+    shown = server.getpeercert(binary_form=True)
+    assert shown == ssl.PEM_cert_to_DER_cert(certificate_of(vault.values[f"tls-{name}"]))
 
 
 async def test_the_site_is_asked_for_by_its_name(dev: Stack) -> None:
