@@ -34,6 +34,8 @@ def patch(stack: Stack, work: Work, *, anew: bool) -> int:
         if progress:
             done = ", ".join(progress.done) or "nothing"
             say(f"Going on with the patch that began at {progress.began}: {done} is done (--anew begins again).")
+            if progress.to_restart:
+                say(f"Still to be restarted: {', '.join(progress.to_restart)}")
         else:
             progress = Progress(began=datetime.now(UTC).isoformat(timespec="seconds"))
         work = _possible(stack, work)

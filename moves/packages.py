@@ -30,6 +30,8 @@ apt-get --quiet --quiet --simulate --with-new-pkgs upgrade </dev/null | awk '/^I
 """
 # Kernels come as new packages.
 _UPGRADE = f"{_APT}\napt --with-new-pkgs upgrade\n"
+# Takes dpkg's lock, and refuses where dpkg was stopped half-way.
+_AT_REST = f"{_APT}\napt -o DPkg::Lock::Timeout={_UPGRADE_SECONDS:.0f} check\n"
 _REBOOT_REQUIRED = "if [ -e /run/reboot-required ]; then echo yes; fi\n"
 
 
@@ -44,6 +46,19 @@ async def waiting(site: Site, name: str) -> list[str]:
     except Failure as failure:
         remedy = "Give it a way to its package sources, or leave packages out: ./perenne patch --no-packages"
         raise Failure(f"{name} can't look for newer packages", failure.why, remedy) from failure
+
+
+async def until_at_rest(site: Site, name: str) -> None:
+    """Wait until nothing installs packages on a server: an earlier patch whose connection was lost may still.
+
+    Raises:
+        Failure: It does not end, or was stopped half-way; the server stays drained.
+    """
+    try:
+        await site.hands.shell(name, _AT_REST, seconds=_UPGRADE_SECONDS)
+    except Failure as failure:
+        remedy = f"Mend it there ({site.stack.command('ssh', name)}; /var/log/perenne-patch.log), then run this again."
+        raise Failure(f"{name}, which is drained, can't be restarted now", failure.why, remedy) from failure
 
 
 async def upgrade(site: Site, name: str) -> None:

@@ -60,6 +60,7 @@ class Patch:
         Raises:
             Failure: Redundancy is not whole, or something could not be done; what is done stays known.
         """
+        progress.to_restart = [name for name in progress.to_restart if name in self.site.settings.servers]
         nodes = self._nodes((await look(self.site)).standing, progress)
         newer = await self._look_for_packages(nodes)
         for name in nodes:
@@ -71,6 +72,8 @@ class Patch:
             progress.done.append(name)
             self._note(progress)
         self.record.forget()
+        if progress.to_restart:
+            self.site.say(f"{', '.join(progress.to_restart)}: left out, and still to be restarted")
 
     def _nodes(self, found: Standing, progress: Progress) -> list[str]:
         """What is left, in order; what may be drained already comes first."""
@@ -91,7 +94,9 @@ class Patch:
         return newer
 
     async def _has_work(self, name: str, newer: dict[str, list[str]], progress: Progress) -> bool:
-        if name in self.site.settings.hosts or self.work.restart or newer.get(name) or name == progress.current:
+        if name in self.site.settings.hosts or self.work.restart or newer.get(name):
+            return True
+        if name == progress.current or name in progress.to_restart:
             return True
         return await packages.needs_restart(self.site, name)
 
@@ -101,7 +106,7 @@ class Patch:
             if name in self.site.settings.hosts:
                 await self._work_on_host(name)
             else:
-                await self._work_on_server(name, newer)
+                await self._work_on_server(name, newer, progress)
 
     @asynccontextmanager
     async def _put_back(self, name: str, progress: Progress) -> AsyncIterator[None]:
@@ -124,11 +129,20 @@ class Patch:
         with self.step(what) as tell:
             await to_its_end(work(replace(self.site, say=tell)))
 
-    async def _work_on_server(self, name: str, newer: Sequence[str]) -> None:
+    async def _work_on_server(self, name: str, newer: Sequence[str], progress: Progress) -> None:
+        with self.step(f"{name}: dpkg is at rest"):
+            await packages.until_at_rest(self.site, name)
         if newer:
+            # Before: an installation that nobody sees the end of goes on, and afterwards nothing there is newer.
+            if name not in progress.to_restart:
+                progress.to_restart.append(name)
+                self.record.write(progress)
             await self._do(f"{name}: {len(newer)} packages", lambda site: packages.upgrade(site, name))
-        if newer or self.work.restart or await packages.needs_restart(self.site, name):
+        if name in progress.to_restart or self.work.restart or await packages.needs_restart(self.site, name):
             await self._do(f"{name}: restart", lambda site: restart(site, name))
+        if name in progress.to_restart:
+            progress.to_restart.remove(name)
+            self.record.write(progress)
 
     async def _work_on_host(self, name: str) -> None:
         if self.work.host_command:

@@ -18,10 +18,12 @@ class Progress(BaseModel):
     """Servers and hosts that are patched and in service."""
     current: str = ""
     """The one that may be drained now."""
+    to_restart: list[str] = Field(default_factory=list)
+    """Servers that may have new packages, and still run the old ones."""
 
 
 class Record:
-    """The progress of a stack's patch on disk; there is none once it is complete."""
+    """The progress of a stack's patch on disk; none once it is complete, and nothing has yet to be restarted."""
 
     def __init__(self, file: Path) -> None:
         self._file = file
@@ -48,5 +50,15 @@ class Record:
         new.replace(self._file)
 
     def forget(self) -> None:
-        """The patch is complete, or is to begin anew."""
-        self._file.unlink(missing_ok=True)
+        """The patch is complete, or is to begin anew: of it only stays which servers have yet to be restarted.
+
+        Nobody else knows that: their packages are new, so that the next patch would find nothing to do there.
+        """
+        try:
+            former = self.read()
+        except Failure:  # what can't be understood goes, too
+            former = None
+        if former and former.to_restart:
+            self.write(Progress(began=former.began, to_restart=former.to_restart))
+        else:
+            self._file.unlink(missing_ok=True)

@@ -158,9 +158,94 @@ async def test_what_fails_while_it_is_interrupted_is_told_and_stays_drained(dev:
     assert kept.current == "app01"
 
 
+async def test_ctrl_c_during_an_installation_leaves_the_restart_to_the_next_patch(dev: Pretend, record: Record) -> None:
+    dev.answers["app01 "] = "openssl\n"
+    begun = asyncio.Event()
+
+    def install(what: str) -> None:
+        if what == "upgrade app01":
+            dev.answers.clear()  # nothing is newer from here on, and Debian does not ask for a restart by itself
+            begun.set()
+
+    dev.before = install
+    task = asyncio.create_task(patch(dev, Work(hosts=False), record).run(progress()))
+    await begun.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert dev.done == ["drain app01", "upgrade app01", "undrain app01"]
+    kept = record.read()
+    assert kept is not None
+    dev.done.clear()
+    await patch(dev, Work(hosts=False), record).run(kept)
+    assert dev.done == ["drain app01", "restart app01", "undrain app01"]
+    assert record.read() is None
+
+
+async def test_what_was_killed_during_an_installation_is_restarted(
+    dev: Pretend, record: Record, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shell = dev.shell
+
+    async def lost(server: str, script: str, *, seconds: float = 0.0) -> str:
+        said = await shell(server, script, seconds=seconds)
+        if dev.done[-1:] == ["upgrade app01"]:
+            dev.answers.clear()
+            raise Failure("app01 can't be reached", "Connection lost", "Look.")
+        return said
+
+    dev.answers["app01 "] = "openssl\n"
+    with monkeypatch.context() as at_first:
+        at_first.setattr(dev, "shell", lost)
+        with pytest.raises(Failure, match="packages could not be installed"):
+            await patch(dev, Work(hosts=False), record).run(progress())
+    kept = record.read()
+    assert kept is not None
+    assert (kept.current, kept.to_restart) == ("app01", ["app01"])
+    dev.done.clear()
+    await patch(dev, Work(hosts=False), record).run(kept)
+    assert dev.done == ["drain app01", "restart app01", "undrain app01"]
+
+
+async def test_no_server_is_restarted_while_dpkg_is_at_work(
+    dev: Pretend, record: Record, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shell = dev.shell
+    waited: list[list[str]] = []
+
+    async def busy(server: str, script: str, *, seconds: float = 0.0) -> str:
+        if "DPkg::Lock::Timeout=3600 check" in script:
+            waited.append(dev.done[-1:])
+            if server == "db01":
+                raise Failure("a command on db01 failed", "E: dpkg was interrupted", "Look.")
+        return await shell(server, script, seconds=seconds)
+
+    monkeypatch.setattr(dev, "shell", busy)
+    with pytest.raises(Failure, match="db01, which is drained, can't be restarted now"):
+        await patch(dev, SERVERS_ONLY, record).run(progress())
+    assert waited == [["drain wit01"], ["drain db01"]]
+    assert "restart db01" not in dev.done
+
+
+async def test_a_patch_that_leaves_servers_out_does_not_forget_their_restart(dev: Pretend, record: Record) -> None:
+    kept = Progress(began="yesterday", to_restart=["app01", "not-a-server-any-more"])
+    record.write(kept)
+    await patch(dev, Work(servers=False), record).run(kept)
+    assert record.read() == Progress(began="yesterday", to_restart=["app01"])
+    assert "app01: left out, and still to be restarted" in dev.said
+
+
+def test_a_patch_that_begins_anew_does_not_forget_a_restart(record: Record) -> None:
+    record.write(Progress(began="yesterday", done=["wit01"], current="app01", to_restart=["app01"]))
+    record.forget()
+    assert record.read() == Progress(began="yesterday", to_restart=["app01"])
+
+
 async def test_a_record_that_is_none_is_told(record: Record, tmp_path: Path) -> None:
     file = tmp_path / "patch" / "dev.json"
     file.parent.mkdir()
     file.write_text("{}")
     with pytest.raises(Failure, match="how far the last patch came"):
         record.read()
+    record.forget()
+    assert record.read() is None
