@@ -7,12 +7,13 @@ from http import HTTPStatus
 
 import httpx
 
-from cli import verdict
-from cli.console import Display, Progress
+from cli import drained, verdict
+from cli.console import Display, Progress, say
 from cli.engine import Engine
 from cli.events import Deployment
 from cli.failure import Failure
-from cli.status import drained
+from cli.pending import records
+from cli.status import ask_drained
 from cli.workspace import Stack
 
 PAGE_SECONDS = 60.0
@@ -24,20 +25,46 @@ _ERRORS_SHOWN = 10
 def check_none_drained(pulumi: Engine) -> None:
     """Check that no server is out of use: what a deployment restarts might be its twin, which carries the load alone.
 
+    Of a server that does not answer, only what `drain` noted is known. One that was not drained may be lost, and a
+    deployment is what makes it anew: it is only said.
+
     Raises:
         Failure: One is.
     """
     stack = pulumi.stack
-    names = drained(stack) if is_deployed(pulumi) else []
-    if names:
-        why = f"{', '.join(names)} is drained, and what a deployment restarts might be its twin"
-        remedy = f"First: {stack.command('undrain', names[0])}"
-        raise Failure("nothing was deployed", why, remedy)
+    if not is_deployed(pulumi):
+        return
+    asked = ask_drained(stack)
+    stopped = []
+    for name in drained.noted(stack):
+        if name in asked.silent:
+            stopped.append(name)
+        elif name not in asked.drained:  # a drain that failed, or one that was taken back on the server itself
+            drained.forget(stack, name)
+    what = "nothing was deployed"
+    twin = "what a deployment restarts might be its twin"
+    if asked.drained:
+        remedy = f"First: {stack.command('undrain', asked.drained[0])}"
+        raise Failure(what, f"{', '.join(asked.drained)} is drained, and {twin}", remedy)
+    if stopped:
+        remedy = (
+            f"Start it, then: {stack.command('undrain', stopped[0])}. Only if it is lost for good, and a deployment "
+            f"shall make it anew: rm {stack.drained_file}"
+        )
+        raise Failure(what, f"{', '.join(stopped)} was drained and does not answer, and {twin}", remedy)
+    lost = [name for name in asked.silent if _was_ready(pulumi, name)]
+    if lost and not stack.is_lab:  # the lab's servers may just be starting with it
+        say(f"{', '.join(lost)} does not answer: if somebody stopped it, start it first, as {twin}.", "yellow")
 
 
 def is_deployed(pulumi: Engine) -> bool:
     """Whether Pulumi's state of the stack has anything."""
     return bool((pulumi.state().get("deployment") or {}).get("resources"))
+
+
+def _was_ready(pulumi: Engine, server: str) -> bool:
+    """Whether a deployment has ever reached a server; one that was killed may have left it half made."""
+    return any(str(one["urn"]).endswith(f"::{server}-ready") for one in records(pulumi.state()))
 
 
 def deploy(pulumi: Engine, display: Display, options: Sequence[str] = ()) -> Deployment:

@@ -103,7 +103,10 @@ def destroy_site(stack: Stack, confirm: Callable[[str], bool], *, destroy: bool)
             f"If all of it shall go: write perenne:protect: false into {stack.file.name}, then run "
             f"{stack.command('up')}, then this again.",
         )
-    return pulumi.attended("destroy", "--stack", stack.name, *(["--yes"] if destroy else []))
+    status = pulumi.attended("destroy", "--stack", stack.name, *(["--yes"] if destroy else []))
+    if status == 0:
+        stack.drained_file.unlink(missing_ok=True)
+    return status
 
 
 def _remove(folder: Path) -> list[str]:

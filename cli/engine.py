@@ -315,6 +315,7 @@ def interrupt(stack: Stack) -> None:
 def forget_state(stack: Stack) -> None:
     """Remove a lab's state without asking the engine: nothing that it describes exists any more."""
     stack.generation_file.unlink(missing_ok=True)
+    stack.drained_file.unlink(missing_ok=True)
     folder = STATE / ".pulumi"
     for file in (folder / "stacks" / PROJECT).glob(f"{stack.name}.json*"):
         file.unlink()

@@ -208,8 +208,18 @@ async def _vote(client: httpx.AsyncClient, answer: Answer) -> None:
         answer.serves = answer.vote
 
 
-def drained(stack: Stack, seconds: float = ANSWER_SECONDS) -> list[str]:
-    """The servers that are out of use on purpose, as far as they answer.
+@dataclass(frozen=True)
+class Asked:
+    """What servers say when they are asked whether they are drained."""
+
+    drained: list[str]
+    """Those that are out of use on purpose."""
+    silent: list[str]
+    """Those that don't answer, so that it isn't known."""
+
+
+def ask_drained(stack: Stack, seconds: float = ANSWER_SECONDS) -> Asked:
+    """Ask every server whether it is out of use on purpose.
 
     Raises:
         StackFileError: The stack file or its secrets can't be used.
@@ -217,24 +227,26 @@ def drained(stack: Stack, seconds: float = ANSWER_SECONDS) -> list[str]:
     vault = Vault.open(stack)
     answers = [Answer(name, str(one.role), str(one.address), one.host) for name, one in stack.settings.servers.items()]
 
-    async def ask() -> None:
-        await asyncio.gather(*(_look_inside(stack, vault, answer, seconds) for answer in answers))
+    async def ask() -> list[bool]:
+        return await asyncio.gather(*(_look_inside(stack, vault, answer, seconds) for answer in answers))
 
-    asyncio.run(ask())
-    return [answer.name for answer in answers if answer.drained]
+    told = asyncio.run(ask())
+    silent = [answer.name for answer, answered in zip(answers, told, strict=True) if not answered]
+    return Asked([answer.name for answer in answers if answer.drained], silent)
 
 
 _INSIDE = "ip -4 -oneline address show scope global\nif [ -e /var/lib/perenne/drained ]; then echo drained; fi\n"
 """What a server says of itself over SSH: a line per address, and whether it is drained."""
 
 
-async def _look_inside(stack: Stack, vault: Vault, answer: Answer, seconds: float) -> None:
-    """Ask a server over SSH which virtual addresses it has, and whether it was taken out of use."""
+async def _look_inside(stack: Stack, vault: Vault, answer: Answer, seconds: float) -> bool:
+    """Ask a server over SSH which virtual addresses it has, and whether it was taken out of use; False: no answer."""
     lines = (await remote.said(stack, vault, answer.name, _INSIDE, seconds)).splitlines()
     answer.drained = "drained" in lines
     held = {line.split()[3].split("/")[0] for line in lines if line != "drained"}
     virtual = [str(stack.settings.site.address), str(stack.settings.database.address)]
     answer.addresses = [address for address in virtual if address in held]
+    return bool(lines)
 
 
 async def _keeps(stack: Stack, vault: Vault, answer: Answer, seconds: float) -> None:

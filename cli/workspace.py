@@ -120,6 +120,11 @@ class Stack:
         return PRIVATE / f"{self.name}.generation"
 
     @property
+    def drained_file(self) -> Path:
+        """Which of its servers were taken out of use (cli.drained)."""
+        return PRIVATE / "drained" / f"{self.name}.json"
+
+    @property
     def authority_file(self) -> Path:
         """The certificate of the site's authority, written by the program (components.stack)."""
         return PRIVATE / f"{self.name}-ca.pem"

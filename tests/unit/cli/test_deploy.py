@@ -11,11 +11,12 @@ import pytest
 
 from blueprint.keys import certificate_of
 from blueprint.secrets import Kind, Secret
-from cli import deploy, keys, verdict
+from cli import deploy, drained, keys, verdict
 from cli.console import Display, Progress
 from cli.engine import Engine
 from cli.events import Deployment
 from cli.failure import Failure
+from cli.status import Asked
 from cli.toolchain import Pulumi
 from cli.workspace import Stack
 from policies.judging.configuration import Level
@@ -68,17 +69,53 @@ def test_the_page_is_waited_for_by_the_name_that_is_in_the_certificate(
 
 
 def test_nothing_is_deployed_while_a_server_is_drained(pulumi: FakeEngine, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(deploy, "drained", lambda _stack: ["app01"])
+    monkeypatch.setattr(deploy, "ask_drained", lambda _stack: Asked(["app01"], silent=[]))
     pulumi.resources = ({"urn": "a server"},)
     with pytest.raises(Failure, match="app01 is drained") as raised:
         deploy.check_none_drained(pulumi)
     assert raised.value.remedy == "First: ./perenne undrain app01 dev"
-    monkeypatch.setattr(deploy, "drained", lambda _stack: [])
+    monkeypatch.setattr(deploy, "ask_drained", lambda _stack: Asked([], silent=[]))
     deploy.check_none_drained(pulumi)
 
 
+def test_nothing_is_deployed_while_a_drained_server_is_stopped(
+    pulumi: FakeEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pulumi.resources = ({"urn": "a server"},)
+    drained.note(pulumi.stack, "app01")
+    monkeypatch.setattr(deploy, "ask_drained", lambda _stack: Asked([], silent=["app01"]))
+    with pytest.raises(Failure, match="app01 was drained and does not answer") as raised:
+        deploy.check_none_drained(pulumi)
+    assert raised.value.remedy.startswith("Start it, then: ./perenne undrain app01 dev.")
+    assert raised.value.remedy.endswith(f"rm {pulumi.stack.drained_file}")
+
+
+def test_what_a_server_says_counts_more_than_what_drain_noted(
+    pulumi: FakeEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pulumi.resources = ({"urn": "a server"},)
+    drained.note(pulumi.stack, "app01")
+    monkeypatch.setattr(deploy, "ask_drained", lambda _stack: Asked([], silent=["app02"]))
+    deploy.check_none_drained(pulumi)
+    assert drained.noted(pulumi.stack) == []
+
+
+def test_a_deployed_server_that_is_silent_is_said_and_may_be_made_anew(
+    pulumi: FakeEngine, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One that a killed deployment did not get to is none of these."""
+    pulumi = FakeEngine(Stack("prod"), pulumi.pulumi)
+    kind = "urn:pulumi:prod::perenne::perenne:index:VirtualMachine$command:remote:Command"
+    pulumi.resources = ({"urn": f"{kind}::app01-ready"}, {"urn": "urn:pulumi:prod::perenne::vm::app02-vm"})
+    monkeypatch.setattr(deploy, "ask_drained", lambda _stack: Asked([], silent=["app01", "app02"]))
+    deploy.check_none_drained(pulumi)
+    shown = " ".join(capsys.readouterr().err.split())
+    assert "app01 does not answer: if somebody stopped it, start it first" in shown
+    assert "app02" not in shown
+
+
 def test_before_the_first_deployment_no_server_is_asked(pulumi: FakeEngine, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(deploy, "drained", lambda _stack: pytest.fail("there is none"))
+    monkeypatch.setattr(deploy, "ask_drained", lambda _stack: pytest.fail("there is none"))
     deploy.check_none_drained(pulumi)
 
 

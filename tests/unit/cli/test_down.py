@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from cli import down as module
-from cli import workspace
+from cli import drained, workspace
 from cli.down import down
 from cli.failure import Failure
 from cli.workspace import Stack
@@ -67,10 +67,12 @@ def test_two_yes_destroy_a_real_site_and_so_does_the_option(
         return True
 
     monkeypatch.setattr(module, "working_engine", working_engine)
+    drained.note(Stack("prod"), "app01")
     assert down(Stack("prod"), caches=False, confirm=confirm, destroy=destroy) == 0
     assert len(questions) == asked
     assert settled == {"destroy": True}
     assert pulumi.told == [("destroy", "--stack", "prod", *(["--yes"] if destroy else []))]
+    assert drained.noted(Stack("prod")) == []
 
 
 def test_what_is_protected_is_named_and_nothing_destroyed(clone: Path, monkeypatch: pytest.MonkeyPatch) -> None:

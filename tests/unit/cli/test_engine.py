@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from cli import engine, processes, workspace
+from cli import drained, engine, processes, workspace
 from cli.console import Display, Progress
 from cli.engine import Engine, environment_of
 from cli.events import Deployment, Stream
@@ -282,7 +282,9 @@ def test_forgotten_state_is_gone_and_other_stacks_stay(dev: Stack) -> None:
         (stacks / name).touch()
     lock = _lock(dev, DEAD)
     dev.generation_file.write_text("a lab")
+    drained.note(dev, "app01")
     engine.forget_state(dev)
     assert [file.name for file in stacks.iterdir()] == ["prod.json"]
     assert not lock.exists()
     assert not dev.generation_file.exists()
+    assert drained.noted(dev) == []

@@ -15,7 +15,7 @@ from blueprint.secrets import SITE_AUTHORITIES, Kind, Secret
 from cli import keys, remote, status
 from cli.crypter import Crypter
 from cli.initialise import initialise
-from cli.status import Answer, SiteStatus
+from cli.status import Answer, Asked, SiteStatus
 from cli.vault import Vault
 from cli.workspace import Stack
 
@@ -154,3 +154,18 @@ async def test_a_server_that_serves_is_not_asked_further(dev: Stack, said: list[
     assert answer.serves
     assert answer.detail == "database at db01"
     assert not said
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [("", Asked([], ["app01"])), ("2: ens192 inet 10.0.0.1/24 scope global\ndrained\n", Asked(["app01"], []))],
+)
+def test_whether_a_server_is_drained_is_unknown_where_it_does_not_answer(
+    dev: Stack, monkeypatch: pytest.MonkeyPatch, text: str, found: Asked
+) -> None:
+    async def answer(_stack: Stack, _vault: Vault, server: str, _command: str, _seconds: float) -> str:
+        return text if server == "app01" else "2: ens192 inet 10.0.0.1/24 scope global"
+
+    monkeypatch.setattr(remote, "said", answer)
+    monkeypatch.setattr(Vault, "open", lambda _stack: None)
+    assert status.ask_drained(dev) == found

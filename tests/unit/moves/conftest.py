@@ -2,9 +2,11 @@
 
 import asyncio
 from collections.abc import Callable, Mapping
+from pathlib import Path
 
 import pytest
 
+from cli import workspace
 from cli.workspace import Stack
 from moves import site as sites
 from tests.unit.drills.virtual_time import VirtualTimeLoop
@@ -17,18 +19,19 @@ def pytest_asyncio_loop_factories(item: pytest.Item) -> Mapping[str, Callable[[]
 
 
 @pytest.fixture
-def dev(monkeypatch: pytest.MonkeyPatch) -> Pretend:
+def dev(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Pretend:
     """The lab's site, which has DRS."""
-    return _pretend(Stack("dev"), monkeypatch)
+    return _pretend(Stack("dev"), monkeypatch, tmp_path)
 
 
 @pytest.fixture
-def prod(monkeypatch: pytest.MonkeyPatch) -> Pretend:
+def prod(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Pretend:
     """A real site, which has none."""
-    return _pretend(Stack("prod"), monkeypatch)
+    return _pretend(Stack("prod"), monkeypatch, tmp_path)
 
 
-def _pretend(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> Pretend:
+def _pretend(stack: Stack, monkeypatch: pytest.MonkeyPatch, private: Path) -> Pretend:
+    monkeypatch.setattr(workspace, "PRIVATE", private)
     found = Pretend(stack)
     monkeypatch.setattr(sites, "standing", found.standing)
     return found
