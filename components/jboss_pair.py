@@ -25,7 +25,8 @@ class JbossPairArgs:
 class JbossPair(pulumi.ComponentResource):
     """Two WildFly servers (or more) that run every service; a session lives on all of them.
 
-    They are set up one after the other: what a changed setting restarts is never both of them at once.
+    They are set up one after the other: what a changed setting restarts is never both of them at once, and a server
+    keeps its artifacts until the one before serves the new ones. If that one can't, the others go on with the old ones.
     """
 
     ready: list[pulumi.Resource]
@@ -37,9 +38,10 @@ class JbossPair(pulumi.ComponentResource):
         local = {key: service for key, service in args.settings.services.items() if artifacts.is_local(service)}
         self.ready = []
         for server in servers:
+            before = self.ready[-1:]
             copies = [
-                server.copy(service.artifact, f"/var/lib/perenne/artifacts/{key}.war") for key, service in local.items()
+                server.copy(service.artifact, f"/var/lib/perenne/artifacts/{key}.war", depends_on=before)
+                for key, service in local.items()
             ]
-            before = [*copies, *self.ready[-1:]]
-            self.ready.append(server.install(GuestRole.APPLICATION, args.checksums, depends_on=before))
+            self.ready.append(server.install(GuestRole.APPLICATION, args.checksums, depends_on=[*copies, *before]))
         self.register_outputs({"members": list(args.servers)})

@@ -134,14 +134,14 @@ class VirtualMachine(pulumi.ComponentResource):
             triggers=[self.vm.uuid],
         )
 
-    def copy(self, source: str, path: str) -> pulumi.Resource:
-        """Copy a file of the project to `path` on the server."""
+    def copy(self, source: str, path: str, depends_on: Sequence[pulumi.Resource] = ()) -> pulumi.Resource:
+        """Copy a file of the project to `path` on the server, once it is ready and `depends_on` are done."""
         return remote.copy(
             f"{self._name}-{path.rsplit('/', 1)[-1]}",
             self.login,
             pulumi.FileAsset(source),
             path,
-            pulumi.ResourceOptions(parent=self, depends_on=[self.ready]),
+            pulumi.ResourceOptions(parent=self, depends_on=[self.ready, *depends_on]),
             triggers=[self.vm.uuid],
         )
 

@@ -89,12 +89,16 @@ def test_application_servers_are_changed_one_after_the_other_and_then_balancers(
     stack = program("dev", hosts(number + 1), applications(number))
 
     def needed(name: str) -> set[str]:
-        (command,) = [one for one in stack.of_type("command:remote:Command") if one.name == name]
+        made = (*stack.of_type("command:remote:Command"), *stack.of_type("command:remote:CopyToRemote"))
+        (command,) = [one for one in made if one.name == name]
         return {stack.by_urn[urn].name for urn in command.dependencies if urn in stack.by_urn}
 
     tier = [f"app{position:02}-application" for position in range(1, number + 1)]
     for earlier, later in pairwise(tier):
         assert earlier in needed(later)
+        artifact = later.replace("-application", "-pnp-manager.war")
+        assert earlier in needed(artifact), "what the first one can't serve must not be on the next one"
+        assert artifact in needed(later)
     for balancer in ("lb01-balancer", "lb02-balancer"):
         assert set(tier) <= needed(balancer)
     assert "lb01-balancer" in needed("lb02-balancer")
