@@ -6,7 +6,13 @@ file=/etc/ssh/keys-root/authorized_keys
 
 while read -r what key; do
     case $what in
-    accept) grep -qF "$key" "$file" || echo "$key" >>"$file" ;;
+    accept)
+        if ! grep -qF "$key" "$file"; then
+            # Behind a last line without its end, two keys would be one line, and neither would be known.
+            [ -z "$(tail -c1 "$file")" ] || echo >>"$file"
+            echo "$key" >>"$file"
+        fi
+        ;;
     refuse)
         cp -p "$file" "$file.new" # with its mode; whoever asks meanwhile finds the whole file
         grep -vF "$key" "$file" >"$file.new" || [ $? -eq 1 ]

@@ -30,6 +30,18 @@ def test_a_key_comes_beside_the_others_once(keys: Path) -> None:
     assert keys.read_text() == f"{OTHERS}ssh-ed25519 OLD\nssh-ed25519 NEW\n"
 
 
+def test_a_last_line_without_its_end_stays_a_line_of_its_own(keys: Path) -> None:
+    keys.write_text("ssh-rsa AAAA admin@desk")
+    assert tell(keys, "accept ssh-ed25519 NEW\n").returncode == 0
+    assert keys.read_text() == f"{OTHERS}ssh-ed25519 NEW\n"
+
+
+def test_the_first_key_of_all_has_no_empty_line_before_it(keys: Path) -> None:
+    keys.write_text("")
+    assert tell(keys, "accept ssh-ed25519 NEW\n").returncode == 0
+    assert keys.read_text() == "ssh-ed25519 NEW\n"
+
+
 def test_a_key_goes_and_the_others_stay(keys: Path) -> None:
     assert tell(keys, "accept ssh-ed25519 NEW\nrefuse ssh-ed25519 OLD\n").returncode == 0
     assert keys.read_text() == f"{OTHERS}ssh-ed25519 NEW\n"
