@@ -256,6 +256,7 @@ def _common_files(settings: Settings) -> dict[str, File]:
     context = {"settings": settings}
     administrators = "".join(f"{key}\n" for key in settings.administrators)
     common = {
+        "/etc/apt/apt.conf.d/99perenne": File(_text("common/apt.conf")),
         "/etc/hosts": File(hosts_file(settings)),
         "/etc/ssh/sshd_config.d/perenne.conf": File(_text("common/sshd.conf")),
         "/etc/ssh/perenne_administrators": File(administrators),

@@ -76,6 +76,7 @@ HARMLESS: Mapping[str, str] = {
 """Changes that bring in no single point of failure, or that fail the deployment at once."""
 
 UNSEEN: Mapping[str, str] = {
+    "/etc/apt/apt.conf.d/*": "without it Debian may upgrade, and restart services of, both servers of a tier at once",
     "/etc/perenne/tls/*": "a certificate that has expired or that others don't trust: init and up renew them in time",
     "/etc/perenne/wildfly/environment": "a JGroups key that differs between nodes keeps one out of the cluster",
     "/etc/patroni/perenne/20-secrets.yml": "a replication password that differs keeps the standby from following",

@@ -33,7 +33,8 @@ need() {
     trap 'rm -f /usr/sbin/policy-rc.d' EXIT
     export DEBIAN_FRONTEND=noninteractive
     apt-get --quiet update </dev/null >&2
-    apt-get --quiet --yes --no-install-recommends install "${missing[@]}" </dev/null >&2
+    # A new VM may be at its own upkeep (apt-daily-upgrade): that is waited for.
+    apt-get --quiet --yes --no-install-recommends -o DPkg::Lock::Timeout=300 install "${missing[@]}" </dev/null >&2
     rm -f /usr/sbin/policy-rc.d
 }
 

@@ -460,6 +460,17 @@ def test_time_sources_are_configured_only_where_the_stack_file_names_some() -> N
     assert re.findall(r"^server (\S+)", content, re.MULTILINE) == ["192.0.2.1", "time.example.org"]
 
 
+def test_no_server_upgrades_itself(settings: Settings) -> None:
+    """In Debian's order of files, the last one counts: unattended-upgrades' own are 20auto-upgrades, 50unattended-…."""
+    for name, server in settings.servers.items():
+        files = [
+            path for role in ROLES_OF[server.role] for path in guests.files(settings, name, role, checksums(settings))
+        ]
+        assert files.count("/etc/apt/apt.conf.d/99perenne") == 1, name
+    content = guests.files(settings, "lb01", GuestRole.BALANCER, {})["/etc/apt/apt.conf.d/99perenne"].content
+    assert content.splitlines()[-1] == 'APT::Periodic::Unattended-Upgrade "0";'
+
+
 def test_administrators_may_log_in_on_every_server() -> None:
     key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAI test@example.org"
     admitted = settings_with(administrators=[key])
