@@ -14,6 +14,9 @@ fail() {
     exit 1
 }
 
+# One whose connection was lost may still be at work, or an undrain that would be overtaken.
+exec 9>/run/perenne-drain.lock
+flock --wait 60 9 || fail "another drain or undrain has been at work for a minute"
 [[ -e $mark ]] || { install --directory "${mark%/*}" && date --iso-8601=seconds >"$mark"; }
 /usr/local/lib/perenne/gate shut || fail "the gate can't be closed (nft list ruleset; journalctl -u perenne-gate)"
 /usr/local/lib/perenne/gate empty "${longest_answer}000" ||

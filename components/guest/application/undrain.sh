@@ -2,6 +2,13 @@
 # Puts this application server back into service; returns 0 once it takes requests.
 set -euo pipefail
 
+# A drain whose connection was lost may still be at work: it would close the gate again.
+exec 9>/run/perenne-drain.lock
+flock --wait 60 9 || {
+    echo "undrain: $(uname -n): another drain or undrain has been at work for a minute" >&2
+    exit 1
+}
+
 limit=120 # seconds; WildFly starts within some 10
 end=$((SECONDS + limit))
 

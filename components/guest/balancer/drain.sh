@@ -10,6 +10,9 @@ fail() {
     exit 1
 }
 
+# One whose connection was lost may still be at work, or an undrain that would be overtaken.
+exec 9>/run/perenne-drain.lock
+flock --wait 90 9 || fail "another drain or undrain has been at work for 90 s"
 /usr/local/lib/perenne/hand-over || fail "its users have nowhere to go"
 curl --silent --fail --max-time 2 --output /dev/null --cacert /etc/perenne/tls/site-ca.pem \
     --connect-to "::$site_address:443" "https://$site_name/perenne/health" ||

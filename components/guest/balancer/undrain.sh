@@ -4,6 +4,12 @@
 set -euo pipefail
 . /etc/perenne/balancer.env
 
+# A drain whose connection was lost may still be at work: were it to end after this, the server would be out of service again.
+exec 9>/run/perenne-drain.lock
+flock --wait 90 9 || {
+    echo "perenne: another drain or undrain has been at work for 90 s" >&2
+    exit 1
+}
 rm --force /var/lib/perenne/drained
 end=$((SECONDS + 30))
 until [[ -e /run/perenne/standby || $(ip -oneline address show to "$site_address") ]]; do

@@ -1,8 +1,10 @@
 """What a balancer's scripts do, really run, with a folder for its disk and stand-ins for what they call."""
 
+import fcntl
 import os
 import socket
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -209,6 +211,29 @@ def test_a_balancer_is_in_service_again_once_keepalived_says_so(server: Server) 
     assert done.returncode == 0, done.stderr
     assert not mark.exists()
     assert standby.exists()
+
+
+def test_a_drain_that_nobody_waits_for_any_more_does_not_overtake_the_undrain(server: Server) -> None:
+    server.program("bin/curl", "true")
+    server.touch("holds")
+    begun, mark = server.root / "begun", server.root / "var/lib/perenne/drained"
+    server.program("usr/local/lib/perenne/hand-over", f"touch {begun}; sleep 0.5")
+    with ThreadPoolExecutor() as pool:
+        lost = pool.submit(server.run, "drain")
+        while not begun.exists():
+            assert not lost.done()
+        done = server.run("undrain")
+    assert (lost.result().returncode, done.returncode) == (0, 0), done.stderr
+    assert not mark.exists()
+
+
+@pytest.mark.parametrize("script", ["drain", "undrain"])
+def test_a_drain_that_does_not_end_is_waited_for_and_told(server: Server, script: str) -> None:
+    with (server.root / "run/perenne-drain.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        done = server.run(script, {"--wait 90": "--wait 0"})
+    assert done.returncode == 1
+    assert "another drain or undrain" in done.stderr
 
 
 def test_a_balancer_that_can_t_serve_is_not_called_back_in_service(server: Server) -> None:

@@ -1,5 +1,6 @@
 """The gate before an application server's HTTPS port, executed, with stand-ins for what changes the kernel."""
 
+import fcntl
 import importlib.util
 import os
 import subprocess
@@ -164,6 +165,17 @@ def test_undrain_returns_once_the_server_serves(server: Server) -> None:
         assert (server.root / "ready").exists()
     assert server.run("gate", "state").stdout == "open\n"
     assert server.run("undrain").returncode == 0
+
+
+@pytest.mark.parametrize("script", ["drain", "undrain"])
+def test_a_drain_that_does_not_end_is_waited_for_and_told(server: Server, script: str) -> None:
+    program = server.install(script)
+    program.write_text(program.read_text().replace("--wait 60", "--wait 0"))
+    with (server.root / "run-drain.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        failed = server.run(script)
+    assert failed.returncode == 1
+    assert "another drain or undrain" in failed.stderr
 
 
 def test_undrain_that_does_not_serve_says_why(server: Server) -> None:
