@@ -7,14 +7,14 @@ set -euo pipefail
 
 base=$state/base
 rm -rf "$base"/.*.partial
-name=$(date --utc +%Y%m%dT%H%M%SZ)
-partial=$base/.$name.partial
+partial=$base/.new.partial
 trap 'rm -rf "$partial"' EXIT
 "$programs/pg_basebackup" --dbname="$connection" --no-password --pgdata="$partial" --checkpoint=fast --wal-method=stream \
     --manifest-checksums=SHA256
 "$programs/pg_verifybackup" --quiet "$partial"
 sync --file-system "$base"
-mv "$partial" "$base/$name"
+# By its end: no restore can go back to a moment before that.
+mv --no-target-directory "$partial" "$base/$(date --utc +%Y%m%dT%H%M%SZ)"
 
 mapfile -t kept < <(find "$base" -mindepth 1 -maxdepth 1 -name '[0-9]*' -printf '%f\n' | sort --reverse)
 for obsolete in "${kept[@]:keep}"; do rm -rf "${base:?}/$obsolete"; done

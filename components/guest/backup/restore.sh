@@ -1,6 +1,6 @@
 #!/bin/bash
-# restore DIRECTORY [TIME]   puts the last base backup (before TIME) into DIRECTORY, ready to recover to now (or to TIME) when
-#                            PostgreSQL starts on it
+# restore DIRECTORY [TIME]   puts the last base backup (ended before TIME, UTC if it names no zone) into DIRECTORY, ready to
+#                            recover to now (or to TIME) when PostgreSQL starts on it
 # restore --rehearse         does so in a scratch directory, starts PostgreSQL on it, says what came back, and removes it
 # shellcheck disable=SC2154  # variables come from the env file
 set -euo pipefail
@@ -8,12 +8,16 @@ set -euo pipefail
 . /etc/perenne/backup.env
 
 restore() { # DIRECTORY TIME
-    local directory=$1 time=$2 limit chosen
+    local directory=$1 time=$2 limit='' chosen
     [[ ! -e $directory ]] || [[ -z $(ls -A "$directory") ]] || { echo "restore: $directory is not empty" >&2; exit 1; }
-    limit=$(date --utc --date="${time:-now}" +%Y%m%dT%H%M%SZ)
+    if [[ $time ]]; then
+        limit=$(date --utc --date="$time" +%Y%m%dT%H%M%SZ)
+        time=$(date --utc --date="$time" '+%F %T.%6N+00') # PostgreSQL's zone need not be UTC
+    fi
+    # A name is the second in which a backup ended: within that second it may have been after TIME.
     chosen=$(find "$state/base" -mindepth 1 -maxdepth 1 -name '[0-9]*' -printf '%f\n' | sort |
-        awk -v limit="$limit" '$1 <= limit { last = $1 } END { print last }')
-    [[ $chosen ]] || { echo "restore: there is no backup from before ${time:-now}" >&2; exit 1; }
+        awk -v limit="$limit" 'limit == "" || $1 < limit { last = $1 } END { print last }')
+    [[ $chosen ]] || { echo "restore: there is no backup that had ended before ${time:-now}" >&2; exit 1; }
     mkdir -p "$directory"
     cp --archive "$state/base/$chosen/." "$directory"
     chmod 0700 "$directory"
