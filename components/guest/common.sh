@@ -20,22 +20,31 @@ wait_for() {
 exec 9>"/run/perenne-$role.lock"
 flock --wait 300 9 || fail "another run has been at work for 5 minutes"
 
-# need PACKAGE…: install what the template lacks.
+# need PACKAGE…: install what the template lacks. One role at a time: two of a server may be set up side by side.
 need() {
-    local package missing=()
+    local package missing=() wait_for_dpkg=(-o DPkg::Lock::Timeout=300)
+    exec 8>/run/perenne-packages.lock
+    flock --wait 600 8 || fail "another role has been installing packages for 10 minutes"
+    rm -f /usr/sbin/policy-rc.d # of a run that a power cut ended: with it, no service starts when its package is upgraded
     for package in "$@"; do
         [[ $(dpkg-query --show --showformat='${db:Status-Status}' "$package" 2>/dev/null) == installed ]] || missing+=("$package")
     done
-    ((${#missing[@]})) || return 0
+    if ((${#missing[@]} == 0)); then
+        exec 8>&-
+        return
+    fi
     # Services start when their role has configured them, not as soon as they are unpacked.
     printf '#!/bin/sh\nexit 101\n' >/usr/sbin/policy-rc.d
     chmod +x /usr/sbin/policy-rc.d
     trap 'rm -f /usr/sbin/policy-rc.d' EXIT
     export DEBIAN_FRONTEND=noninteractive
+    # A new VM may be at its own upkeep (apt-daily-upgrade): that is waited for. What a power cut ended, dpkg has to end first.
+    apt-get --quiet "${wait_for_dpkg[@]}" check </dev/null >&2 || dpkg --force-confold --configure --pending </dev/null >&2
     apt-get --quiet update </dev/null >&2
-    # A new VM may be at its own upkeep (apt-daily-upgrade): that is waited for.
-    apt-get --quiet --yes --no-install-recommends -o DPkg::Lock::Timeout=300 install "${missing[@]}" </dev/null >&2
+    apt-get --quiet --yes --no-install-recommends "${wait_for_dpkg[@]}" install "${missing[@]}" </dev/null >&2
     rm -f /usr/sbin/policy-rc.d
+    trap - EXIT # the next such file may be another role's
+    exec 8>&-
 }
 
 # need_release NAME: /opt/NAME, the release of PyPI's that /usr/local/share/perenne/NAME.txt has with its hash.

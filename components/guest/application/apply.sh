@@ -31,8 +31,10 @@ if [[ $(readlink /opt/wildfly) != "${home##*/}" || ! -d /var/lib/wildfly/configu
     ln --symbolic --no-dereference --force "${home##*/}" /opt/wildfly
     rm -rf /var/lib/wildfly
     install --directory --owner=wildfly --group=wildfly --mode=0750 /var/lib/wildfly
-    cp --recursive "$home/standalone/configuration" /var/lib/wildfly/
+    cp --recursive "$home/standalone/configuration" /var/lib/wildfly/configuration.part
     chown --recursive wildfly:wildfly /var/lib/wildfly
+    sync --file-system /var/lib/wildfly
+    mv /var/lib/wildfly/configuration.part /var/lib/wildfly/configuration # only now: it counts as complete once it is there
 fi
 if [[ ! -e /usr/share/perenne/postgresql-jdbc.jar ]]; then
     need libpostgresql-jdbc-java

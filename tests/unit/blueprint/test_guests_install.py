@@ -5,6 +5,7 @@ import importlib.util
 import json
 import os
 import pwd
+import re
 import stat
 import subprocess
 from pathlib import Path
@@ -247,3 +248,76 @@ def test_wait_for_gives_up_and_says_what_it_waited_for() -> None:
 def test_wait_for_goes_on_as_soon_as_the_condition_holds(tmp_path: Path) -> None:
     flag = tmp_path / "flag"
     assert shell(f"(sleep 0.3; touch {flag}) & wait_for 20 'the flag' test -e {flag}; echo done").stdout == "done\n"
+
+
+class Packages:
+    """A server's package manager, whose programs note what they were told."""
+
+    def __init__(self, root: Path, *, installed: str = "not-installed", check: int = 0) -> None:
+        self.root = root
+        self.policy = root / "policy-rc.d"
+        self.programs = (
+            f"dpkg-query() {{ echo {installed}; }}\n"
+            f'apt-get() {{ note apt-get "$@"; case "$*" in *check*) return {check} ;; esac; }}\n'
+            'dpkg() { note dpkg "$@"; }\n'
+            f'note() {{ echo "$* $(cat {self.policy} 2>/dev/null | tail -1)" >>{root}/told; }}\n'
+        )
+
+    def need(self) -> list[str]:
+        """Need a package; returns what the programs were told, and what the policy about services was then."""
+        functions = (GUEST / "common.sh").read_text().replace('"/run/perenne-$role.lock"', "/dev/null")
+        for path, here in (("/run/perenne-packages.lock", "lock"), ("/usr/sbin/policy-rc.d", "policy-rc.d")):
+            assert path in functions
+            functions = functions.replace(path, str(self.root / here))
+        text = f"set -euo pipefail\nrole=test installer=\n{functions}\n{self.programs}\nneed keepalived"
+        done = subprocess.run(["bash", "-c", text], capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        told = self.root / "told"
+        return told.read_text().splitlines() if told.exists() else []
+
+
+def test_a_package_is_installed_without_starting_its_services_and_waits_for_others(tmp_path: Path) -> None:
+    found = Packages(tmp_path)
+    check, update, install = found.need()
+    assert check.startswith("apt-get --quiet -o DPkg::Lock::Timeout=300 check")
+    assert update.startswith("apt-get --quiet update")
+    assert "DPkg::Lock::Timeout=300 install keepalived" in install
+    assert install.endswith("exit 101")
+    assert not found.policy.exists()
+
+
+def test_what_a_power_cut_ended_dpkg_ends_before_more_is_installed(tmp_path: Path) -> None:
+    told = Packages(tmp_path, check=100).need()
+    assert told[1].startswith("dpkg --force-confold --configure --pending")
+    assert told[1].endswith("exit 101")
+    assert "install keepalived" in told[-1]
+
+
+def test_a_policy_that_a_power_cut_left_behind_goes_also_where_nothing_is_needed(tmp_path: Path) -> None:
+    found = Packages(tmp_path, installed="installed")
+    found.policy.write_text("#!/bin/sh\nexit 101\n")
+    assert found.need() == []
+    assert not found.policy.exists()
+
+
+def test_wildfly_s_configuration_is_there_as_a_whole_or_not_at_all(tmp_path: Path) -> None:
+    """A run that is cut off while it copies is repeated: the folder that stands for all of it must not be there yet."""
+    apply = (GUEST / "application" / "apply.sh").read_text()
+    found = re.search(r"^if \[\[ \$\(readlink.*?^fi$", apply, re.MULTILINE | re.DOTALL)
+    assert found
+    text = found[0]
+    for path in ("/var/lib/wildfly", "/opt/wildfly"):
+        text = text.replace(path, str(tmp_path / path.rsplit("/", 1)[0].replace("/", "") / "wildfly"))
+    home = tmp_path / "opt" / "wildfly-36"
+    (home / "standalone" / "configuration").mkdir(parents=True)
+    (home / "standalone" / "configuration" / "standalone.xml").write_text("all of it")
+    (tmp_path / "varlib").mkdir()
+    stand_ins = 'systemctl() { :; }; sync() { :; }; chown() { :; }; install() { mkdir "${@: -1}"; }'
+    script = f"set -euo pipefail\nhome={home}\n{stand_ins}\n"
+    cut_off = f'cp() {{ command cp "$@"; find {tmp_path}/varlib -type f -delete; exit 137; }}\n'
+    subprocess.run(["bash", "-c", f"{script}{cut_off}{text}"], check=False)
+    for _time in range(2):
+        subprocess.run(["bash", "-c", f"{script}{text}"], check=True)
+    configuration = tmp_path / "varlib" / "wildfly" / "configuration"
+    assert (configuration / "standalone.xml").read_text() == "all of it"
+    assert [file.name for file in configuration.parent.iterdir()] == ["configuration"]
