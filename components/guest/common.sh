@@ -100,6 +100,8 @@ apply_common() {
     fi
     if changed /etc/systemd/journald.conf.d/perenne.conf; then systemctl restart systemd-journald; fi
     if changed /etc/chrony/chrony.conf && [[ -e /etc/chrony/chrony.conf ]]; then
+        # Debian's cloud image has systemd-timesyncd, which chrony takes the place of, and leaves the file alone that is there.
+        UCF_FORCE_CONFFOLD=1 need chrony
         systemctl enable --quiet chrony
         systemctl restart chrony
     elif changed /etc/chrony/chrony.conf; then # the stack file no longer names time sources: vSphere keeps the time
