@@ -21,7 +21,9 @@ class Kind(StrEnum):
     CHAP = "chap"
     """16 characters: some arrays take no more (RFC 7143 asks for at least 12)."""
     SSH_KEY = "ssh-key"
-    """An Ed25519 private key in OpenSSH's format."""
+    """A P-256 private key in OpenSSH's format. ESXi's sshd runs in FIPS mode, in which it takes no Ed25519 key."""
+    SSH_HOST_KEY = "ssh-host-key"
+    """An Ed25519 private key in OpenSSH's format: a server of Debian shows it."""
     CERTIFICATE_AUTHORITY = "certificate-authority"
     """A P-256 key and its self-signed certificate, PEM."""
     AUTHORITIES = "authorities"
@@ -123,7 +125,7 @@ def secrets_of(settings: Settings) -> Iterator[Secret]:
     yield Secret("ssh-key", Kind.SSH_KEY, "Perenne's login on hosts and servers", way=Way.OVERLAP, touches=login)
     for name in settings.servers:
         touches = f"sshd of {name} reloads"
-        yield Secret(f"ssh-host-key-{name}", Kind.SSH_KEY, f"{name}'s own SSH key", way=in_place, touches=touches)
+        yield Secret(f"ssh-host-key-{name}", Kind.SSH_HOST_KEY, f"{name}'s own SSH key", way=in_place, touches=touches)
     yield from _certificates(settings)
     yield from _of_databases(settings)
     touches = "all application servers restart one after the other and forget their sessions"

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
+from blueprint.keys import public_key
 from blueprint.mistakes import Mistake, StackFileError
 from blueprint.secrets import Kind, Secret, secrets_of
 from cli import given, keys, stackfile, vault
@@ -78,6 +79,9 @@ def _can_stay(secret: Secret, value: str, authority: str, *, asked: bool) -> boo
     """Whether a secret that is there need not be made or asked for anew."""
     if secret.kind is Kind.CERTIFICATE_AUTHORITY:
         return not keys.has_ended(value)  # what servers trust changes in steps: ./perenne rotate
+    if secret.kind is Kind.SSH_KEY:
+        # Perenne once made Ed25519 keys. No ESXi host takes one, so there is no site that knows it.
+        return not public_key(value).startswith("ssh-ed25519 ")
     if asked and secret.kind is Kind.CERTIFICATE:
         # One that only ends soon is left to rotate; one of the stack's own is from before `certificate` was changed.
         of_use = not keys.has_ended(value) and all(keys.is_for(value, name) for name in secret.names)

@@ -45,9 +45,8 @@ def make(secret: Secret, authority: str = "") -> str:
             return _password(_PASSWORD_LENGTH)
         case Kind.CHAP:
             return _password(_CHAP_LENGTH)
-        case Kind.SSH_KEY:
-            key = Ed25519PrivateKey.generate()
-            return key.private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption()).decode()
+        case Kind.SSH_KEY | Kind.SSH_HOST_KEY:
+            return _ssh_key(secret.kind)
         case Kind.CERTIFICATE_AUTHORITY:
             return _authority()
         case Kind.AUTHORITIES:
@@ -120,6 +119,12 @@ def present(context: ssl.SSLContext, pem: str) -> None:
 
 def _password(length: int) -> str:
     return "".join(secrets.choice(_ALPHABET) for _ in range(length))
+
+
+def _ssh_key(kind: Kind) -> str:
+    is_host_s = kind is Kind.SSH_HOST_KEY
+    key = Ed25519PrivateKey.generate() if is_host_s else ec.generate_private_key(ec.SECP256R1())
+    return key.private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption()).decode()
 
 
 def _authority() -> str:

@@ -122,7 +122,7 @@ def recorded(program: Path, project: str, stack: str, config: Mapping[str, str],
 
 def throw_away(kind: Kind, name: str) -> str:
     """A secret of the right form that opens nothing."""
-    if kind is Kind.SSH_KEY:
+    if kind in (Kind.SSH_KEY, Kind.SSH_HOST_KEY):
         key = Ed25519PrivateKey.generate()
         return key.private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption()).decode()
     if kind in (Kind.CERTIFICATE, Kind.CERTIFICATE_AUTHORITY):

@@ -61,11 +61,17 @@ def _drawn(pem: str) -> bytes:
     """The part of a private key that was drawn by chance: all else follows from it, and some of it is public."""
     if "OPENSSH" in pem:
         key = load_ssh_private_key(pem.encode(), password=None)
-        assert isinstance(key, Ed25519PrivateKey)
-        return key.private_bytes_raw()
+        if isinstance(key, Ed25519PrivateKey):
+            return key.private_bytes_raw()
+        assert isinstance(key, EllipticCurvePrivateKey)
+        return _p256(key).lstrip(b"\0")  # a number, which has no zeros before it there (mpint, RFC 4251, 5)
     loaded = load_pem_private_key(pem.encode(), password=None)
     assert isinstance(loaded, EllipticCurvePrivateKey)
-    return loaded.private_numbers().private_value.to_bytes(_P256_BYTES, "big")
+    return _p256(loaded)
+
+
+def _p256(key: EllipticCurvePrivateKey) -> bytes:
+    return key.private_numbers().private_value.to_bytes(_P256_BYTES, "big")
 
 
 def _pem_lines(pem: str, drawn: bytes) -> Iterator[bytes]:

@@ -4,7 +4,7 @@ import secrets
 from pathlib import Path
 
 from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric import ec
 from docker import DockerClient
 
 from blueprint.loading import config_of, settings_from_config
@@ -52,7 +52,7 @@ def small_site(**changes: object) -> Settings:
 
 def small_secrets() -> LabSecrets:
     """Secrets of one run."""
-    key = Ed25519PrivateKey.generate().public_key()
+    key = ec.generate_private_key(ec.SECP256R1()).public_key()
     public = key.public_bytes(serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH).decode()
     chap = (secrets.token_hex(8), secrets.token_hex(8))
     return LabSecrets(secrets.token_hex(16), secrets.token_hex(16), {"san01": chap}, public)

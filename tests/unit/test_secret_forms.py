@@ -4,6 +4,8 @@ import base64
 import json
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from blueprint.keys import certificate_of, public_key
 from blueprint.secrets import Kind, Secret
@@ -13,15 +15,19 @@ from tests.lab.secret_forms import Forms, forms_of
 AUTHORITY = keys.make(Secret("tls-authority", Kind.CERTIFICATE_AUTHORITY, ""))
 CERTIFICATE = keys.make(Secret("tls-lb01", Kind.CERTIFICATE, "", names=("lb01",)), AUTHORITY)
 SSH_KEY = keys.make(Secret("ssh-key", Kind.SSH_KEY, ""))
+HOST_KEY = keys.make(Secret("ssh-host-key-lb01", Kind.SSH_HOST_KEY, ""))
 PASSWORD = keys.make(Secret("password", Kind.PASSWORD, ""))
-FORMS = Forms({"tls-authority": AUTHORITY, "tls-lb01": CERTIFICATE, "ssh-key": SSH_KEY, "password": PASSWORD})
+SECRETS = {
+    "tls-authority": AUTHORITY,
+    "tls-lb01": CERTIFICATE,
+    "ssh-key": SSH_KEY,
+    "ssh-host-key-lb01": HOST_KEY,
+    "password": PASSWORD,
+}
+FORMS = Forms(SECRETS)
 
 
-@pytest.mark.parametrize(
-    ("name", "value"),
-    [("tls-authority", AUTHORITY), ("tls-lb01", CERTIFICATE), ("ssh-key", SSH_KEY), ("password", PASSWORD)],
-    ids=["authority", "certificate", "ssh-key", "password"],  # the values differ from process to process
-)
+@pytest.mark.parametrize(("name", "value"), SECRETS.items(), ids=SECRETS)  # the values differ from process to process
 def test_a_secret_is_found_in_every_form(name: str, value: str) -> None:
     leaks = {
         "as it is": value.encode(),
@@ -40,10 +46,18 @@ def test_a_password_is_found_in_base64_wherever_it_begins(before: str) -> None:
     assert FORMS.found_in(base64.urlsafe_b64encode(f"{before}{PASSWORD}".encode())) == {"password"}
 
 
-def test_a_key_without_its_pem_armour_is_found() -> None:
-    body = "".join(SSH_KEY.splitlines()[1:-1])
-    assert FORMS.found_in(body.encode()) == {"ssh-key"}
-    assert FORMS.found_in(base64.b64decode(body).hex().encode()) == {"ssh-key"}
+@pytest.mark.parametrize("name", ["ssh-key", "ssh-host-key-lb01"])
+def test_a_key_without_its_pem_armour_is_found(name: str) -> None:
+    body = "".join(SECRETS[name].splitlines()[1:-1])
+    assert FORMS.found_in(body.encode()) == {name}
+    assert FORMS.found_in(base64.b64decode(body).hex().encode()) == {name}
+
+
+def test_a_key_that_begins_with_zeros_is_found() -> None:
+    """OpenSSH writes an ECDSA key as a number, without zeros before it: that happens to one key in 256."""
+    small = ec.derive_private_key(2**230, ec.SECP256R1())
+    pem = small.private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption())
+    assert Forms({"ssh-key": pem.decode()}).found_in(pem) == {"ssh-key"}
 
 
 def test_what_is_public_is_no_leak() -> None:

@@ -327,10 +327,22 @@ def test_a_passphrase_is_never_replaced(clone: Path) -> None:
     assert prod.passphrase_file.read_text() == "first\n"
 
 
-def test_ssh_keys_are_ed25519_in_openssh_s_format() -> None:
-    key = keys.make(Secret("ssh-key", Kind.SSH_KEY, "login"))
-    assert key.startswith("-----BEGIN OPENSSH PRIVATE KEY-----")
-    assert public_key(key).startswith("ssh-ed25519 AAAA")
+def test_hosts_are_logged_in_on_with_a_key_that_esxi_takes(dev: Stack) -> None:
+    """ESXi's sshd runs in FIPS mode: it takes ECDSA and RSA keys, and no Ed25519 key."""
+    made = initialise(dev, None, {}).vault.values
+    assert made["ssh-key"].startswith("-----BEGIN OPENSSH PRIVATE KEY-----")
+    assert public_key(made["ssh-key"]).startswith("ecdsa-sha2-nistp256 AAAA")
+    assert public_key(made["ssh-host-key-db01"]).startswith("ssh-ed25519 AAAA"), "as cloud-init is told to install it"
+
+
+def test_a_login_key_that_esxi_takes_not_is_made_anew(dev: Stack) -> None:
+    opened = initialise(dev, None, {}).vault
+    opened.write({"ssh-key": keys.make(Secret("ssh-key", Kind.SSH_HOST_KEY, "from before"))}, {})
+
+    again = initialise(Stack("dev"), None, {})
+
+    assert again.made == ["ssh-key"]
+    assert public_key(again.vault.values["ssh-key"]).startswith("ecdsa-sha2-nistp256 AAAA")
 
 
 @pytest.mark.parametrize(("kind", "length"), [(Kind.PASSWORD, 32), (Kind.CHAP, 16)])
