@@ -54,7 +54,8 @@ class Plan:
     docker_socket: str
     vcenter_certificate: bytes
     vcenter_key: bytes = field(repr=False)
-    host_keys: Mapping[str, bytes] = field(repr=False)
+    host_keys: Mapping[str, Mapping[str, bytes]] = field(repr=False)
+    """By host, the files of its SSH keys."""
     bmc_certificates: Mapping[str, tuple[bytes, bytes]] = field(repr=False)
     """By host, certificate and key."""
 
@@ -235,7 +236,7 @@ def _host(plan: Plan, name: str) -> Machine:
             "LAB_API": f"http://{vcenter_address(plan.settings)}:{LAB_API_PORT}",
             "LAB_HOST": name,
         },
-        files={"ssh_host_ed25519_key": plan.host_keys[name]},
+        files=plan.host_keys[name],
         first_files={"authorized_keys": f"{plan.secrets.ssh_public_key.strip()}\n".encode()},
         answers_on=((address, SSH_PORT),),
     )

@@ -24,7 +24,7 @@ from lab import certificates, equipment, inventory, routing
 from lab.engine import Engine
 from lab.equipment import HTTPS_PORT, LAB_API_PORT, LabSecrets, Plan
 from lab.errors import LabError
-from lab.hostkey import ensure_host_key
+from lab.hostkey import ensure_host_keys, host_key_files
 from lab.images.build import Images
 from lab.images.progress import Progress, timed
 from lab.inventory import Inventory
@@ -150,7 +150,7 @@ class Lab:
             ova = self.engine.clone / template.ova
             if ova.is_relative_to(self.state_dir):
                 write_template(ova, template.name, template.guest_id)
-            keys = {name: ensure_host_key(self._host_key(name)) for name in self.settings.hosts}
+            keys = {name: ensure_host_keys(self._host_keys(name)) for name in self.settings.hosts}
         pem = authority.certificate.read_text()
         return Prepared(keys, bundle, pem, {"SSL_CERT_FILE": str(bundle)} | self._past_proxies())
 
@@ -162,8 +162,8 @@ class Lab:
         own = [entry for entry in given.split(",") if entry and entry not in networks]
         return dict.fromkeys(variables, ",".join(own + networks))
 
-    def _host_key(self, host: str) -> Path:
-        return self.state_dir / "host-keys" / host
+    def _host_keys(self, host: str) -> Path:
+        return self.state_dir / "ssh" / host
 
     def _bmc_stem(self, host: str) -> Path:
         return self.state_dir / "bmc" / host
@@ -252,7 +252,7 @@ class Lab:
             docker_socket=str(self.engine.socket),
             vcenter_certificate=self._vcenter_certificate.certificate.read_bytes(),
             vcenter_key=self._vcenter_certificate.key.read_bytes(),
-            host_keys={name: self._host_key(name).read_bytes() for name in self.settings.hosts},
+            host_keys={name: dict(host_key_files(self._host_keys(name))) for name in self.settings.hosts},
             bmc_certificates={name: self._bmc_certificate(name) for name in equipment.bmcs(self.settings)},
         )
 

@@ -24,7 +24,7 @@ SECRETS = LabSecrets(
     "vcenter-secret",
     "esxi-secret",
     {"san01": ("chap-secret", "mutual-secret")},
-    "ssh-ed25519 AAAA me",
+    "ecdsa-sha2-nistp256 AAAA me",
     fencing_password="fencing-secret",  # noqa: S106 (made up)
     bmc_passwords={host: f"bmc-secret of {host}" for host in ("psexi02", "psexi03", "psexi04")},
 )
@@ -49,7 +49,7 @@ def plan(settings: Settings) -> Plan:
         docker_socket="/var/run/docker.sock",
         vcenter_certificate=b"certificate",
         vcenter_key=b"key",
-        host_keys={name: f"key of {name}".encode() for name in settings.hosts},
+        host_keys={name: {"ssh_host_ecdsa_key": f"key of {name}".encode()} for name in settings.hosts},
         bmc_certificates={name: (b"certificate", f"bmc key of {name}".encode()) for name in settings.hosts},
     )
 
@@ -84,8 +84,8 @@ def test_an_array_is_told_its_luns_and_chap(layout: dict[str, Machine]) -> None:
 
 
 def test_a_host_has_its_own_key_and_lets_perenne_in(layout: dict[str, Machine]) -> None:
-    assert layout["psexi04"].files["ssh_host_ed25519_key"] == b"key of psexi04"
-    assert layout["psexi04"].first_files["authorized_keys"] == b"ssh-ed25519 AAAA me\n"
+    assert layout["psexi04"].files["ssh_host_ecdsa_key"] == b"key of psexi04"
+    assert layout["psexi04"].first_files["authorized_keys"] == b"ecdsa-sha2-nistp256 AAAA me\n"
     assert layout["psexi04"].environment == {"LAB_API": "http://198.18.10.10:8080", "LAB_HOST": "psexi04"}
 
 
