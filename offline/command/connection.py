@@ -105,9 +105,12 @@ def _options(endpoint: dict[str, Any], address: str) -> dict[str, Any]:
         options["client_keys"] = [key]
     if "hostKey" in endpoint:
         try:
-            options["known_hosts"] = ([asyncssh.import_public_key(endpoint["hostKey"])], [], [])
+            host_key = asyncssh.import_public_key(endpoint["hostKey"])
         except asyncssh.KeyImportError as error:
             raise ProviderError(f"the hostKey of {address} can't be read: {error}") from error
+        options["known_hosts"] = ([host_key], [], [])
+        # As in pulumi-command: an ssh-rsa key is asked for with SHA-1 alone, which OpenSSH 8.8 and ESXi's refuse.
+        options["server_host_key_algs"] = [host_key.get_algorithm()]
     return options
 
 

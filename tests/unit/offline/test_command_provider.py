@@ -171,12 +171,12 @@ async def _shell(process: asyncssh.SSHServerProcess[bytes]) -> None:
 
 
 @asynccontextmanager
-async def _sshd(port: int = 0) -> AsyncIterator[int]:
+async def _sshd(port: int = 0, host_key: Any = HOST_KEY) -> AsyncIterator[int]:  # noqa: ANN401 - a key, or a pair
     server = await asyncssh.create_server(
         Login,
         "127.0.0.1",
         port,
-        server_host_keys=[HOST_KEY],
+        server_host_keys=[host_key],
         process_factory=_shell,
         encoding=None,
         sftp_factory=True,
@@ -443,6 +443,22 @@ async def test_a_wrong_host_key_is_refused(engine: Engine, connection: Propertie
         "the server's host key is not the one in hostKey"
     )
     assert not (tmp_path / "made").exists()
+
+
+async def test_an_rsa_host_key_is_asked_for_with_sha_1_as_pulumi_command_does(engine: Engine) -> None:
+    """OpenSSH 8.8 and later show an RSA key with SHA-2 only."""
+    (host_key,) = asyncssh.load_keypairs([asyncssh.generate_private_key("ssh-rsa")])
+    host_key.host_key_algorithms = [b"rsa-sha2-256", b"rsa-sha2-512"]
+    async with _sshd(host_key=host_key) as port:
+        shown = await asyncssh.get_server_host_key("127.0.0.1", port, config=None)
+        assert shown is not None
+        connection = {"host": "127.0.0.1", "port": port, "privateKey": _private(KEY), "hostKey": _public(shown)}
+
+        message = await _error(
+            engine.create(REMOTE, {"connection": {**connection, "dialErrorLimit": 0}, "create": "true"})
+        )
+
+    assert "after 1 attempts: SSH: " in message
 
 
 async def test_a_wrong_key_is_an_authentication_failure(engine: Engine, connection: Properties) -> None:
