@@ -176,10 +176,18 @@ def _reference_mistakes(settings: "Settings") -> Iterator[Mistake]:
     for name, login in settings.logins.items():
         if login not in (name, f"{name}_b"):
             yield Mistake(f"logins.{name}", login, "no role of the service's", f"write {name} or {name}_b")
-    for name in settings.host_keys.keys() - settings.hosts.keys():
-        yield Mistake(f"host_keys.{name}", name, "no such host", f"use one of: {', '.join(settings.hosts)}")
+    yield from _host_key_mistakes(settings)
     for name in settings.servers.keys() & settings.hosts.keys():
         yield Mistake(f"servers.{name}", name, "a host has the same name", "rename one of them")
+
+
+def _host_key_mistakes(settings: "Settings") -> Iterator[Mistake]:
+    for name, key in settings.host_keys.items():
+        if name not in settings.hosts:
+            yield Mistake(f"host_keys.{name}", name, "no such host", f"use one of: {', '.join(settings.hosts)}")
+        if key.startswith("ssh-rsa "):  # pulumi-command (1.2.1) offers no algorithm but the one that is named so
+            problem = "by an RSA key the host would be asked for signatures with SHA-1, which ESXi refuses"
+            yield Mistake(f"host_keys.{name}", key, problem, "take it out: ./perenne init asks for the ECDSA key")
 
 
 def _local_disk_mistakes(settings: "Settings", name: str) -> Iterator[Mistake]:

@@ -352,7 +352,7 @@ class Settings(Model):
     hosts: dict[Name, Host] = Field(min_length=1)
     """The ESXi hosts, by short name."""
     host_keys: dict[Name, SshKey] = Field(default_factory=dict)
-    """Each host's public SSH key (`ssh-ed25519 …`); `init` writes them."""
+    """Each host's public SSH key (`ecdsa-sha2-nistp256 …`, not `ssh-rsa`); `init` writes them."""
     cluster: Cluster
     """The cluster."""
     storage: dict[Name, Array] = Field(min_length=1)

@@ -108,6 +108,7 @@ _AS_A_SITE = (
     ("a login of an unknown service", _PROTECT, _PROTECT + "  perenne:logins: { crm: crm_b }\n", "logins.crm", "use one of: pnp-manager"),
     ("another service's login", _PROTECT, _PROTECT + "  perenne:logins: { pnp-manager: postgres }\n", "logins.pnp-manager = 'postgres'", "write pnp-manager or pnp-manager_b"),
     ("a host's key of an unknown host", _PROTECT, _PROTECT + "  perenne:host_keys: { psexi09: ssh-ed25519 AAAA }\n", "host_keys.psexi09", "use one of: psexi02"),
+    ("a host's RSA key", _PROTECT, _PROTECT + "  perenne:host_keys: { psexi02: ssh-rsa AAAA }\n", "host_keys.psexi02 = 'ssh-rsa AAAA'", "./perenne init asks for the ECDSA key"),
     ("a key that is none", _PROTECT, _PROTECT + "  perenne:administrators: [id_ed25519.pub]\n", "administrators.0 = 'id_ed25519.pub'", "public SSH key"),
     ("a time source that is none", _PROTECT, _PROTECT + "  perenne:ntp: [pool ntp]\n", "ntp.0 = 'pool ntp'", "a DNS name"),
     ("no hosts", "  perenne:hosts:\n", "  perenne:hosts: {}\n  other:hosts:\n", "hosts = {}", "at least 1"),
