@@ -43,6 +43,9 @@ class EsxiCluster(pulumi.ComponentResource):
         for host, described in settings.hosts.items():
             # One after the other: releases of the provider that share a property collector hang on several at once.
             previous = list(self.hosts.values())[-1:]
+            # `services` is optional there and not computed, yet read back (resource_vsphere_host.go): every run would
+            # see a change, and the provider's own acceptance tests ignore it, too. Perenne sets none by it.
+            joined = pulumi.ResourceOptions(depends_on=previous, ignore_changes=["services"])
             self.hosts[host] = vsphere.Host(
                 f"{name}-{host}",
                 hostname=settings.fqdn(host),
@@ -50,7 +53,7 @@ class EsxiCluster(pulumi.ComponentResource):
                 password=args.esxi_password,
                 thumbprint=described.thumbprint or None,
                 cluster=self.cluster.id,
-                opts=pulumi.ResourceOptions.merge(kept, pulumi.ResourceOptions(depends_on=previous)),
+                opts=pulumi.ResourceOptions.merge(kept, joined),
             )
             self.networking[host] = _networking(f"{name}-{host}", settings, host, self.hosts[host].id, child)
         self.register_outputs(

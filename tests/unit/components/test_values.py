@@ -72,6 +72,12 @@ def test_the_switch_of_the_servers_carries_the_largest_frames(
     assert {one["mtu"] for one in named(stack, "HostVirtualSwitch", "-guests")} == {switch}
 
 
+def test_a_host_s_services_are_no_change(run: Callable[[Config], Stack]) -> None:
+    """The provider reads them back, whoever set them: hosts would differ at every run."""
+    hosts = list(run(prod()).of_type("Host"))
+    assert {one.ignore_changes for one in hosts} == {("services",)}
+
+
 def test_hosts_take_their_time_from_the_sites_sources(run: Callable[[Config], Stack]) -> None:
     config = prod()
     scripts = [one["create"] for one in named(run(config), "command:remote:Command", "") if "ntp set" in one["create"]]
