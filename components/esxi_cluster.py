@@ -102,7 +102,11 @@ def _high_availability(settings: Settings, datacenter: vsphere.Datacenter) -> vs
 def _networking(
     name: str, settings: Settings, host: str, host_id: pulumi.Input[str], child: pulumi.ResourceOptions
 ) -> list[pulumi.Resource]:
-    """Make one host's switches, port groups and storage VMkernel adapters."""
+    """Make one host's switches, port groups and storage VMkernel adapters.
+
+    Port groups say that physical switches are told where a server or adapter is after an uplink's loss or vMotion: left
+    open, the provider sends false (2.x, host_network_policy_structure.go), which overrides the virtual switch's true.
+    """
     switch, vmotion = settings.switches.guests, settings.networks.vmotion
     largest = max(settings.networks.guests.mtu, vmotion.mtu if vmotion else 0)
     guests = _switch(f"{name}-guests", switch.name, switch.uplinks, host_id, child, mtu=largest)
@@ -112,6 +116,7 @@ def _networking(
         host_system_id=host_id,
         virtual_switch_name=guests.name,
         vlan_id=settings.networks.guests.vlan,
+        notify_switches=True,
         opts=child,
     )
     uplinks = settings.switches.storage.uplinks
@@ -129,6 +134,7 @@ def _networking(
             active_nics=[uplinks[position % len(uplinks)]],
             standby_nics=[],
             teaming_policy="failover_explicit",
+            notify_switches=True,
             opts=child,
         )
         # One after the other: the host numbers VMkernel adapters in the order in which they are made.
@@ -150,6 +156,7 @@ def _networking(
             host_system_id=host_id,
             virtual_switch_name=guests.name,
             vlan_id=vmotion.vlan,
+            notify_switches=True,
             opts=child,
         )
         adapters.append(

@@ -36,6 +36,7 @@ HARMLESS: Mapping[str, str] = {
     "HostPortGroup": "without it servers, or the adapter on it, can't be made",
     "HostPortGroup.hostSystemId": "a port group on another host than its switch is refused",
     "HostPortGroup.virtualSwitchName": "a port group whose uplinks its switch lacks is refused",
+    "HostPortGroup.notifySwitches": "switches learn a new port from its next frame; servers send many a second",
     "HostPortGroup.teamingPolicy": "how uplinks share the load; which there are is judged",
     "HostPortGroup.vlanId": "on a wrong VLAN nobody is reached, and the deployment fails",
     "HostVirtualSwitch": "without it its port groups can't be made",

@@ -53,6 +53,18 @@ def test_vmotion_has_an_adapter_on_every_host_with_both_uplinks(run: Callable[[C
         assert group.get("activeNics") is None, "it has its switch's"
 
 
+def test_port_groups_have_physical_switches_told_of_a_move(run: Callable[[Config], Stack]) -> None:
+    """Left open, the provider would send false, which overrides what the switch says."""
+    groups = list(run(prod()).of_type("HostPortGroup"))
+    assert {one.name.rpartition("psexi02-")[2] for one in groups if "psexi02" in one.name} == {
+        "guests",
+        "storage-a",
+        "storage-b",
+        "vmotion",
+    }
+    assert all(one.properties["notifySwitches"] for one in groups)
+
+
 def test_without_a_network_of_its_own_vmotion_is_left_to_the_site(run: Callable[[Config], Stack]) -> None:
     config = prod()
     del config["perenne:networks"]["vmotion"]
