@@ -19,6 +19,7 @@ _RESERVED_ROLES = {"postgres", "superuser", "replicator", "replication", "rewind
 def mistakes_of(settings: "Settings") -> Iterator[Mistake]:
     """Find everything in `settings` that no site can be, or that no site should be."""
     yield from _datacenter_mistakes(settings)
+    yield from _vcenter_mistakes(settings)
     yield from _address_mistakes(settings)
     yield from _network_mistakes(settings)
     yield from _switch_mistakes(settings)
@@ -69,6 +70,16 @@ def _addresses(settings: "Settings") -> Iterator[tuple[str, IPv4Address, str, "N
     yield "networks.guests.gateway", networks.guests.gateway, "networks.guests", networks.guests
 
 
+def _vcenter_mistakes(settings: "Settings") -> Iterator[Mistake]:
+    vcenter = settings.vcenter
+    if vcenter.address and not vcenter.is_named:
+        problem = f"vcenter.server is an address already, {vcenter.host}"
+        yield Mistake("vcenter.address", vcenter.address, problem, "remove it, or write vCenter's name as server")
+    if settings.has_fencing and vcenter.known_address is None:
+        problem = f"the fencing agents on servers, which ask no DNS, can't find {vcenter.host}"
+        yield Mistake("vcenter.address", None, problem, "add vCenter's address, or remove fencing.user")
+
+
 def _address_mistakes(settings: "Settings") -> Iterator[Mistake]:
     misplaced = dict(_misplaced_networks(settings))
     yield from misplaced.values()
@@ -86,13 +97,14 @@ def _address_mistakes(settings: "Settings") -> Iterator[Mistake]:
         if address in taken:
             yield Mistake(field, address, f"is already the address of {taken[address]}", "give each its own address")
         taken.setdefault(address, field)
-    # BMCs may be in a network of their own, of which the site knows nothing else.
-    for name, host in settings.hosts.items():
-        bmc, field = host.bmc.address, f"hosts.{name}.bmc.address"
-        if bmc in taken:
-            yield Mistake(field, bmc, f"is already the address of {taken[bmc]}", "give each its own address")
-        elif bmc is not None:
-            taken[bmc] = field
+    # vCenter and BMCs may be in networks of their own, of which the site knows nothing else.
+    elsewhere = {"vcenter.address": settings.vcenter.address}
+    elsewhere |= {f"hosts.{name}.bmc.address": host.bmc.address for name, host in settings.hosts.items()}
+    for field, known in elsewhere.items():
+        if known in taken:
+            yield Mistake(field, known, f"is already the address of {taken[known]}", "give each its own address")
+        elif known is not None:
+            taken[known] = field
 
 
 def _misplaced_networks(settings: "Settings") -> Iterator[tuple[str, Mistake]]:

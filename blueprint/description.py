@@ -1,8 +1,7 @@
 """A site's logical and physical design as one page, made from its stack file: `./perenne describe STACK`."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import suppress
-from ipaddress import AddressValueError, IPv4Address
+from ipaddress import IPv4Address
 
 from blueprint.forecast import forecast
 from blueprint.settings import Network, Server, Settings
@@ -159,8 +158,8 @@ def _taken(settings: Settings) -> Iterator[tuple[IPv4Address, str, str]]:
             yield address, name, f"array, portal on storage {path}, port {_ISCSI_PORT}"
     for name, server in settings.servers.items():
         yield server.address, settings.fqdn(name), str(server.role)
-    with suppress(AddressValueError):  # a name is resolved by whoever runs Pulumi
-        yield IPv4Address(settings.vcenter.server.partition(":")[0]), settings.fqdn("vcenter"), "vCenter"
+    if settings.vcenter.known_address:
+        yield settings.vcenter.known_address, settings.vcenter_name, "vCenter"
     yield settings.networks.guests.gateway, "", "gateway of the servers"
     yield settings.site.address, settings.site.name, "virtual, at one of the balancers: what users reach"
     yield settings.database.address, settings.fqdn("database"), "virtual, at the primary"

@@ -1,8 +1,6 @@
 """The hosts file, alike on every server: the site has no DNS server, so that none can fail."""
 
 from collections.abc import Iterator
-from contextlib import suppress
-from ipaddress import AddressValueError, IPv4Address
 
 from blueprint.settings import Settings
 
@@ -15,9 +13,8 @@ def hosts_file(settings: Settings) -> str:
 def _entries(settings: Settings) -> Iterator[tuple[str, str]]:
     yield "127.0.0.1", "localhost"
     yield "::1", "localhost ip6-localhost ip6-loopback"
-    vcenter = settings.vcenter.server.partition(":")[0]
-    with suppress(AddressValueError):  # a name: whoever runs Pulumi resolves it, servers never talk to vCenter
-        yield str(IPv4Address(vcenter)), f"{settings.fqdn('vcenter')} vcenter"
+    if settings.vcenter.known_address:  # fencing agents ask vCenter, and verify its name
+        yield str(settings.vcenter.known_address), f"{settings.vcenter_name} vcenter"
     for name, machine in (settings.hosts | settings.servers).items():
         yield str(machine.address), f"{settings.fqdn(name)} {name}"
     yield str(settings.site.address), settings.site.name

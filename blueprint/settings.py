@@ -4,7 +4,7 @@ One model per thing of the site. Values that every site may leave alone have the
 source; what is particular to a site is required. Secrets are not here: see `blueprint.secrets`.
 """
 
-from ipaddress import IPv4Address, IPv4Network
+from ipaddress import AddressValueError, IPv4Address, IPv4Network
 from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
@@ -41,13 +41,37 @@ class VCenter(Model):
     """The vCenter Server that the program talks to."""
 
     server: str = Field(pattern=forms.SERVER.pattern)
-    """Address or name of the vCenter Server, with `:port` where it is not 443; its certificate is verified."""
+    """Name or address of the vCenter Server, as its certificate has it, with `:port` where it is not 443."""
+    address: IPv4Address | None = None
+    """Where servers find it if `server` is a name: it goes into their hosts files, as fencing agents ask it, too."""
     user: str = Field(min_length=3)
     """Who Perenne logs in as; the password is the secret `vcenter-password`."""
     datacenter: InventoryName
     """The datacenter that Perenne makes; its name must not begin with vm, host, datastore or network."""
     edition: Edition
     """Decides how servers of a tier are kept apart: by anti-affinity rules (DRS) or by pinning."""
+
+    @property
+    def host(self) -> str:
+        """`server` without its port."""
+        return self.server.partition(":")[0]
+
+    @property
+    def known_address(self) -> IPv4Address | None:
+        """Its address, where the stack file says it; a name alone is resolved by whoever runs Pulumi."""
+        return self._as_address or self.address
+
+    @property
+    def is_named(self) -> bool:
+        """Whether `server` is a name, not an address."""
+        return self._as_address is None
+
+    @property
+    def _as_address(self) -> IPv4Address | None:
+        try:
+            return IPv4Address(self.host)
+        except AddressValueError:
+            return None
 
 
 class Network(Model):
@@ -394,6 +418,11 @@ class Settings(Model):
     def servers_of(self, role: Role) -> dict[str, Server]:
         """The servers of one tier, by name, in the order of the stack file."""
         return {name: server for name, server in self.servers.items() if server.role is role}
+
+    @property
+    def vcenter_name(self) -> str:
+        """The full name of vCenter: `vcenter.server`, or one of the site's where that is an address."""
+        return self.vcenter.host if self.vcenter.is_named else self.fqdn("vcenter")
 
     @property
     def has_fencing(self) -> bool:

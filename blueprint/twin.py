@@ -217,7 +217,8 @@ def _networks(config: Config, numbers: Renumbering) -> Iterator[Difference]:
 def _vcenter(site: Config, twin: Config, source: str) -> Iterator[Difference]:
     """The lab's vCenter has an address in the management network; where the site's has none there, a free one."""
     described = twin[f"{NAMESPACE}vcenter"]
-    described["server"] = _managed(described["server"].partition(":")[0], twin, "vCenter", source)
+    wanted = described.pop("address", None) or described["server"].partition(":")[0]
+    described["server"] = _managed(wanted, twin, "vCenter", source)
     yield Difference("vCenter", site[f"{NAMESPACE}vcenter"]["server"], f"{described['server']}, simulated")
 
 

@@ -108,7 +108,8 @@ def _config(stack: Stack, server: str, values: dict[str, str]) -> dict[str, Any]
         for key, value in stack.config.items()
         if not (key.startswith(NAMESPACE) and is_secret_name(key.removeprefix(NAMESPACE)))
     }
-    described[f"{NAMESPACE}vcenter"] = {**described[f"{NAMESPACE}vcenter"], "server": server}
+    vcenter = {key: value for key, value in described[f"{NAMESPACE}vcenter"].items() if key != "address"}
+    described[f"{NAMESPACE}vcenter"] = {**vcenter, "server": server}
     known = stack.settings.host_keys
     described[f"{NAMESPACE}host_keys"] = {host: known.get(host) or _host_key() for host in stack.settings.hosts}
     return described | {NAMESPACE + name: value for name, value in values.items()}

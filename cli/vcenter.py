@@ -16,6 +16,8 @@ from cli.workspace import LAB, Stack
 
 TASK_SECONDS = 120.0
 _POLL_SECONDS = 0.2
+_OTHER_NAMES = {62, 64}
+"""X509_V_ERR_HOSTNAME_MISMATCH and X509_V_ERR_IP_ADDRESS_MISMATCH (OpenSSL, x509_vfy.h)."""
 
 Found = tuple[Any, dict[str, Any]]
 """An object, and what it has of the properties that were asked for, by their paths: `runtime.powerState`."""
@@ -61,7 +63,10 @@ def reached(stack: Stack, vault: Vault, what: str) -> Iterator[Any]:
         with session(stack, vault) as content:
             yield content
     except ssl.SSLCertVerificationError as error:
-        remedy = f"Trust vCenter's authority on this machine; it is in https://{vcenter.server}/certs/download.zip."
+        if getattr(error, "verify_code", None) in _OTHER_NAMES:
+            remedy = f"Write the name that it is made out to under perenne:vcenter.server in {stack.file.name}."
+        else:
+            remedy = f"Trust vCenter's authority on this machine; it is in https://{vcenter.server}/certs/download.zip."
         raise Failure(f"the certificate of vCenter {vcenter.server} is refused", str(error), remedy) from error
     except vim.fault.InvalidLogin as error:
         remedy = f"Check perenne:vcenter.user in {stack.file.name}; the password is the secret vcenter-password."

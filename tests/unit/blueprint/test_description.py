@@ -46,7 +46,7 @@ def test_every_address_is_there_once(prod: Settings) -> None:
     adapters = [address for host in prod.hosts.values() for address in (*host.storage.values(), host.vmotion)]
     virtual = [prod.site.address, prod.database.address]
     expected = {str(one) for one in (*machines, *virtual, *portals, *adapters)}
-    assert set(addresses) - expected == {str(prod.networks.guests.gateway), prod.vcenter.server}
+    assert set(addresses) - expected == {str(prod.networks.guests.gateway), str(prod.vcenter.address)}
     assert expected <= set(addresses)
 
 

@@ -220,9 +220,15 @@ def test_hosts_file_names_everything_once(settings: Settings) -> None:
 
 
 def test_hosts_file_leaves_out_a_vcenter_that_is_a_name(settings: Settings) -> None:
-    named = settings_with(vcenter={"server": "vcenter.example.org"})
+    named = settings_with(vcenter={"server": "vcenter.example.org"}, fencing={"user": ""})
     assert "vcenter" not in hosts_file(named)
     assert len(hosts_file(named).splitlines()) == len(hosts_file(settings).splitlines()) - 1
+
+
+def test_hosts_file_has_a_named_vcenter_whose_address_is_given() -> None:
+    """Fencing agents verify its certificate, which knows a name and mostly no address."""
+    named = settings_with(vcenter={"server": "vcenter.example.org:8443", "address": "198.18.10.10"})
+    assert "198.18.10.10\tvcenter.example.org vcenter\n" in hosts_file(named)
 
 
 def test_hosts_file_takes_a_vcenter_with_a_port() -> None:

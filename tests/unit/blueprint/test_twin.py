@@ -125,11 +125,18 @@ def test_twin_says_what_it_changes(prod: dict[str, Any]) -> None:
 
 
 def test_vcenter_outside_the_management_network_gets_a_free_address(prod: dict[str, Any]) -> None:
-    prod["perenne:vcenter"]["server"] = "vcenter.vmlabs.int"
+    prod["perenne:vcenter"] |= {"server": "vcenter.vmlabs.int", "address": "10.0.0.79"}
     twin = twin_of(prod, Renumbering.of([prod], SOURCE), SOURCE)
     settings = loading.settings_from_config(twin.config, SOURCE)
     address = lab_equipment.vcenter_address(settings)
     assert address not in {host.address for host in settings.hosts.values()}
+
+
+def test_vcenter_keeps_its_place_among_the_addresses_also_if_it_has_a_name(prod: dict[str, Any]) -> None:
+    assert prod["perenne:vcenter"]["address"] == "172.16.110.79"
+    twin = twin_of(prod, Renumbering.of([prod], SOURCE), SOURCE)
+    assert twin.config["perenne:vcenter"]["server"] == "198.18.128.79"
+    assert "address" not in twin.config["perenne:vcenter"]
 
 
 def test_services_that_are_all_fetched_from_outside_can_not_be_rehearsed(prod: dict[str, Any]) -> None:

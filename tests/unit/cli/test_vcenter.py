@@ -85,6 +85,19 @@ def test_why_there_is_no_session_is_said(
     assert caught.value.remedy
 
 
+@pytest.mark.parametrize(("code", "remedy"), [(62, "Write the name"), (64, "Write the name"), (20, "Trust vCenter's")])
+def test_another_name_is_told_apart_from_an_unknown_authority(
+    dev: Stack, monkeypatch: pytest.MonkeyPatch, code: int, remedy: str
+) -> None:
+    """An address is in vCenter's certificate only where it was installed without a name."""
+    error = ssl.SSLCertVerificationError("certificate verify failed")
+    error.verify_code = code
+    answering(monkeypatch, error)
+    with pytest.raises(Failure) as caught:
+        vcenter.check_user(dev, NO_VAULT)
+    assert caught.value.remedy.startswith(remedy)
+
+
 def asked(ask: Callable[[Any], Iterator[vcenter.Found]], *answers: Any) -> tuple[list[vcenter.Found], list[Any]]:  # noqa: ANN401
     """What is found where the property collector gives these answers, and what it was asked."""
     questions: list[Any] = []

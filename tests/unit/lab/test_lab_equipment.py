@@ -121,10 +121,12 @@ def test_the_client_gives_way_to_servers() -> None:
     assert client_address(site(site={"address": "198.18.20.200"})) == IPv4Address("198.18.20.199")
 
 
-@pytest.mark.parametrize("server", ["vcenter.vmlabs.int", "198.18.20.10"])
-def test_vcenter_needs_an_address_of_the_labs(server: str) -> None:
-    with pytest.raises(LabError, match=f"perenne:vcenter.server = {server}") as caught:
-        equipment.check(site(vcenter={"server": server}))
+@pytest.mark.parametrize(
+    "vcenter", [{"server": "vcenter.vmlabs.int", "address": "198.18.10.10"}, {"server": "198.18.20.10"}]
+)
+def test_vcenter_needs_an_address_of_the_labs(vcenter: dict[str, str]) -> None:
+    with pytest.raises(LabError, match=f"perenne:vcenter.server = {vcenter['server']}") as caught:
+        equipment.check(site(vcenter=vcenter))
     assert "198.18.10.0/24" in caught.value.remedy
 
 
