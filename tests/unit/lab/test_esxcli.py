@@ -11,7 +11,7 @@ import pytest
 from lab.images.esxi.esxcli import __main__ as esxcli
 from lab.images.esxi.esxcli import initiator
 from lab.images.esxi.esxcli.errors import EsxcliError
-from lab.images.esxi.esxcli.host import Chap, ChapPair, Device, Host, Policy, SatpRule, State, StoragePath
+from lab.images.esxi.esxcli.host import Chap, ChapPair, Device, Host, Policy, SatpRule, State, StoragePath, Target
 from lab.images.esxi.esxcli.initiator import InitiatorError, Login, Lun
 from lab.images.esxi.esxcli.labapi import LabApi
 
@@ -32,6 +32,7 @@ class Site:
     vcenter_answers: bool = True
     secret: str = SECRET
     reports: list[dict[str, Any]] = field(default_factory=list)
+    discoveries: list[Login] = field(default_factory=list)
     logins: list[Login] = field(default_factory=list)
 
     def call(self, method: str, what: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
@@ -45,7 +46,10 @@ class Site:
         return {"network": {"vmkernel": VMKERNELS}, "storage": {"vmfs": [volume]}}[what]
 
     def discover(self, login: Login) -> list[tuple[str, str]]:
-        """Answer as an array that names the portal that was asked."""
+        """Answer as an array that has no CHAP for discovery, and names the portal that was asked."""
+        self.discoveries.append(login)
+        if login.mutual_chap:
+            raise InitiatorError("The target did not prove itself")
         return [(TARGET, login.portal)]
 
     def luns(self, login: Login, _target: str) -> list[Lun]:
@@ -81,18 +85,19 @@ def run(site: Site, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Run: 
     return call
 
 
+STATIC = "iscsi adapter discovery statictarget"
+CHAP = f"iscsi adapter target portal auth chap set -A vmhba64 -n {TARGET}"
+
+
 @pytest.fixture
 def connected(run: Run) -> Run:
     """Return `run` of a host that is set up as Perenne does it."""
     for words in (
         "iscsi software set --enabled=true",
-        "iscsi networkportal add --adapter=vmhba64 --nic=vmk1",
-        "iscsi networkportal add -A vmhba64 -n vmk2",
-        "iscsi adapter discovery sendtarget add --adapter vmhba64 --address 198.18.31.10:3260",
-        "iscsi adapter discovery sendtarget add -A vmhba64 -a=198.18.32.10",
+        f"{STATIC} add --adapter vmhba64 --address 198.18.31.10:3260 --name {TARGET}",
+        f"{STATIC} add -A vmhba64 -a=198.18.32.10 -n {TARGET}",
         *(
-            f"iscsi adapter discovery sendtarget auth chap set -A vmhba64 -a {portal} -d {direction} -l required "
-            f"-N perenne -S {secret}"
+            f"{CHAP} -a {portal} -d {direction} -l required -N perenne -S {secret}"
             for portal in (PORTAL_A, PORTAL_B)
             for direction, secret in (("uni", SECRET), ("mutual", MUTUAL_SECRET))
         ),
@@ -102,7 +107,11 @@ def connected(run: Run) -> Run:
     return run
 
 
-def test_every_path_between_a_bound_adapter_and_a_portal_in_its_subnet_is_found(connected: Run, site: Site) -> None:
+def paths(report: dict[str, Any]) -> list[tuple[str, str]]:
+    return [(path["vmk"], path["portal"]) for device in report["devices"] for path in device["paths"]]
+
+
+def test_each_portal_is_reached_from_the_adapter_in_its_subnet(connected: Run, site: Site) -> None:
     status, output, _ = connected(f"--formatter=json storage core path list -d {NAA}")
 
     assert status == 0
@@ -112,6 +121,91 @@ def test_every_path_between_a_bound_adapter_and_a_portal_in_its_subnet_is_found(
         ("eth-198.18.32.80", PORTAL_B),
     ]
     assert all(login.mutual_chap and login.mutual_chap.secret == MUTUAL_SECRET for login in site.logins)
+    assert site.discoveries == []
+
+
+def test_without_binding_one_adapter_of_a_subnet_is_used(
+    connected: Run, site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(f"{__name__}.VMKERNELS", [*VMKERNELS, {**VMKERNELS[0], "device": "vmk3", "ip": "198.18.31.81"}])
+
+    connected("storage core adapter rescan --all")
+
+    assert paths(site.reports[-1]) == [("vmk1", PORTAL_A), ("vmk2", PORTAL_B)]
+
+
+def test_a_bound_adapter_also_tries_portals_that_it_cannot_reach(connected: Run, site: Site) -> None:
+    for nic in ("vmk1", "vmk2"):
+        assert connected(f"iscsi networkportal add -A vmhba64 -n {nic}")[0] == 0
+
+    errors = connected("storage core adapter rescan --all")[2]
+
+    assert paths(site.reports[-1]) == [("vmk1", PORTAL_A), ("vmk2", PORTAL_B)]
+    assert [line for line in errors.splitlines() if line.startswith("Login to iSCSI target")] == [
+        f"Login to iSCSI target {TARGET} at {portal} on vmhba64 @ {nic} failed. "
+        "The iSCSI initiator could not establish a network connection to the target."
+        for nic, portal in (("vmk2", PORTAL_A), ("vmk1", PORTAL_B))
+    ]
+
+
+def test_every_bound_adapter_of_a_shared_subnet_is_used(
+    connected: Run, site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shared = [{**VMKERNELS[0], "device": f"vmk{n}", "ip": f"198.18.31.8{n}"} for n in (1, 2)]
+    monkeypatch.setattr(f"{__name__}.VMKERNELS", shared)
+    connected(f"{STATIC} remove -A vmhba64 -a {PORTAL_B} -n {TARGET}")
+    for nic in ("vmk1", "vmk2"):
+        connected(f"iscsi networkportal add -A vmhba64 -n {nic}")
+
+    connected("storage core adapter rescan --all")
+
+    assert paths(site.reports[-1]) == [("vmk1", PORTAL_A), ("vmk2", PORTAL_A)]
+
+
+def test_a_send_target_names_targets_which_take_its_chap(run: Run, site: Site) -> None:
+    run("iscsi software set -e true")
+    run(f"iscsi adapter discovery sendtarget add -A vmhba64 -a {PORTAL_A}")
+    chap = f"iscsi adapter discovery sendtarget auth chap set -A vmhba64 -a {PORTAL_A} -l required"
+    run(f"{chap} -d uni -N perenne -S {SECRET}")
+
+    assert run("iscsi adapter discovery rediscover")[0] == 0
+    assert [login.chap and login.chap.secret for login in (*site.discoveries, *site.logins)] == [SECRET] * 2
+    assert paths(site.reports[-1]) == [("vmk1", PORTAL_A)]
+
+    run(f"{chap} -d mutual -N san01 -S {MUTUAL_SECRET}")
+    errors = run("iscsi adapter discovery rediscover")[2]
+
+    assert f"iSCSI discovery to {PORTAL_A} on vmhba64 @ vmk1 failed" in errors
+    assert site.reports[-1]["targets"] == []
+    assert site.reports[-1]["devices"] == []
+
+
+def test_a_static_target_outlives_a_send_target_of_its_portal(connected: Run, site: Site) -> None:
+    connected(f"iscsi adapter discovery sendtarget add -A vmhba64 -a {PORTAL_A}")
+    connected("storage core adapter rescan --all")
+    assert connected(f"iscsi adapter discovery sendtarget remove -A vmhba64 -a {PORTAL_A}")[0] == 0
+
+    connected("storage core adapter rescan --all")
+
+    assert paths(site.reports[-1]) == [("vmk1", PORTAL_A), ("vmk2", PORTAL_B)]
+    assert "STATIC" in connected("iscsi adapter target list")[1]
+
+
+def test_a_removed_static_target_takes_its_path_with_it(connected: Run, site: Site) -> None:
+    assert connected(f"{STATIC} add -A vmhba64 -a {PORTAL_A} -n {TARGET}")[0] == 1
+    assert connected(f"{STATIC} remove -A vmhba64 -a {PORTAL_A} -n {TARGET}")[0] == 0
+
+    assert paths(site.reports[-1]) == [("vmk2", PORTAL_B)]
+    assert connected(f"{STATIC} remove -A vmhba64 -a {PORTAL_A} -n {TARGET}")[0] == 1
+    assert connected(f"{CHAP} -a {PORTAL_A} -d uni -l required -N perenne -S {SECRET}")[0] == 1
+
+
+def test_a_target_that_inherits_has_the_adapters_chap(connected: Run) -> None:
+    connected(f"{CHAP} -a {PORTAL_A} -d uni --inherit")
+
+    shown = connected(f"iscsi adapter target portal auth chap get -A vmhba64 -n {TARGET} -a {PORTAL_A}")[1]
+
+    assert shown.count("Level: prohibited") == 2
 
 
 def test_vcenter_hears_what_the_host_sees(connected: Run, site: Site) -> None:
@@ -149,7 +243,7 @@ def test_a_wrong_chap_secret_takes_the_devices_away_and_says_why(connected: Run,
 
 
 def test_secrets_are_kept_privately_and_never_printed(connected: Run, tmp_path: Path) -> None:
-    shown = connected(f"iscsi adapter discovery sendtarget auth chap get -A vmhba64 -a {PORTAL_A}")
+    shown = connected(f"iscsi adapter target portal auth chap get -A vmhba64 -n {TARGET} -a {PORTAL_A}")
 
     assert "Level: required" in shown[1]
     assert SECRET not in "".join(shown[1:])
@@ -157,19 +251,25 @@ def test_secrets_are_kept_privately_and_never_printed(connected: Run, tmp_path: 
     assert (tmp_path / "state.json").stat().st_mode & 0o777 == 0o600
 
 
-def test_an_unbound_adapter_takes_its_paths_with_it(connected: Run, site: Site) -> None:
-    assert connected("iscsi networkportal remove -A vmhba64 -n vmk2")[0] == 0
+def test_an_adapter_with_sessions_is_unbound_by_force_alone_and_takes_its_paths_with_it(
+    connected: Run, site: Site
+) -> None:
+    for nic in ("vmk1", "vmk2"):
+        connected(f"iscsi networkportal add -A vmhba64 -n {nic}")
 
-    assert [path["vmk"] for path in site.reports[-1]["devices"][0]["paths"]] == ["vmk1"]
+    assert connected("iscsi networkportal remove -A vmhba64 -n vmk2")[0] == 1
+    assert connected("iscsi networkportal remove -A vmhba64 -n vmk2 --force true")[0] == 0
+
+    assert paths(site.reports[-1]) == [("vmk1", PORTAL_A)]
 
 
-def test_a_portal_that_no_bound_adapter_is_beside_is_not_reached(connected: Run) -> None:
-    connected("iscsi networkportal remove -A vmhba64 -n vmk2")
+def test_a_portal_that_no_adapter_is_beside_is_not_reached(connected: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(f"{__name__}.VMKERNELS", VMKERNELS[:1])
 
     status, _, errors = connected("storage core adapter rescan --all")
 
     assert status == 0
-    assert f"No VMkernel adapter for iSCSI is in the subnet of {PORTAL_B}" in errors
+    assert f"No VMkernel adapter is in the subnet of {PORTAL_B}" in errors
 
 
 def test_without_vcenter_a_rescan_fails_and_changes_nothing_of_its_own_still_counts(connected: Run, site: Site) -> None:
@@ -259,7 +359,7 @@ def test_state_survives_writing_and_reading() -> None:
         nics=["vmk1"],
         chap=pair,
         send_targets={PORTAL_A: pair, PORTAL_B: None},
-        static_targets=[(TARGET, PORTAL_A)],
+        targets=[Target(TARGET, PORTAL_A, is_static=True, chap=pair), Target(TARGET, PORTAL_B)],
         devices={NAA: Device("IET", "DISK", "1", 2**30, [StoragePath("vmk1", PORTAL_A, TARGET, 1)])},
         policies={NAA: Policy("VMW_PSP_RR", 1)},
         satp_rules=[SatpRule("VMW_SATP_DEFAULT_AA", "VMW_PSP_RR")],

@@ -42,6 +42,17 @@ class ChapPair:
 
 
 @dataclass
+class Target:
+    """A target at a portal: a static one, which was added by its name, or one that a send target named."""
+
+    name: str
+    portal: str
+    is_static: bool = False
+    chap: ChapPair | None = None
+    """Its own CHAP, if it doesn't inherit the send target's or the adapter's."""
+
+
+@dataclass
 class StoragePath:
     """A path from a VMkernel adapter through a portal to a LUN."""
 
@@ -91,8 +102,7 @@ class State:
     chap: ChapPair = field(default_factory=ChapPair)
     send_targets: dict[str, ChapPair | None] = field(default_factory=dict)
     """Portals to ask for targets; their own CHAP, if they don't inherit the adapter's."""
-    static_targets: list[tuple[str, str]] = field(default_factory=list)
-    """(target, portal), as found at the portals."""
+    targets: list[Target] = field(default_factory=list)
     devices: dict[str, Device] = field(default_factory=dict)
     policies: dict[str, Policy] = field(default_factory=dict)
     satp_rules: list[SatpRule] = field(default_factory=list)
@@ -110,7 +120,9 @@ class State:
 
         saved["chap"] = pair(saved["chap"])
         saved["send_targets"] = {k: v and pair(v) for k, v in saved["send_targets"].items()}
-        saved["static_targets"] = [(target, portal) for target, portal in saved["static_targets"]]
+        saved["targets"] = [
+            Target(**{**target, "chap": target["chap"] and pair(target["chap"])}) for target in saved["targets"]
+        ]
         saved["devices"] = {
             naa: Device(**{**device, "paths": [StoragePath(**path) for path in device["paths"]]})
             for naa, device in saved["devices"].items()
@@ -199,7 +211,7 @@ class Host:
                     "iqn": self.iqn if state.iscsi_enabled else "",
                     "enabled": state.iscsi_enabled,
                 },
-                "targets": [{"iqn": target, "portal": portal} for target, portal in state.static_targets],
+                "targets": [{"iqn": target.name, "portal": target.portal} for target in state.targets],
                 "devices": [
                     {
                         "naa": naa,

@@ -198,8 +198,8 @@ def _session(login: Login, kind: int, target: str | None) -> Iterator[tuple[Any,
             library.iscsi_set_targetname(context, target.encode())
         if login.chap:
             library.iscsi_set_initiator_username_pwd(context, login.chap.name.encode(), login.chap.secret.encode())
-        # An array that asks for no CHAP in discovery, as tgt does, can't prove itself there either.
-        if login.mutual_chap and kind == NORMAL:
+        # Also for discovery, as on ESXi: an array that has CHAP for its targets alone, as tgt, can't prove itself then.
+        if login.mutual_chap:
             library.iscsi_set_target_username_pwd(
                 context, login.mutual_chap.name.encode(), login.mutual_chap.secret.encode()
             )

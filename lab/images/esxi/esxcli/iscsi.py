@@ -2,11 +2,12 @@
 
 import ipaddress
 import sys
+from collections.abc import Callable
 
 from . import initiator
 from .commands import Option, Options, boolean, command
 from .errors import EsxcliError
-from .host import ADAPTER, Chap, ChapPair, Device, Host, StoragePath
+from .host import ADAPTER, Chap, ChapPair, Device, Host, StoragePath, Target
 from .initiator import InitiatorError, Lun
 from .labapi import Vmkernel
 from .output import Blocks, Fields, Table, Text
@@ -16,6 +17,7 @@ DESCRIPTION = "iSCSI Software Adapter"
 OPTIONAL_ADAPTER = Option("adapter", "A")
 THE_ADAPTER = Option("adapter", "A", required=True)
 ADDRESS = Option("address", "a", required=True)
+NAME = Option("name", "n", required=True)
 DIRECTION = Option("direction", "d", choices=("uni", "mutual"))
 REQUIRED_DIRECTION = Option("direction", "d", required=True, choices=("uni", "mutual"))
 CHAP = (
@@ -39,7 +41,7 @@ def software_set(host: Host, options: Options) -> Text:
     """Turn software iSCSI on or off."""
     host.state.iscsi_enabled = boolean(options["enabled"])
     if not host.state.iscsi_enabled:
-        host.state.devices, host.state.static_targets = {}, []
+        host.state.devices, host.state.targets = {}, _static(host)
     host.report_if_possible()
     return Text(f"Software iSCSI {'Enabled' if host.state.iscsi_enabled else 'Disabled'}")
 
@@ -119,11 +121,11 @@ def sendtarget_add(host: Host, options: Options) -> Text:
 
 @command("iscsi adapter discovery sendtarget remove", THE_ADAPTER, ADDRESS)
 def sendtarget_remove(host: Host, options: Options) -> Text:
-    """Remove a portal, and the targets that are reached through it."""
+    """Remove a portal, and the targets that it named."""
     host.require_adapter(options["adapter"])
     portal = _known_portal(host, options)
     del host.state.send_targets[portal]
-    host.state.static_targets = [(target, at) for target, at in host.state.static_targets if at != portal]
+    host.state.targets = [target for target in host.state.targets if target.is_static or target.portal != portal]
     return Text()
 
 
@@ -136,7 +138,7 @@ def sendtarget_chap_get(host: Host, options: Options) -> Blocks:
 
 @command("iscsi adapter discovery sendtarget auth chap set", THE_ADAPTER, ADDRESS, *CHAP)
 def sendtarget_chap_set(host: Host, options: Options) -> Text:
-    """Set CHAP for the targets of one portal."""
+    """Set CHAP for asking one portal, and for the targets that it names."""
     host.require_adapter(options["adapter"])
     portal = _known_portal(host, options)
     if "inherit" in options:
@@ -150,19 +152,62 @@ def sendtarget_chap_set(host: Host, options: Options) -> Text:
 
 @command("iscsi adapter discovery statictarget list", OPTIONAL_ADAPTER)
 def statictarget_list(host: Host, _: Options) -> Table:
-    """List the targets that were found."""
+    """List the targets, static ones and those that were found."""
     return Table(
         ("Adapter", "Target Address", "Target Name"),
         [
-            {"Adapter": ADAPTER, "Target Address": portal, "Target Name": target}
-            for target, portal in host.state.static_targets
+            {"Adapter": ADAPTER, "Target Address": target.portal, "Target Name": target.name}
+            for target in host.state.targets
         ],
     )
 
 
+@command("iscsi adapter discovery statictarget add", THE_ADAPTER, ADDRESS, NAME)
+def statictarget_add(host: Host, options: Options) -> Text:
+    """Add a target at a portal, which is then not asked; the host logs in at the next rediscovery or rescan."""
+    host.require_adapter(options["adapter"])
+    name, portal = options["name"], _portal(options["address"])
+    if any((target.name, target.portal) == (name, portal) for target in host.state.targets):
+        raise EsxcliError(f"Unable to add static target {name} at {portal}: it already exists")
+    host.state.targets.append(Target(name, portal, is_static=True))
+    return Text()
+
+
+@command("iscsi adapter discovery statictarget remove", THE_ADAPTER, ADDRESS, NAME)
+def statictarget_remove(host: Host, options: Options) -> Text:
+    """Remove a target at a portal, and drop its paths; a send target names it again at the next rescan."""
+    host.require_adapter(options["adapter"])
+    gone = _known_target(host, options)
+    host.state.targets.remove(gone)
+    _drop_paths(host, lambda path: (path.target, path.portal) == (gone.name, gone.portal))
+    return Text()
+
+
+@command("iscsi adapter target portal auth chap get", THE_ADAPTER, ADDRESS, NAME, DIRECTION)
+def target_chap_get(host: Host, options: Options) -> Blocks:
+    """Show CHAP's settings for one target at one portal."""
+    host.require_adapter(options["adapter"])
+    target = _known_target(host, options)
+    return _chap_shown(chap_of(host, target.name, target.portal), options)
+
+
+@command("iscsi adapter target portal auth chap set", THE_ADAPTER, ADDRESS, NAME, *CHAP)
+def target_chap_set(host: Host, options: Options) -> Text:
+    """Set CHAP for one target at one portal; discovery takes no notice of it."""
+    host.require_adapter(options["adapter"])
+    target = _known_target(host, options)
+    if "inherit" in options:
+        target.chap = None
+        return Text()
+    pair = target.chap or ChapPair()
+    _set_chap(pair, options)
+    target.chap = pair
+    return Text()
+
+
 @command("iscsi adapter discovery rediscover", OPTIONAL_ADAPTER)
 def rediscover(host: Host, options: Options) -> Text:
-    """Ask every portal for its targets, and log in."""
+    """Ask every send target for its targets, and log in to all."""
     host.require_adapter(options.get("adapter"))
     rescan(host)
     return Text()
@@ -171,15 +216,15 @@ def rediscover(host: Host, options: Options) -> Text:
 @command("iscsi adapter target list", OPTIONAL_ADAPTER, Option("name", "n"))
 def target_list(host: Host, _: Options) -> Table:
     """List the targets."""
-    targets = dict.fromkeys(target for target, _ in host.state.static_targets)
+    targets = {target.name: target for target in host.state.targets}.values()
     return Table(
         ("Adapter", "Target", "Alias", "Discovery Method", "Last Error"),
         [
             {
                 "Adapter": ADAPTER,
-                "Target": target,
+                "Target": target.name,
                 "Alias": "",
-                "Discovery Method": "SENDTARGETS",
+                "Discovery Method": "STATIC" if target.is_static else "SENDTARGETS",
                 "Last Error": "No Error",
             }
             for target in targets
@@ -191,9 +236,9 @@ def target_list(host: Host, _: Options) -> Table:
 def target_portal_list(host: Host, _: Options) -> Table:
     """List the portals of the targets."""
     rows = []
-    for target, portal in host.state.static_targets:
-        ip, number = portal.split(":")
-        row: Fields = {"Adapter": ADAPTER, "Target": target, "IP": ip, "Port": int(number), "Tpgt": 1}
+    for target in host.state.targets:
+        ip, number = target.portal.split(":")
+        row: Fields = {"Adapter": ADAPTER, "Target": target.name, "IP": ip, "Port": int(number), "Tpgt": 1}
         rows.append(row)
     return Table(("Adapter", "Target", "IP", "Port", "Tpgt"), rows)
 
@@ -223,16 +268,16 @@ def networkportal_add(host: Host, options: Options) -> Text:
 
 @command("iscsi networkportal remove", THE_ADAPTER, Option("nic", "n", required=True), Option("force", "f"))
 def networkportal_remove(host: Host, options: Options) -> Text:
-    """Unbind a VMkernel adapter, and drop its paths."""
+    """Unbind a VMkernel adapter, and drop its paths; without force, one that has paths stays bound."""
     host.require_adapter(options["adapter"])
     nic = options["nic"]
     if nic not in host.state.nics:
         raise EsxcliError(f"Remove Network Portal {nic} failed: it is not bound to {ADAPTER}")
+    is_used = any(vmk == nic for _, vmk, _ in sessions(host))
+    if is_used and not boolean(options.get("force", "false")):
+        raise EsxcliError(f"Remove Network Portal {nic} failed: it has sessions; use --force true")
     host.state.nics.remove(nic)
-    for device in host.state.devices.values():
-        device.paths = [path for path in device.paths if path.vmk != nic]
-    host.state.devices = {naa: device for naa, device in host.state.devices.items() if device.paths}
-    host.report_if_possible()
+    _drop_paths(host, lambda path: path.vmk == nic)
     return Text()
 
 
@@ -242,7 +287,7 @@ def session_list(host: Host, _: Options) -> Blocks:
     blocks = []
     for target, vmk, portal in sessions(host):
         isid = session_id(host, target, vmk, portal)
-        chap = chap_of(host, portal)
+        chap = chap_of(host, target, portal)
         fields: Fields = {
             "Adapter": ADAPTER,
             "Target": target,
@@ -268,7 +313,7 @@ def session_list(host: Host, _: Options) -> Blocks:
 
 
 def rescan(host: Host) -> None:
-    """Ask every portal for its targets, log in on every path and note the LUNs; tell the simulated vCenter.
+    """Ask every send target for its targets, log in to all on every path and note the LUNs; tell the simulated vCenter.
 
     As on ESXi, a portal or a target that refuses doesn't make the command fail: its LUNs are missing afterwards. What
     it said is printed to standard error.
@@ -278,18 +323,19 @@ def rescan(host: Host) -> None:
     """
     if not host.state.iscsi_enabled:
         return
-    routes = _routes(host)
-    static: dict[tuple[str, str], None] = {}
+    vmkernels = host.lab.vmkernels()
+    targets = {(target.name, target.portal): target for target in host.state.targets}
+    found = {key: target for key, target in targets.items() if target.is_static}
     for portal in host.state.send_targets:
-        for nic in _beside(portal, routes):
-            static.update(dict.fromkeys(_discover(host, nic, portal)))
+        for nic in _routes(host, portal, vmkernels):
+            found.update({each: targets.get(each) or Target(*each) for each in _discover(host, nic, portal)})
+    host.state.targets = list(found.values())
     devices: dict[str, Device] = {}
-    for target, portal in static:
-        for nic in _beside(portal, routes):
+    for target, portal in found:
+        for nic in _routes(host, portal, vmkernels):
             for lun in _luns(host, nic, target, portal):
                 device = devices.setdefault(lun.naa, Device(lun.vendor, lun.model, lun.revision, lun.size_bytes, []))
                 device.paths.append(StoragePath(nic.device, portal, target, lun.number))
-    host.state.static_targets = list(static)
     host.state.devices = dict(sorted(devices.items()))
     host.report()
 
@@ -308,29 +354,51 @@ def session_id(host: Host, target: str, vmk: str, portal: str) -> str:
     return f"00023d{sessions(host).index((target, vmk, portal)) + 1:06x}"
 
 
-def chap_of(host: Host, portal: str) -> ChapPair:
-    """Return the CHAP settings for the targets at a portal: its own, else the adapter's."""
+def chap_of(host: Host, target: str, portal: str) -> ChapPair:
+    """Return the CHAP settings for a target at a portal: its own, else the send target's, else the adapter's."""
+    own = next((each.chap for each in host.state.targets if (each.name, each.portal) == (target, portal)), None)
+    return own or _discovery_chap(host, portal)
+
+
+def _discovery_chap(host: Host, portal: str) -> ChapPair:
     return host.state.send_targets.get(portal) or host.state.chap
 
 
-def _routes(host: Host) -> list[Vmkernel]:
-    """Return the VMkernel adapters that sessions may go out from; without port binding, that is all of them."""
-    vmkernels = host.lab.vmkernels()
-    return [each for each in vmkernels if each.device in host.state.nics] or vmkernels
+def _static(host: Host) -> list[Target]:
+    return [target for target in host.state.targets if target.is_static]
 
 
-def _beside(portal: str, routes: list[Vmkernel]) -> list[Vmkernel]:
-    """Return the VMkernel adapters in the portal's subnet: port binding knows no routing."""
-    address = ipaddress.IPv4Address(portal.rpartition(":")[0])
-    beside = [each for each in routes if address in ipaddress.IPv4Network(f"{each.ip}/{each.mask}", strict=False)]
+def _drop_paths(host: Host, is_gone: Callable[[StoragePath], bool]) -> None:
+    """Forget paths, and the devices that none is left to."""
+    for device in host.state.devices.values():
+        device.paths = [path for path in device.paths if not is_gone(path)]
+    host.state.devices = {naa: device for naa, device in host.state.devices.items() if device.paths}
+    host.report_if_possible()
+
+
+def _routes(host: Host, portal: str, vmkernels: list[Vmkernel]) -> list[Vmkernel]:
+    """Return the VMkernel adapters from which the host tries to reach a portal.
+
+    With port binding that is every bound one, in the portal's subnet or not. Without, the routing table chooses one
+    ("vSphere Storage", "Best Practices for Configuring Networking with Software iSCSI").
+    """
+    if host.state.nics:
+        return [each for each in vmkernels if each.device in host.state.nics]
+    beside = [each for each in vmkernels if _is_beside(each, portal)]
     if not beside:
-        _say(f"No VMkernel adapter for iSCSI is in the subnet of {portal}.")
-    return beside
+        _say(f"No VMkernel adapter is in the subnet of {portal}.")
+    return beside[:1]
+
+
+def _is_beside(nic: Vmkernel, portal: str) -> bool:
+    """Whether a portal is in the adapter's subnet: no router stands between the storage networks."""
+    address = ipaddress.IPv4Address(portal.rpartition(":")[0])
+    return address in ipaddress.IPv4Network(f"{nic.ip}/{nic.mask}", strict=False)
 
 
 def _discover(host: Host, nic: Vmkernel, portal: str) -> list[tuple[str, str]]:
     try:
-        return initiator.discover(_login(host, nic, portal))
+        return initiator.discover(_login(host, nic, portal, _discovery_chap(host, portal)))
     except InitiatorError as error:
         _say(f"iSCSI discovery to {portal} on {ADAPTER} @ {nic.device} failed. {error}")
         return []
@@ -338,18 +406,19 @@ def _discover(host: Host, nic: Vmkernel, portal: str) -> list[tuple[str, str]]:
 
 def _luns(host: Host, nic: Vmkernel, target: str, portal: str) -> list[Lun]:
     try:
-        return initiator.luns(_login(host, nic, portal), target)
+        return initiator.luns(_login(host, nic, portal, chap_of(host, target, portal)), target)
     except InitiatorError as error:
         _say(f"Login to iSCSI target {target} at {portal} on {ADAPTER} @ {nic.device} failed. {error}")
         return []
 
 
-def _login(host: Host, nic: Vmkernel, portal: str) -> initiator.Login:
+def _login(host: Host, nic: Vmkernel, portal: str, chap: ChapPair) -> initiator.Login:
     interface = host.interface_of(nic.ip)
     if interface is None:
         raise InitiatorError(f"{nic.device} is not connected to its network ({nic.ip}).")
-    pair = chap_of(host, portal)
-    return initiator.Login(host.iqn, interface, portal, _credentials(pair.uni), _credentials(pair.mutual))
+    if not _is_beside(nic, portal):
+        raise InitiatorError("The iSCSI initiator could not establish a network connection to the target.")
+    return initiator.Login(host.iqn, interface, portal, _credentials(chap.uni), _credentials(chap.mutual))
 
 
 def _credentials(chap: Chap) -> initiator.Chap | None:
@@ -375,6 +444,14 @@ def _known_portal(host: Host, options: Options) -> str:
     if portal not in host.state.send_targets:
         raise EsxcliError(f"Unable to find send target {portal} on {ADAPTER}")
     return portal
+
+
+def _known_target(host: Host, options: Options) -> Target:
+    name, portal = options["name"], _portal(options["address"])
+    for target in host.state.targets:
+        if (target.name, target.portal) == (name, portal):
+            return target
+    raise EsxcliError(f"Unable to find target {name} at {portal} on {ADAPTER}")
 
 
 def _set_chap(pair: ChapPair, options: Options) -> None:
