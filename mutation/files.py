@@ -138,7 +138,7 @@ def of_scripts(stack: Stack) -> Iterator[Mutant]:
     """Hosts' iSCSI set-up, a line at a time."""
     for command in stack.of_type(COMMAND):
         script = command.properties["create"]
-        if "sendtarget" not in script:
+        if "statictarget" not in script:
             continue
         for rule, what, pattern, replacement in SCRIPTS:
             every = rule in ("STO-04", "STO-05", "STO-03")

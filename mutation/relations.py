@@ -227,7 +227,7 @@ def of_preparation(stack: Stack) -> Iterator[Mutant]:
     """A host that isn't logged in to the arrays, or doesn't look for new datastores."""
     for command in stack.of_type("command:remote:Command"):
         script = command.properties["create"]
-        if "sendtarget" in script or "filesystem rescan" in script:
+        if "statictarget" in script or "filesystem rescan" in script:
             yield changed("STO-03", stack, command, "gone", gone)
         if "filesystem rescan" in script:
             for store in stack.of_type("VmfsDatastore"):

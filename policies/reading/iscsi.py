@@ -12,7 +12,8 @@ from policies.reading import scripts
 COMMANDS = ("command:remote:Command", "command:local:Command")
 
 _ADDRESS = r"(?:\d{1,3}\.){3}\d{1,3}"
-_PORTAL = re.compile(rf"sendtarget add [^\n]*(?:--address|-a)[= ][\"']?({_ADDRESS})")
+_DISCOVERY = re.compile(r"(?:send|static)target add ")
+_PORTAL = re.compile(rf"(?:send|static)target add [^\n]*(?:--address|-a)[= ][\"']?({_ADDRESS})")
 _ARRAY = re.compile(r"^\s*([\w.-]+)\)\s*$", re.MULTILINE)
 _BINDING = re.compile(r"networkportal add [^\n]*(?:--nic|-n)[= ][\"']?(\$?\{?\w+)")
 _BOUND_ADDRESS = re.compile(rf"vmkernel_adapter_of ({_ADDRESS})")
@@ -102,7 +103,7 @@ def _initiators(stack: Stack) -> list[Initiator]:
         found += [
             _initiator(command, script, stdin if isinstance(stdin, str) else "")
             for script in dict.fromkeys(one for one in scripts if isinstance(one, str))
-            if "esxcli" in script and "sendtarget" in script and UNKNOWN not in scripts
+            if "esxcli" in script and _DISCOVERY.search(script) and UNKNOWN not in scripts
         ]
     return found
 

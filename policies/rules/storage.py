@@ -28,7 +28,7 @@ def _initiators(context: Context) -> list[Initiator]:
     " switch, whatever stands between is a single point of failure for all servers at the same time: vSphere HA can't"
     " help, since no host sees the disks any more.",
     source=_ISCSI,
-    reads=("remote.Command.create (esxcli iscsi … sendtarget)", "Vnic.ipv4"),
+    reads=("remote.Command.create (esxcli iscsi … statictarget, sendtarget)", "Vnic.ipv4"),
     subjects=_initiators,
     drill="cut-one-path",
 )

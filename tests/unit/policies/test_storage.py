@@ -1,5 +1,7 @@
 """Rules about storage: scripts as administrators write them, and sites with two clusters."""
 
+import re
+
 import pytest
 
 from policies.judging.resource import Resource
@@ -33,6 +35,11 @@ esxcli storage nmp satp rule add -s VMW_SATP_ALUA -V LIO-ORG -P VMW_PSP_RR
 echo {LUN}
 """
 
+STATIC = re.sub(r"sendtarget add (.*)", r"statictarget add \1 --name iqn.2026-11.com.example:array", LOOPS).replace(
+    "discovery sendtarget auth", "target portal auth"
+)
+SCRIPTS = pytest.mark.parametrize("script", [LOOPS, PLAIN, STATIC], ids=["loops", "line by line", "static targets"])
+
 
 def site(script: str, name: str = "site") -> list[Resource]:
     """A cluster of two hosts whose iSCSI is set up by commands that name the host, and a datastore."""
@@ -62,13 +69,13 @@ RULES = (
 )
 
 
-@pytest.mark.parametrize("script", [LOOPS, PLAIN], ids=["loops", "line by line"])
+@SCRIPTS
 def test_scripts_are_understood(script: str) -> None:
     for rule in RULES:
         assert problems(rule, *site(script)) == [], rule.id
 
 
-@pytest.mark.parametrize("script", [LOOPS, PLAIN], ids=["loops", "line by line"])
+@SCRIPTS
 @pytest.mark.parametrize(
     ("text", "instead", "rule"),
     [
