@@ -91,7 +91,12 @@ FILES = (
 
 SCRIPTS = (
     ("STO-01", "one portal", r"(for portal in \S+) [^;]+;", r"\1;"),
-    ("STO-02", "one bound adapter", r"\|\|\n\s*esxcli iscsi networkportal add[^\n]*\n", "\n"),
+    (
+        "STO-02",
+        "one bound adapter",
+        r"(?m)^esxcli storage core adapter rescan",
+        r'esxcli iscsi networkportal add --adapter="$adapter" --nic=vmk1\n\g<0>',
+    ),
     ("STO-03", "another LUN", r"--device=(\S+)", "--device=naa.0000000000000000"),
     ("STO-04", "no path policy", r"(?m)^esxcli storage nmp device set .*\n", ""),
     ("STO-04", "one path at a time", r"VMW_PSP_RR", "VMW_PSP_MRU"),

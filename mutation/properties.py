@@ -116,7 +116,7 @@ def of_connections(stack: Stack) -> Iterator[Mutant]:
 
 
 def of_uplinks(stack: Stack) -> Iterator[Mutant]:
-    """Switches and port groups that use one uplink of two; bound port groups that share one or have a spare."""
+    """Switches and port groups that use one uplink of two; storage port groups that share one or have a spare."""
     for switch in stack.of_type("HostVirtualSwitch"):
         first = switch.properties["activeNics"][:1]
         yield changed("NET-01", stack, switch, "one active uplink of two", setting("activeNics", first))

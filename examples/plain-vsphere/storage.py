@@ -7,6 +7,7 @@ import pulumi
 import pulumi_command as command
 import pulumi_vsphere as vsphere
 
+TARGET = "iqn.2026-11.com.example:array"
 LUN = "naa.60014050000000000000000000000001"
 PORTALS = ("192.0.2.129", "192.0.2.193")
 NETMASK = "255.255.255.192"
@@ -16,19 +17,17 @@ _SCRIPT = """\
 set -eu
 read -r secret; read -r mutual_secret
 esxcli iscsi software set --enabled=true
-for nic in {nics}; do
-    esxcli iscsi networkportal add --adapter=vmhba64 --nic=$nic
-done
 for portal in {portals}; do
-    esxcli iscsi adapter discovery sendtarget add --adapter=vmhba64 --address=$portal:3260
-    esxcli iscsi adapter discovery sendtarget auth chap set --adapter=vmhba64 --address=$portal:3260 \\
+    esxcli iscsi adapter discovery statictarget add --adapter=vmhba64 --address=$portal:3260 --name={target}
+    esxcli iscsi adapter target portal auth chap set --adapter=vmhba64 --address=$portal:3260 --name={target} \\
         --direction=uni --level=required --authname=esx --secret="$secret"
 {mutual}done
+esxcli iscsi adapter discovery rediscover --adapter=vmhba64
 esxcli storage core adapter rescan --adapter=vmhba64
 esxcli storage nmp device set --device={lun} --psp={policy}
 """
 _MUTUAL = """\
-    esxcli iscsi adapter discovery sendtarget auth chap set --adapter=vmhba64 --address=$portal:3260 \\
+    esxcli iscsi adapter target portal auth chap set --adapter=vmhba64 --address=$portal:3260 --name={target} \\
         --direction=mutual --level=required --authname=array --secret="$mutual_secret"
 """
 
@@ -111,7 +110,7 @@ def _network(number: int, host: vsphere.Host, fault: str, opts: pulumi.ResourceO
         opts=opts,
     )
     made = []
-    for path, uplink in enumerate(UPLINKS):
+    for path, uplink in enumerate(UPLINKS[:1] if fault == "one-storage-path" else UPLINKS):
         group = vsphere.HostPortGroup(
             f"iscsi-{number}-{path}",
             name=f"iscsi-{path}",
@@ -139,11 +138,11 @@ def _initiator(
     adapters: Sequence[vsphere.Vnic],
 ) -> command.remote.Command:
     script = _SCRIPT.format(
-        nics="vmk1" if fault == "one-storage-path" else "vmk1 vmk2",
         portals=PORTALS[0] if fault == "one-portal" else " ".join(PORTALS),
+        target=TARGET,
         lun=LUN,
         policy="VMW_PSP_MRU" if fault == "one-path-at-a-time" else "VMW_PSP_RR",
-        mutual="" if fault == "one-sided-chap" else _MUTUAL,
+        mutual="" if fault == "one-sided-chap" else _MUTUAL.format(target=TARGET),
     )
     secrets = pulumi.Output.format("{0}\n{1}\n", login.chap, login.mutual_chap)
     return command.remote.Command(

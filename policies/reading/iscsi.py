@@ -16,7 +16,6 @@ _DISCOVERY = re.compile(r"(?:send|static)target add ")
 _PORTAL = re.compile(rf"(?:send|static)target add [^\n]*(?:--address|-a)[= ][\"']?({_ADDRESS})")
 _ARRAY = re.compile(r"^\s*([\w.-]+)\)\s*$", re.MULTILINE)
 _BINDING = re.compile(r"networkportal add [^\n]*(?:--nic|-n)[= ][\"']?(\$?\{?\w+)")
-_BOUND_ADDRESS = re.compile(rf"vmkernel_adapter_of ({_ADDRESS})")
 _POLICY = re.compile(r"nmp device set ([^\n]*)")
 _DEFAULT_POLICY = re.compile(r"nmp satp (?:set [^\n]*(?:--default-psp|-P)|rule add [^\n]*(?:--psp|-P))[= ][\"']?(\w+)")
 """What every device gets that has no policy of its own: by its storage array type, or by a claim rule."""
@@ -35,7 +34,6 @@ class _Script(TypedDict):
 
     portals: dict[str, tuple[str, ...]]
     bound: int
-    bound_addresses: tuple[str, ...]
     policies: dict[str, str]
     default_policy: str | None
     devices: frozenset[str]
@@ -50,9 +48,7 @@ class Initiator:
     portals: dict[str, tuple[str, ...]]
     """Portal addresses by array; the array is "" where the script names none."""
     bound: int
-    """VMkernel ports that are bound to the adapter."""
-    bound_addresses: tuple[str, ...]
-    """Their addresses, where the script looks the ports up by address."""
+    """VMkernel adapters that are bound to it: then no other is used."""
     policies: dict[str, str]
     """Path selection policy by device."""
     default_policy: str | None
@@ -140,7 +136,6 @@ def _read(script: str) -> _Script:
     return {
         "portals": _portals(text),
         "bound": len({nic for nic in nics if "$" not in nic}) + sum("$" in nic for nic in nics),
-        "bound_addresses": tuple(_BOUND_ADDRESS.findall(text)),
         "policies": {device[1]: policy[1] for device, policy in devices if device and policy},
         "default_policy": next(iter(_DEFAULT_POLICY.findall(text)), None),
         "devices": frozenset(_SEEN.findall(text)),

@@ -68,11 +68,10 @@ def two_uplinks(switch: Resource, context: Context) -> Iterator[Finding]:
     title="Port groups and VMkernel adapters have a second path",
     severity=Severity.HIGH,
     outage="One uplink cuts off what is on that port group: management (the host looks dead), vMotion, or VMs.",
-    remedy="Give the port group a second active or standby uplink; for iSCSI, bind a second adapter on the other"
-    " uplink.",
+    remedy="Give the port group a second active or standby uplink; for iSCSI, make a second adapter on the other one.",
     why="A port group may override its switch and use fewer uplinks than the switch has. For management and VMs a"
-    " second uplink takes over; for iSCSI, where port binding allows one uplink only, the second path is a second"
-    " adapter (rule STO-02 looks at those).",
+    " second uplink takes over; for iSCSI, where each adapter has one uplink, the second path is a second adapter"
+    " (rule STO-02 looks at those).",
     source=f"{_NETWORKING}, “VMkernel Networking Layer”",
     reads=(
         "HostPortGroup.activeNics",

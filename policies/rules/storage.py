@@ -1,7 +1,7 @@
 """Rules about shared storage: paths, portals, datastores."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from ipaddress import ip_address
+from ipaddress import IPv4Network, IPv6Network, ip_address
 
 from policies.judging.resource import UNKNOWN, Resource, UndecidedError
 from policies.judging.rule import Context, Finding, Severity, resources, rule
@@ -61,16 +61,20 @@ def _networks(portals: Sequence[str], context: Context) -> set[str]:
 
 @rule(
     id="STO-02",
-    title="Every host binds two VMkernel adapters to iSCSI, each on an uplink of its own",
+    title="Every host reaches every array from two VMkernel adapters, each on an uplink of its own",
     severity=Severity.HIGH,
     outage="A network card or its cable takes the storage away from the host, and every VM on it hangs.",
-    remedy="Bind two VMkernel adapters whose port groups have one active uplink each, different ones.",
-    why="Port binding makes a path per VMkernel adapter, and a path follows the one active uplink of the adapter's"
-    " port group. Two adapters on the same uplink are one path with two names; a port group with two active uplinks"
-    " can't be bound.",
-    source=f"{_ISCSI}, “Best Practices for Configuring Networking with Software iSCSI”",
+    remedy="Give the host a VMkernel adapter in each storage network, in port groups with one active uplink each,"
+    " different ones.",
+    why="Where each path has a subnet of its own, the host reaches each portal from the adapter in that subnet,"
+    " and none is bound to the iSCSI adapter: a bound one would try every portal, also those that it can't reach."
+    " Adapters that share a subnet are bound, both of them: without, one is used for all, and a single bound one is the"
+    " only one that is used.\n\nA path follows the one active uplink of its adapter's port group. Two adapters on the"
+    " same uplink are one path with two names; with teaming, both may be on one uplink at the moment when it fails.",
+    source=f"{_ISCSI}, “Best Practices for Configuring Networking with Software iSCSI”; VMware KB 2038869",
     reads=(
         "remote.Command.create (esxcli iscsi networkportal)",
+        "Vnic.ipv4",
         "Vnic.portgroup",
         "HostPortGroup.activeNics",
         "HostPortGroup.standbyNics",
@@ -78,35 +82,43 @@ def _networks(portals: Sequence[str], context: Context) -> set[str]:
     subjects=_initiators,
     drill="cut-one-path",
 )
-def two_bound_adapters(initiator: Initiator, context: Context) -> Iterator[Finding]:
+def two_adapters(initiator: Initiator, context: Context) -> Iterator[Finding]:
     """One adapter, or one uplink."""
     command = initiator.command
-    if initiator.bound < 2:  # noqa: PLR2004 (a path and its spare)
-        yield Finding(command, f"{initiator.bound} VMkernel adapters are bound to the iSCSI adapter, not two")
+    if initiator.bound == 1:
+        yield Finding(
+            command,
+            "one VMkernel adapter is bound to the iSCSI adapter, and no other is used",
+            "Bind none where each path has a subnet of its own; where they share one, bind both.",
+        )
         return
     host = topology.host_of(context.stack, command)
-    if host is None:
-        return
-    if not initiator.bound_addresses:  # ports that are bound by name: no resource says which adapter has it
-        yield from _uplinks(host, _towards(initiator, host, context), context)
-        return
-    adapters = {
-        str(address.ip): adapter
-        for adapter in topology.adapters_of(context.stack, host)
-        if (address := topology.address_of(adapter))
-    }
-    missing = [address for address in initiator.bound_addresses if address not in adapters]
-    if missing:
-        yield Finding(command, f"no VMkernel adapter of the host has {', '.join(missing)}", "Make the adapter.")
-        return
-    yield from _uplinks(host, [adapters[address] for address in initiator.bound_addresses], context)
+    known = context.stack.once(topology.networks)
+    if host is None or not any(ip_address(one) in network for one in _all_portals(initiator) for network in known):
+        if initiator.bound:
+            return
+        raise UndecidedError(command.label, "from which VMkernel adapters its host reaches the portals")
+    adapters = _towards(initiator, host, context)
+    for array, portals in initiator.portals.items():
+        beside = [network for _, network in adapters if any(ip_address(portal) in network for portal in portals)]
+        paths = len(beside) if initiator.bound else len(set(beside))
+        if paths < 2:  # noqa: PLR2004 (a path and its spare)
+            named = f"array {array}" if array else "the array"
+            yield Finding(command, f"{host.label} reaches {named} from {paths} of 2 VMkernel adapters")
+    yield from _uplinks(host, [adapter for adapter, _ in adapters], context)
 
 
-def _towards(initiator: Initiator, host: Resource, context: Context) -> list[Resource]:
-    """The host's VMkernel adapters in the networks of the portals."""
-    portals = [ip_address(portal) for found in initiator.portals.values() for portal in found]
+def _all_portals(initiator: Initiator) -> list[str]:
+    return [portal for found in initiator.portals.values() for portal in found]
+
+
+def _towards(
+    initiator: Initiator, host: Resource, context: Context
+) -> list[tuple[Resource, IPv4Network | IPv6Network]]:
+    """The host's VMkernel adapters in the networks of the portals, with these networks."""
+    portals = [ip_address(portal) for portal in _all_portals(initiator)]
     return [
-        adapter
+        (adapter, address.network)
         for adapter in topology.adapters_of(context.stack, host)
         if (address := topology.address_of(adapter)) and any(portal in address.network for portal in portals)
     ]
@@ -122,7 +134,7 @@ def _uplinks(host: Resource, adapters: Sequence[Resource], context: Context) -> 
         if len(active) != 1 or standby:
             yield Finding(
                 group,
-                "a port group with iSCSI port binding needs exactly one active uplink and no standby",
+                "a port group for iSCSI needs exactly one active uplink and no standby",
                 "Set activeNics to one uplink and standbyNics: [].",
             )
         elif active[0] in used:

@@ -87,6 +87,23 @@ def test_send_targets_of_a_former_set_up_give_way(host: Esxi, *, has_discovery_c
     assert all(target.is_static for target in host.state.targets)
 
 
+def test_a_former_binding_is_taken_away(host: Esxi) -> None:
+    host.esxcli("iscsi software set -e true")
+    for nic in host.vmkernels:
+        host.esxcli(f"iscsi networkportal add -A vmhba64 -n {nic}")
+    host.set_up()
+    for nic in host.vmkernels:  # now it has sessions
+        host.esxcli(f"iscsi networkportal add -A vmhba64 -n {nic}")
+    host.esxcli("storage core adapter rescan --all")
+
+    done = host.set_up()
+
+    assert done.returncode == 0, done.stderr
+    assert host.state.nics == []
+    assert host.paths == PATHS
+    assert "could not establish a network connection" not in done.stderr, "nothing tries what it can't reach"
+
+
 def test_a_secret_that_the_array_refuses_is_told_without_the_secret(host: Esxi) -> None:
     host.arrays[1].secret = "another-one1"  # noqa: S105
 
