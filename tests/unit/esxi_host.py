@@ -160,4 +160,7 @@ class Esxi:
         return [Lun(number, naa, "IET", "VIRTUAL-DISK", "0001", 2**36) for number, naa in enumerate(array.naas, 1)]
 
     def _array_at(self, login: Login) -> Array:
-        return next(array for array in self.arrays if login.portal in array.portals)
+        for array in self.arrays:
+            if login.portal in array.portals:
+                return array
+        raise InitiatorError("The iSCSI initiator could not establish a network connection to the target.")

@@ -104,12 +104,35 @@ def test_a_former_binding_is_taken_away(host: Esxi) -> None:
     assert "could not establish a network connection" not in done.stderr, "nothing tries what it can't reach"
 
 
+def test_logins_that_come_late_are_waited_for(host: Esxi) -> None:
+    host.arrays[1].late = 4
+
+    done = host.set_up()
+
+    assert done.returncode == 0, done.stderr
+    assert host.paths == PATHS
+    assert host.slept == [5, 5, 5]  # the rediscovery and the first rescan are the first two attempts
+    assert {policy.psp for policy in host.state.policies.values()} == {"VMW_PSP_RR"}
+
+
+def test_a_path_that_stays_away_is_told_after_a_minute(host: Esxi) -> None:
+    host.arrays[0].portals.pop()
+
+    done = host.set_up()
+
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1] == "psexi02 has 1 active path(s) to LUN datastore01, not 2"
+    assert sum(host.slept) == 60
+    assert host.state.policies == {}
+
+
 def test_a_secret_that_the_array_refuses_is_told_without_the_secret(host: Esxi) -> None:
     host.arrays[1].secret = "another-one1"  # noqa: S105
 
     done = host.set_up()
 
     assert done.returncode == 1
+    assert sum(host.slept) == 60
     assert "psexi02 does not see LUN datastore03 (naa.3000000200000001)" in done.stderr
     assert not any(secret in done.stdout + done.stderr for pair in SECRETS.values() for secret in pair)
 
