@@ -129,7 +129,8 @@ def _network_mistakes(settings: "Settings") -> Iterator[Mistake]:
     if settings.networks.vmotion:
         networks["vmotion"] = settings.networks.vmotion
     for (name, network), (other_name, other) in combinations(networks.items(), 2):
-        if name != "management" and network.cidr.overlaps(other.cidr):
+        # Servers may be on the hosts' network. Storage may not: a portal there is reached from the management adapter.
+        if (name != "management" or other_name.startswith("storage.")) and network.cidr.overlaps(other.cidr):
             field = f"networks.{other_name}.cidr"
             yield Mistake(
                 field, other.cidr, f"overlaps networks.{name}.cidr, {network.cidr}", "give each network its own range"
