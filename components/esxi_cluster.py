@@ -124,7 +124,7 @@ def _networking(
     storage = _switch(f"{name}-storage", settings.switches.storage.name, uplinks, host_id, child, mtu=mtu)
     adapters: list[pulumi.Resource] = []
     for position, (path, network) in enumerate(settings.networks.storage.items()):
-        # iSCSI port binding wants exactly one active uplink per adapter (vSphere Storage, "Port Binding").
+        # One active uplink per path: multipathing chooses between them, not teaming (docs/decisions, 61).
         port_group = vsphere.HostPortGroup(
             f"{name}-storage-{path}",
             name=storage_port_group(path),
