@@ -254,9 +254,10 @@ class Engine:
         return document
 
     def _command(self, arguments: Sequence[str]) -> list[str]:
-        # When ./perenne is killed, the engine is interrupted, and ends in good order. A closed terminal would end it at
-        # once: it knows of SIGINT and SIGTERM alone, and that one is for ./perenne to pass on.
-        tied = ["env", "--ignore-signal=HUP", "setpriv", "--pdeathsig", "INT"]
+        # When ./perenne is killed, the engine is interrupted, and ends in good order; also where a shell has started
+        # ./perenne in the background, which would have both ignore interrupts. A closed terminal would end the engine
+        # at once: it knows of SIGINT and SIGTERM alone, and that one is for ./perenne to pass on.
+        tied = ["env", "--ignore-signal=HUP", "--default-signal=INT", "setpriv", "--pdeathsig", "INT"]
         return [*tied, str(self.pulumi.executable), *arguments]
 
     def _run(self, *arguments: str, text: str | None = None) -> "subprocess.CompletedProcess[str]":
