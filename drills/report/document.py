@@ -59,6 +59,8 @@ class RunEntry:
     notes: tuple[str, ...]
     number: int = 0
     """Its place in the sequence of its series, counted from 1; 0 in reports that did not say it."""
+    processor: str = ""
+    """On what it ran: reports of several machines that differ in nothing else are put together."""
 
     @property
     def recovery(self) -> float | None:
@@ -239,6 +241,7 @@ def _run(run: Run) -> RunEntry:
         load_average=recording.machine.load_average,
         notes=result.notes,
         number=run.number,
+        processor=recording.machine.processor,
     )
 
 

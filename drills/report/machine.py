@@ -1,9 +1,29 @@
 """What the machine itself did to the figures, in words."""
 
+from collections import defaultdict
 from collections.abc import Iterable
 from statistics import median_low
 
 from drills.model import Generator
+from drills.report.document import DrillEntry
+
+
+def models(drills: Iterable[DrillEntry], told: str) -> str:
+    """On which processors drills ran: on one alone, or most of them on one, and which on another.
+
+    Args:
+        drills: The drills.
+        told: The report's processor, for runs that don't tell their own.
+    """
+    found: dict[str, list[str]] = defaultdict(list)
+    for drill in drills:
+        for name in dict.fromkeys(run.processor or told for run in drill.runs):
+            found[name].append(f"`{drill.fault}`")
+    if len(found) < 2:  # noqa: PLR2004 (one, or none)
+        return next(iter(found), told)
+    most = max(found, key=lambda name: len(found[name]))
+    others = (f"{name}: {', '.join(faults)}" for name, faults in found.items() if name != most)
+    return "; ".join([*others, f"{most}: all else"])
 
 
 def processors(found: Iterable[Generator]) -> str:

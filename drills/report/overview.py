@@ -9,7 +9,7 @@ from drills.faults import CATALOGUE
 from drills.model import Unmeasured
 from drills.report.document import Document, DrillEntry, RandomSeries, RunEntry
 from drills.report.forecasts import WANTED, Compared, compared, share
-from drills.report.machine import processors
+from drills.report.machine import models, processors
 from drills.report.parts import told
 from drills.report.summary import ENOUGH_RUNS, Spread, Verdict
 
@@ -46,9 +46,10 @@ def _conditions(found: Document) -> Iterator[str]:
     yield (
         f"Made from [results.json](results.json) by `python -m drills.report.publish`; how it is measured: "
         f"[README.md](README.md). {_runs(len(runs))} of {len(found.drills)} drills on stack `{found.stack}`, "
-        f"{first:%Y-%m-%d %H:%M} to {last:%Y-%m-%d %H:%M} UTC, on {machine.cores} cores ({machine.processor}) with "
-        f"{machine.memory_gib:.0f} GiB; {found.rates.requests_per_second:g} requests and "
-        f"{found.rates.writes_per_second:g} writes a second, {found.rates.sessions:,} sessions. Load average when runs "
+        f"{first:%Y-%m-%d %H:%M} to {last:%Y-%m-%d %H:%M} UTC, on {machine.cores} cores with "
+        f"{machine.memory_gib:.0f} GiB ({models(found.drills, machine.processor)}); "
+        f"{found.rates.requests_per_second:g} requests and {found.rates.writes_per_second:g} writes a second, "
+        f"{found.rates.sessions:,} sessions. Load average when runs "
         f"began: {min(run.load_average[0] for run in runs):.1f} to {max(run.load_average[0] for run in runs):.1f}."
         f"{processors([run.generator for run in runs])}"
     )

@@ -16,7 +16,7 @@ from pathlib import Path
 from blueprint.forecast import forecast
 from cli.workspace import Stack
 from drills.report import document, rules
-from drills.report.document import Document, RandomSeries, RunEntry, drill_entry
+from drills.report.document import Document, DrillEntry, RandomSeries, RunEntry, drill_entry
 from drills.report.overview import overview
 from policies import pages
 
@@ -32,6 +32,7 @@ def merged(former: Document, newer: Document) -> Document:
     """
     if (was := _conditions(former)) != (now := _conditions(newer)):
         raise ValueError(f"the published series were measured with {was}, this one with {now}")
+    former = _on_its_processor(former)
     again = {drill.fault: drill for drill in newer.drills}
     missed = tuple(each for each in former.unmeasured if each.fault not in again)
     drills = [again.pop(drill.fault, drill) for drill in former.drills]
@@ -69,9 +70,20 @@ def _continued(former: RandomSeries, newer: RandomSeries) -> RandomSeries:
 
 
 def _conditions(found: Document) -> tuple[object, ...]:
-    """What the pages say of all figures at once."""
+    """What the pages say of all figures at once; the processor is each run's own."""
     machine = found.machine
-    return found.stack, found.lab, machine.cores, machine.processor, round(machine.memory_gib), found.rates
+    return found.stack, found.lab, machine.cores, round(machine.memory_gib), found.rates
+
+
+def _on_its_processor(found: Document) -> Document:
+    """The same of a report that told its processor for all runs at once."""
+
+    def named(drill: DrillEntry) -> DrillEntry:
+        runs = (replace(run, processor=run.processor or found.machine.processor) for run in drill.runs)
+        return replace(drill, runs=tuple(runs))
+
+    series = (replace(one, drills=tuple(map(named, one.drills))) for one in found.random)
+    return replace(found, drills=tuple(map(named, found.drills)), random=tuple(series))
 
 
 def page(found: Document) -> str:

@@ -12,6 +12,7 @@ from typing import Any
 from drills.faults import CATALOGUE
 from drills.report import document
 from drills.report.document import Document, DrillEntry
+from drills.report.machine import models
 from drills.report.summary import ENOUGH_RUNS, Spread
 from policies import pages
 from policies.judging.rule import Rule
@@ -125,11 +126,12 @@ def _broken_in(drill: DrillEntry) -> Iterator[str]:
         yield f"- `{drill.fault}`{often}: {name}: {details[0]}"
 
 
-def _conditions(shown: Iterable[DrillEntry], found: Document) -> Iterator[str]:
+def _conditions(shown: Sequence[DrillEntry], found: Document) -> Iterator[str]:
     machine = found.machine
     p95 = " · 95th percentile" if any(len(drill.runs) >= ENOUGH_RUNS for drill in shown) else ""
     yield (
-        f"Seconds: median{p95} (worst). {machine.cores} cores ({machine.processor}), {machine.memory_gib:.0f} GiB; "
+        f"Seconds: median{p95} (worst). {machine.cores} cores ({models(shown, machine.processor)}), "
+        f"{machine.memory_gib:.0f} GiB; "
         f"{found.rates.requests_per_second:g} requests and {found.rates.writes_per_second:g} writes a second, "
         f"{found.rates.sessions:,} sessions."
     )

@@ -97,6 +97,20 @@ def test_series_measured_under_other_conditions_is_refused() -> None:
     assert merged(former, idle).drills == former.drills, "a run's load is told per run"
 
 
+def test_it_is_told_on_which_processor_each_drill_ran() -> None:
+    former = reported(result("kill-httpd", 0.5), result("kill-etcd", 0.2))
+    alike = former.drills[0].runs[0].processor
+    before_it_was_told = replace(
+        former, drills=tuple(replace(one, runs=(replace(one.runs[0], processor=""),)) for one in former.drills)
+    )
+    newer = reported(result("lose-app", 0.4))
+    other = replace(newer.drills[0], runs=(replace(newer.drills[0].runs[0], processor="another one"),))
+    newer = replace(newer, machine=replace(newer.machine, processor="another one"), drills=(other,))
+    together = merged(before_it_was_told, newer)
+    assert [drill.runs[0].processor for drill in together.drills] == [alike, alike, "another one"]
+    assert f"(another one: `lose-app`; {alike}: all else)" in overview(together)
+
+
 def by_chance(*numbers: int, outage: float = 0.5, missed: tuple[int, ...] = (), began: datetime = BEGAN) -> Document:
     """The report of some drills of a sequence of ten."""
     runs = Runs()
