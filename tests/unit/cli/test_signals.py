@@ -18,8 +18,8 @@ ALL = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 @pytest.fixture
 def _heard() -> Iterator[None]:
-    """Signals arrive as in ./perenne, and afterwards as before."""
-    before = {number: signal.getsignal(number) for number in ALL}
+    """Signals arrive as in a ./perenne that a terminal has started, and afterwards as before."""
+    before = {number: signal.signal(number, signal.SIG_DFL) for number in ALL}
     signals.hear()
     yield
     for number, handler in before.items():
@@ -71,7 +71,8 @@ except KeyboardInterrupt:
 
 def test_what_was_begun_is_taken_back_after_the_terminal_was_closed(tmp_path: Path) -> None:
     terminal, its = pty.openpty()
-    command = ["setsid", "--ctty", sys.executable, "-c", _TAKES_BACK, str(tmp_path / "done")]
+    from_terminal = ["env", "--default-signal=HUP", "setsid", "--ctty"]  # also where nohup has started the tests
+    command = [*from_terminal, sys.executable, "-c", _TAKES_BACK, str(tmp_path / "done")]
     with subprocess.Popen(command, cwd=REPOSITORY, stdin=its, stdout=its, stderr=its) as process:
         os.close(its)
         assert os.read(terminal, 5) == b"begun"
