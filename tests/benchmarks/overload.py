@@ -56,22 +56,24 @@ async def measure(plan: Plan, rate: float) -> str:
     crowd_plan = plan.model_copy(
         update={"load": crowd_load, "probe": None, "observer": None, "folder": str(_FOLDER / "crowd")}
     )
-    async with Workload(plan) as users, Workload(crowd_plan) as crowd:
+    async with Workload(plan) as users:
         await users.record()
         await asyncio.sleep(BEFORE_SECONDS)
-        await crowd.record()
-        began = users.now()
-        await asyncio.sleep(CROWD_SECONDS)
-        ended = users.now()
-        # Its checks are a load, too: the users are looked at from their end on.
-        crowded = await crowd.stop()
+        before_crowd = users.now()
+        # Its visitors come until the end of the block, also while its recording is read.
+        async with Workload(crowd_plan) as crowd:
+            await crowd.record()
+            began = users.now()
+            await asyncio.sleep(CROWD_SECONDS)
+            ended = users.now()
+            crowded = await crowd.stop()
         gone = users.now()
         await asyncio.sleep(AFTER_SECONDS)
         seen = await users.stop()
     visits = [request for request in seen.requests if request.kind in VISITS]
-    before, meanwhile = Window.of(visits, 0, began), Window.of(visits, began, ended)
+    before, meanwhile = Window.of(visits, 0, before_crowd), Window.of(visits, began, ended)
     after = Window.of(visits, gone, seen.seconds)
-    back = max((visit.done for visit in visits if _harmed(visit)), default=0.0) - ended
+    back = max((visit.done for visit in visits if _harmed(visit)), default=0.0) - gone
     answered = sum(request.good for request in crowded.requests) / crowded.seconds
     return (
         f"| {rate:g} | {answered:.0f} | {before} | {meanwhile} | {after} | {max(back, 0.0):.0f} s | {_moves(seen)} "
