@@ -4,6 +4,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from cli.failure import Failure
 from cli.workspace import Stack
+from lab import files
 
 _NAMES = TypeAdapter(list[str])
 
@@ -37,11 +38,7 @@ def forget(stack: Stack, name: str) -> None:
 
 
 def _write(stack: Stack, names: list[str]) -> None:
-    file = stack.drained_file
-    if not names:
-        file.unlink(missing_ok=True)
-        return
-    file.parent.mkdir(parents=True, exist_ok=True)
-    new = file.with_suffix(".new")
-    new.write_bytes(_NAMES.dump_json(names))
-    new.replace(file)
+    if names:
+        files.write(stack.drained_file, _NAMES.dump_json(names))
+    else:
+        stack.drained_file.unlink(missing_ok=True)

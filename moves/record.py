@@ -5,6 +5,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from cli.failure import Failure
+from lab import files
 
 
 class Progress(BaseModel):
@@ -44,10 +45,7 @@ class Record:
 
     def write(self, progress: Progress) -> None:
         """Keep it."""
-        self._file.parent.mkdir(parents=True, exist_ok=True)
-        new = self._file.with_suffix(".new")
-        new.write_text(progress.model_dump_json(indent=2))
-        new.replace(self._file)
+        files.write(self._file, progress.model_dump_json(indent=2))
 
     def forget(self) -> None:
         """The patch is complete, or is to begin anew: of it only stays which servers have yet to be restarted.
