@@ -23,6 +23,7 @@ from cli.workspace import Stack, log_file, only_command
 from drills import report
 from drills.clients import Clients
 from drills.faults import CATALOGUE, Fault
+from drills.faults.chance import chosen
 from drills.runner import Drills
 from drills.running import run_series
 from drills.series import Ordered, Series, unfinished
@@ -114,8 +115,8 @@ def ordered_by(stack: Stack, order: Order) -> Ordered:
     if order.random_count and seed is None:
         seed = random.SystemRandom().randrange(2**32)
         say(f"Seed {seed}: --random {order.random_count} --seed {seed} runs the same drills again.")
-    chosen = [fault.name for fault in choose(stack, replace(order, seed=seed))]
-    sequence = tuple(chosen * order.runs)
+    names = [fault.name for fault in choose(stack, replace(order, seed=seed))]
+    sequence = tuple(names * order.runs)
     if not 1 <= order.first <= len(sequence) or (order.first > 1 and order.seed is None):
         why = f"--from {order.first} is no drill of a sequence of {len(sequence)} that a seed repeats"
         raise Failure("the series can't begin there", why, "Give --random N --seed S as before, and --from 1 to N.")
@@ -139,7 +140,7 @@ def choose(stack: Stack, order: Order) -> list[Fault]:
         return [fault for fault in possible if fault.without]
     available = [fault for fault in possible if not fault.must_break and not fault.without]
     if order.random_count:
-        return random.Random(order.seed).choices(available, k=order.random_count)  # noqa: S311 (repeatable, not secret)
+        return chosen(available, order.random_count, order.seed)
     if order.everything:
         for fault in CATALOGUE.values():
             if why := fault.unavailable(stack):

@@ -169,7 +169,7 @@ def _random(series: RandomSeries) -> Iterator[str]:
     yield ""
     yield (
         f"`./perenne drill --random {chance.ordered} --seed {chance.seed}`: {_runs(len(runs))} of {len(series.drills)} "
-        f"faults, {_row(runs)}, on a stack that nobody mended between them. {_writes(series.drills)} Two "
+        f"drills, {_row(runs)}, on a stack that nobody mended between them. {_writes(series.drills)} Two "
         f"writers were found in {_broken(runs, invariants.TWO_WRITERS)} runs; in {_broken(runs, invariants.WHOLE)} the "
         f"stack was not whole afterwards; {sum(len(run.sessions.lost) for run in runs):,} sessions were lost, in "
         f"{sum(bool(run.sessions.lost) for run in runs)} runs."
@@ -178,6 +178,8 @@ def _random(series: RandomSeries) -> Iterator[str]:
     yield "When it ran:"
     yield ""
     yield from (f"- {told(part)}" for part in series.parts)
+    yield ""
+    yield from _table(series.drills)
     yield ""
     yield from _not_held(series.drills, "###", series.unmeasured)
     yield ""

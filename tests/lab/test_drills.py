@@ -18,7 +18,7 @@ JOURNAL = PROJECT / ".perenne" / "drill" / "undo.json"
 RESULTS = PROJECT / ".perenne" / "drill" / "report" / "results.json"
 SESSIONS = "--sessions=100"
 
-SEED = 11
+SEED = 28
 """Chooses the same drills on every run of the tests; together they take some minutes, of at most six."""
 
 
