@@ -8,9 +8,6 @@ _PLAIN = [
     for module in (process, guest, disk, host, storage, network, operation, fencing, control, without_rule)
     for fault in module.faults()
 ]
-CATALOGUE: dict[str, Fault] = {
-    fault.name: fault
-    for fault in (*_PLAIN, *(fencing.unfenced(fault) for fault in _PLAIN if fault.fenced_target is not None))
-}
+CATALOGUE: dict[str, Fault] = {fault.name: fault for fault in (*_PLAIN, *fencing.unfenced(_PLAIN))}
 
 __all__ = ["CATALOGUE", "Fault"]

@@ -3,6 +3,7 @@
 Every fault whose cost fencing changes can be made without it, too: the agents are stopped for the drill.
 """
 
+from collections.abc import Iterable
 from dataclasses import replace
 
 from blueprint.terms import Role
@@ -39,8 +40,12 @@ def faults() -> tuple[Fault, ...]:
     )
 
 
-def unfenced(fault: Fault) -> Fault:
-    """The same fault while no agent runs: the lost primary's lease has to run out."""
+def unfenced(faults: Iterable[Fault]) -> tuple[Fault, ...]:
+    """Those whose cost fencing changes, while no agent runs: the lost primary's lease has to run out."""
+    return tuple(_unfenced(fault) for fault in faults if fault.fenced_target is not None)
+
+
+def _unfenced(fault: Fault) -> Fault:
 
     async def arrange(scene: Scene) -> None:
         if fault.arrange:

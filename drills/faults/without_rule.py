@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, replace
 
 from blueprint.terms import Role
-from drills.faults import arranging, guest, host, operation, process, storage
+from drills.faults import arranging, fencing, guest, host, operation, process, storage
 from drills.faults.fault import Fault, Hit, Scene
 from drills.undo import How, Step
 
@@ -16,7 +16,8 @@ HURTS_SECONDS = 45.0
 """How long a fault lasts that nothing makes good while the rule is broken: longer than Patroni's lease and vSphere HA's
 restart of a guest, which would make it good otherwise."""
 
-_FAULTS = {fault.name: fault for module in (guest, host, operation, process, storage) for fault in module.faults()}
+_PLAIN = [fault for module in (guest, host, operation, process, storage) for fault in module.faults()]
+_FAULTS = {fault.name: fault for fault in (*_PLAIN, *fencing.unfenced(_PLAIN))}
 _SAVED = "/var/lib/perenne/drill"
 """Where a server keeps the files that a drill changed."""
 
@@ -195,7 +196,14 @@ ALL = (
     Without(
         "DB-02", "clients know one database server", "switchover", _one_database_named, inject=_switch_over_and_back
     ),
-    Without("DB-04", "clients wait for a silent database for ever", "freeze-primary-60s", _patient_clients, lasts=None),
+    # Fencing ends a frozen primary's connections, whatever its clients' patience: it takes a site without it to show.
+    Without(
+        "DB-04",
+        "clients wait for a silent database for ever",
+        "freeze-primary-60s-unfenced",
+        _patient_clients,
+        lasts=None,
+    ),
     Without("STO-06", "one datastore holds the whole quorum", "stall-datastore", _nothing, lasts=None, aim=_databases),
 )
 
@@ -211,13 +219,18 @@ def _fault(without: Without) -> Fault:
     async def aim(scene: Scene) -> Hit:
         return without.aim(scene) if without.aim else await sound.aim(scene)
 
+    async def arrange(scene: Scene) -> None:
+        if sound.arrange:
+            await sound.arrange(scene)
+        await without.break_rule(scene)
+
     fault: Fault = replace(
         sound,
         name=f"without-{without.rule.lower()}",
         title=f"{sound.title}; {without.what}",
         aim=aim,
         inject=without.inject or sound.inject,
-        arrange=without.break_rule,
+        arrange=arrange,
         lasts=without.lasts if without.lasts is not None else sound.lasts,
         target=None,
         fenced_target=None,

@@ -165,7 +165,7 @@ def fenced(tier: Tier, context: Context) -> Iterator[Finding]:
     source="PostgreSQL JDBC Driver, “Connection Parameters”",
     reads=("files of VMs: connection strings",),
     subjects=_connections,
-    drill="freeze-primary-60s",
+    drill="freeze-primary-60s-unfenced",
 )
 def gives_up(subject: tuple[Resource, GuestFiles, Connection], _context: Context) -> Iterator[Finding]:
     """A connection without a time limit."""
