@@ -352,6 +352,17 @@ def test_a_forgotten_lock_is_taken_away_once_nobody_can_wait_for_an_answer_any_m
     assert sessions["component"]["transaction"]["complete-timeout"] > sessions["remote-timeout"]
 
 
+def test_what_waits_for_a_lock_on_a_session_gives_up_before_who_waits_for_that(settings: Settings) -> None:
+    """Else the lock is given to a request that has been given up, and kept from all others."""
+    sessions = wildfly(settings, "app01")["subsystem"]["infinispan"]["cache-container"]["web"]["replicated-cache"][
+        "sessions"
+    ]
+    _, latest = given_up(settings)
+    lock, call = sessions["component"]["locking"]["acquire-timeout"] / 1000, sessions["remote-timeout"] / 1000
+    users_patience = 10.0
+    assert latest < lock < call < users_patience
+
+
 def test_jgroups_does_not_log_every_look_at_its_port(split: ModuleType, settings: Settings) -> None:
     stack = wildfly(settings, "app01")["subsystem"]["jgroups"]["stack"]["perenne"]
     assert stack["transport"]["TCP"]["properties"]["log_accept_error"] == "false"
