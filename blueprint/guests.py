@@ -273,9 +273,11 @@ def _balancer_files(render: Callable[[str], str]) -> dict[str, File]:
         "/etc/apache2/apache2.conf": File(render("balancer/apache2.conf.j2")),
         "/etc/systemd/system/apache2.service.d/perenne.conf": File(_text("balancer/httpd.conf")),
         "/etc/keepalived/keepalived.conf": File(render("balancer/keepalived.conf.j2")),
-        "/etc/systemd/system/keepalived.service.d/perenne.conf": File(_text("common/restart.conf")),
+        "/etc/systemd/system/keepalived.service.d/perenne.conf": File(_text("common/keepalived.conf")),
         "/etc/systemd/system/perenne-hand-over.service": File(_text("balancer/perenne-hand-over.service")),
         "/etc/tmpfiles.d/perenne.conf": File(_text("balancer/tmpfiles.conf")),
+        "/etc/logrotate.d/apache2": File(_text("balancer/logrotate.conf")),
+        "/etc/systemd/system/logrotate.timer.d/perenne.conf": File(_text("balancer/logrotate-hourly.conf")),
         "/usr/local/lib/perenne/check-httpd": File(_text("balancer/check-httpd.sh"), 0o755),
         "/usr/local/lib/perenne/hand-over": File(_text("balancer/hand_over.py"), 0o755),
         "/usr/local/lib/perenne/reload-httpd": File(_text("balancer/reload-httpd.sh"), 0o755),
@@ -334,7 +336,7 @@ def _database_files(render: Callable[[str], str]) -> dict[str, File]:
         "/usr/local/bin/patronictl": File(_text("database/patronictl.py"), 0o755),
         "/usr/local/lib/perenne/start-patroni": File(_text("database/start_patroni.py"), 0o755),
         "/etc/keepalived/keepalived.conf": File(render("database/keepalived.conf.j2")),
-        "/etc/systemd/system/keepalived.service.d/perenne.conf": File(_text("common/restart.conf")),
+        "/etc/systemd/system/keepalived.service.d/perenne.conf": File(_text("common/keepalived.conf")),
         "/usr/local/lib/perenne/check-primary": File(_text("database/check-primary.sh"), 0o755),
     }
 

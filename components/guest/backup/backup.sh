@@ -9,8 +9,8 @@ base=$state/base
 rm -rf "$base"/.*.partial
 partial=$base/.new.partial
 trap 'rm -rf "$partial"' EXIT
-"$programs/pg_basebackup" --dbname="$connection" --no-password --pgdata="$partial" --checkpoint=fast --wal-method=stream \
-    --manifest-checksums=SHA256
+"$programs/pg_basebackup" --dbname="$base_connection" --no-password --pgdata="$partial" --checkpoint=fast --wal-method=stream \
+    --max-rate="$rate" --manifest-checksums=SHA256
 "$programs/pg_verifybackup" --quiet "$partial"
 sync --file-system "$base"
 # By its end: no restore can go back to a moment before that.

@@ -1,7 +1,7 @@
 # shellcheck shell=bash disable=SC2154  # lower-case variables come from the role's env file
 # Balancer: Apache httpd, and keepalived that moves the site's address away when httpd doesn't answer.
 
-need apache2 curl keepalived nftables
+need apache2 curl keepalived logrotate nftables
 need_user keepalived_script /nonexistent
 install_files
 apply_common
@@ -24,6 +24,10 @@ elif changed /etc/apache2/ /etc/perenne/tls/; then
 fi
 echo "$limits" >/var/lib/perenne/httpd-limits
 wait_for 30 "httpd answers (journalctl -u apache2, /var/log/apache2/error.log)" /usr/local/lib/perenne/check-httpd
+
+if changed /etc/systemd/system/logrotate.timer.d/ && systemctl is-active --quiet logrotate.timer; then
+    systemctl restart logrotate.timer
+fi
 
 apply_keepalived "$address"
 wait_for 30 "the site's address $site_address answers (journalctl -u keepalived)" \

@@ -4,10 +4,14 @@
 # shellcheck source=/dev/null disable=SC2154  # site_name, site_address and applications come from the env file
 . /etc/perenne/balancer.env
 
-# A certificate that the company gave has no name but the site's.
+# serves SECONDS ADDRESS [health|standby]. A certificate that the company gave has no name but the site's.
 serves() {
     curl --silent --fail --max-time "$1" --output /dev/null --cacert /etc/perenne/tls/site-ca.pem \
-        --connect-to "::$2:443" "https://$site_name/perenne/health"
+        --connect-to "::$2:443" "https://$site_name/perenne/${3:-health}"
+}
+
+holds_address() {
+    [[ $(ip -oneline address show to "$site_address/32") ]]
 }
 
 # A connection that is refused has reached a machine, too.
@@ -22,14 +26,16 @@ if (($# == 0)); then
 fi
 
 # Drained, it takes the address only if it is answered nowhere else: serving comes before being spared.
-if [[ -e /var/lib/perenne/drained && ! $(ip -oneline address show to "$site_address/32") ]]; then
+if [[ -e /var/lib/perenne/drained ]] && ! holds_address; then
     serves 0.5 "$site_address" && exit 1
 fi
 
-# httpd does not serve, and does at another balancer. If it does at none, as when all are overloaded, a move would only break connections.
+# httpd does not serve, and does at another balancer, which can take the address if it is here. If there is none, as when all are
+# overloaded, a move would only break connections.
 if ! serves 0.5 127.0.0.1; then
+    if holds_address; then question=standby; else question=health; fi
     for peer in "$@"; do
-        serves 0.3 "$peer" && exit 1
+        serves 0.3 "$peer" "$question" && exit 1
     done
 fi
 

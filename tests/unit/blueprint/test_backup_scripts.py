@@ -19,7 +19,9 @@ class Keeper:
         self.base = root / "base"
         for folder in ("bin", "base", "wal"):
             (root / folder).mkdir()
-        (root / "env").write_text(f"programs={root}/bin\nconnection=\nkeep=2\nstate={root}\n")
+        (root / "env").write_text(
+            f"programs={root}/bin\nconnection=\nbase_connection=\nrate=50M\nkeep=2\nstate={root}\n"
+        )
         self.stand_in("id", "echo perenne-backup")
         for name in ("pg_verifybackup", "pg_archivecleanup", "sync"):
             self.stand_in(name, "true")

@@ -274,9 +274,30 @@ def test_httpd_s_threads_fit_into_the_memory_of_their_server(memory_mib: int) ->
     ].content
     directives = dict(re.findall(r"^(\w+) (\d+)$", conf, re.MULTILINE))
     workers = int(directives["MaxRequestWorkers"])
-    assert workers == int(directives["ServerLimit"]) * int(directives["ThreadsPerChild"])
+    assert workers == int(directives["StartServers"]) * int(directives["ThreadsPerChild"])
+    assert int(directives["ServerLimit"]) > int(directives["StartServers"]), "room for those that end at a reload"
     assert 0.35 * memory_mib < 0.2 * workers < 0.5 * memory_mib
     assert directives["MaxSpareThreads"] == directives["MaxRequestWorkers"]
+
+
+@pytest.mark.parametrize("services", [1, 2])
+def test_requests_leave_threads_of_httpd_to_refusals_and_checks(services: int) -> None:
+    """A request that is carried takes two threads of its process, one on each hop."""
+    one = {
+        "context_path": "/pnp-manager",
+        "health_path": "/pnp-manager/health/live",
+        "artifact": "apps/pnp-manager/target/pnp-manager.war",
+        "database": True,
+    }
+    second = {"second": {**one, "context_path": "/second", "health_path": "/second/health/live"}}
+    changed = settings_with(services=second if services == 2 else {})
+    conf = guests.files(changed, "lb01", GuestRole.BALANCER, {})["/etc/apache2/apache2.conf"].content
+    carried = [int(one) for one in re.findall(r" max=(\d+) acquire=100 ", conf)]
+    assert len(carried) == services
+    assert 0.5 < 2 * sum(carried) / int(re.findall(r"^ThreadsPerChild (\d+)$", conf, re.MULTILINE)[0]) < 0.65
+    for service in changed.services.values():
+        checks, users = (conf.index(f"ProxyPass {path} http:") for path in (service.health_path, service.context_path))
+        assert checks < users, "httpd takes the first that fits"
 
 
 def test_virtual_addresses_are_kept_by_pairs_that_know_each_other(settings: Settings) -> None:
@@ -336,7 +357,16 @@ def test_lease_times_follow_the_stack_file() -> None:
 
 def test_postgresql_lets_nobody_in_without_tls_and_a_password(settings: Settings) -> None:
     for rule in patroni(settings, "db01")["postgresql"]["pg_hba"]:
-        assert rule == "local all postgres peer" or re.fullmatch(r"hostssl .+/\d+ scram-sha-256", rule)
+        assert rule == "local all postgres peer" or re.fullmatch(r"hostssl .+/\d+ (scram-sha-256|reject)", rule)
+
+
+def test_only_database_servers_and_operators_log_in_as_a_superuser(settings: Settings) -> None:
+    """PostgreSQL takes the first line that fits."""
+    rules = [rule.split() for rule in patroni(settings, "db01")["postgresql"]["pg_hba"]]
+    general = rules.index(["hostssl", "all", "all", str(settings.networks.guests.cidr), "scram-sha-256"])
+    for server in settings.servers.values():
+        refused = ["hostssl", "all", "postgres,replicator,rewind", f"{server.address}/32", "reject"]
+        assert (refused in rules[:general]) == (server.role is not Role.DATABASE)
 
 
 @pytest.mark.parametrize("stack", ["dev", "prod"])
