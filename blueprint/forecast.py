@@ -182,10 +182,7 @@ class _Times:
 
     @property
     def member_is_suspected(self) -> tuple[Term, ...]:
-        """Whoever writes a session waits for the copy on a node that is silent, until JGroups excludes that node.
-
-        A page begins a session (its forms carry a token), so new visitors wait, too.
-        """
+        """Whoever writes a session waits for the copy on a node that is silent, until JGroups excludes that node."""
         path = "/etc/perenne/wildfly/configuration.yml"
         return (
             Term("JGroups: silence", _milliseconds(self._application, path, r'FD_ALL3:[^}]*timeout: "(\d+)"'), path),

@@ -31,7 +31,7 @@ public class DraftServlet extends PageServlet {
         if (draft.isEmpty()) {
             seeOther(request, response, "/people");
         } else if (path.equals(List.of("discard"))) {
-            send(response, 200, DraftViews.discard(formFrame(request, "draft"), draft.get()));
+            send(response, 200, DraftViews.discard(frame(request, "draft"), draft.get()));
         } else if (step(path).isPresent()) {
             send(response, 200, show(request, draft.get(), step(path).get()));
         } else {
@@ -58,7 +58,7 @@ public class DraftServlet extends PageServlet {
     }
 
     private Html show(HttpServletRequest request, Draft draft, Draft.Step step) {
-        Frame frame = formFrame(request, "draft");
+        Frame frame = frame(request, "draft");
         return step == Draft.Step.REVIEW
                 ? DraftViews.review(frame, draft, draft.name(), Optional.empty(), OptionalLong.empty())
                 : DraftViews.step(frame, draft, step, draft.preferences()::value, List.of());
@@ -70,7 +70,7 @@ public class DraftServlet extends PageServlet {
         try {
             changed = draft.preferences().withForm(step.level().orElseThrow(), request::getParameter);
         } catch (InvalidInput invalid) {
-            send(response, 422, DraftViews.step(formFrame(request, "draft"), draft, step,
+            send(response, 422, DraftViews.step(frame(request, "draft"), draft, step,
                     preference -> preference instanceof Toggle && request.getParameter(preference.key()) == null
                             ? preference.initial() : parameter(request, preference.key()),
                     invalid.violations()));
@@ -102,7 +102,7 @@ public class DraftServlet extends PageServlet {
         }
         if (complaint.isPresent()) {
             send(response, 422, DraftViews.review(
-                    formFrame(request, "draft"), draft, name, complaint.map(Violation::detail), OptionalLong.empty()));
+                    frame(request, "draft"), draft, name, complaint.map(Violation::detail), OptionalLong.empty()));
             return;
         }
         Draft named = draft.named(name).at(Draft.Step.REVIEW);
@@ -113,7 +113,7 @@ public class DraftServlet extends PageServlet {
     private void save(HttpServletRequest request, HttpServletResponse response, Draft draft) throws IOException {
         OptionalLong conflict = store(draft);
         if (conflict.isPresent()) {
-            send(response, 409, DraftViews.review(formFrame(request, "draft"), draft, draft.name(), Optional.empty(), conflict));
+            send(response, 409, DraftViews.review(frame(request, "draft"), draft, draft.name(), Optional.empty(), conflict));
             return;
         }
         Draft.drop(request.getSession());

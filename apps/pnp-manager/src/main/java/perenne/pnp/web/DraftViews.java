@@ -38,7 +38,6 @@ final class DraftViews {
                 <p class="lead">%s</p>
                 <form class="editor" action="%s/draft/%s" method="post" novalidate data-keep>
                 %s
-                %s
                 <p class="quiet" data-kept role="status"></p>
                 <div class="actions">
                 <button class="primary" type="submit" name="action" value="next">%s</button>
@@ -47,7 +46,7 @@ final class DraftViews {
                 </div>
                 </form>
                 """,
-                errorSummary(level, errors), level.purpose(), frame.root(), step.key(), frame.tokenField(),
+                errorSummary(level, errors), level.purpose(), frame.root(), step.key(),
                 Html.join(Catalogue.of(level).stream()
                         .map(preference -> field(preference, value.apply(preference), Optional.ofNullable(errors.get(preference.key()))))
                         .toList()),
@@ -67,7 +66,6 @@ final class DraftViews {
                 %s
                 <p class="lead">Nothing is stored until you save.</p>
                 <form action="%s/draft/review" method="post">
-                %s
                 <div class="card narrow">%s</div>
                 <div class="levels">
                 %s
@@ -79,7 +77,7 @@ final class DraftViews {
                 </div>
                 </form>
                 """,
-                conflict(conflict), frame.root(), frame.tokenField(), PeopleViews.nameField(name, complaint),
+                conflict(conflict), frame.root(), PeopleViews.nameField(name, complaint),
                 Html.join(Arrays.stream(Level.values()).map(level -> section(frame, draft, level)).toList()),
                 conflict.isPresent()
                         ? Html.of("<button class=\"primary\" type=\"submit\" name=\"action\" value=\"overwrite\">Save over version %s</button>",
@@ -93,11 +91,10 @@ final class DraftViews {
                 <h1>Discard the draft for %s?</h1>
                 <p class="lead">What you entered since %s will be gone. What was stored before stays.</p>
                 <form class="actions" action="%s/draft/discard" method="post">
-                %s
                 <button class="danger" type="submit">Discard the draft</button> <a href="%s/draft/%s">Go on with it</a>
                 </form>
                 """,
-                draft.name(), Layout.time(draft.startedAt()), frame.root(), frame.tokenField(), frame.root(), draft.step().key()));
+                draft.name(), Layout.time(draft.startedAt()), frame.root(), frame.root(), draft.step().key()));
     }
 
     private static Html page(Frame frame, Draft draft, Draft.Step step, Html content) {

@@ -49,14 +49,9 @@ abstract class PageServlet extends HttpServlet {
         return value == null ? "" : value.strip();
     }
 
-    /** The frame of a page without forms of ours: makes no session. */
+    /** What a page shows around its content; makes no session. */
     Frame frame(HttpServletRequest request, String section) {
-        return frame(request, section, "");
-    }
-
-    /** The frame of a page with forms. */
-    Frame formFrame(HttpServletRequest request, String section) {
-        return frame(request, section, Csrf.token(request));
+        return new Frame(request.getContextPath(), section, Draft.of(request), Node.NAME, health.recent(), Map.of());
     }
 
     static void send(HttpServletResponse response, int status, Html page) throws IOException {
@@ -73,9 +68,5 @@ abstract class PageServlet extends HttpServlet {
     static void seeOther(HttpServletRequest request, HttpServletResponse response, String path) {
         response.setStatus(HttpServletResponse.SC_SEE_OTHER);
         response.setHeader("Location", request.getContextPath() + path);
-    }
-
-    private Frame frame(HttpServletRequest request, String section, String token) {
-        return new Frame(request.getContextPath(), section, token, Draft.of(request), Node.NAME, health.recent(), Map.of());
     }
 }

@@ -31,7 +31,7 @@ public class PeopleServlet extends PageServlet {
             return;
         }
         if (path.equals(List.of("new"))) {
-            send(response, 200, PeopleViews.create(formFrame(request, "new"), "", Optional.empty()));
+            send(response, 200, PeopleViews.create(frame(request, "new"), "", Optional.empty()));
             return;
         }
         Optional<Person> person = path.size() > 2 ? Optional.empty() : find(path.get(0));
@@ -41,9 +41,9 @@ public class PeopleServlet extends PageServlet {
             return;
         }
         send(response, 200, switch (view) {
-            case "delete" -> PeopleViews.delete(formFrame(request, ""), person.get());
+            case "delete" -> PeopleViews.delete(frame(request, ""), person.get());
             case "experience" -> ExperienceView.show(frame(request, ""), person.get());
-            default -> PeopleViews.show(formFrame(request, ""), person.get(), request.getParameter("saved") != null);
+            default -> PeopleViews.show(frame(request, ""), person.get(), request.getParameter("saved") != null);
         });
     }
 
@@ -76,7 +76,7 @@ public class PeopleServlet extends PageServlet {
         String name = parameter(request, "name");
         Optional<Violation> complaint = Person.nameComplaint(name);
         if (complaint.isPresent()) {
-            send(response, 422, PeopleViews.create(formFrame(request, "new"), name, complaint.map(Violation::detail)));
+            send(response, 422, PeopleViews.create(frame(request, "new"), name, complaint.map(Violation::detail)));
             return;
         }
         start(request, response, Draft.of(name));

@@ -44,11 +44,10 @@ final class PeopleViews {
                 <p class="lead">First the name; then three short steps, one for each level. Nothing is stored before the last step.</p>
                 <form class="card narrow" action="%s/people/new" method="post">
                 %s
-                %s
                 <div class="actions"><button class="primary" type="submit">Start</button> <a href="%s/people">Cancel</a></div>
                 </form>
                 """,
-                frame.root(), frame.tokenField(), nameField(name, complaint), frame.root()));
+                frame.root(), nameField(name, complaint), frame.root()));
     }
 
     static Html nameField(String name, Optional<String> complaint) {
@@ -73,7 +72,7 @@ final class PeopleViews {
                 <p class="lead">Version %s, changed %s</p>
                 <div class="actions">
                 <a class="button primary" href="%s/experience">See a page as %s likes it</a>
-                <form action="%s/edit" method="post">%s<button type="submit">Change the preferences</button></form>
+                <form action="%s/edit" method="post"><button type="submit">Change the preferences</button></form>
                 <a class="button danger" href="%s/delete">Delete</a>
                 </div>
                 <div class="levels">
@@ -82,7 +81,7 @@ final class PeopleViews {
                 """,
                 Html.when(saved, "<p class=\"notice\" role=\"status\"><strong>Saved.</strong> The preferences are stored.</p>"),
                 frame.root(), person.name(), person.version(), Layout.time(person.updatedAt()), address, person.name(),
-                address, frame.tokenField(), address,
+                address, address,
                 Html.join(List.of(Level.values()).stream()
                         .map(level -> Html.of("<section class=\"card\" aria-labelledby=\"%s\"><h2 id=\"%s\">%s</h2>%s</section>",
                                 level.key(), level.key(), level.label(), summary(level, person.preferences())))
@@ -106,11 +105,10 @@ final class PeopleViews {
                 <h1>Delete %s?</h1>
                 <p class="lead">All preferences of %s will be gone. This can't be undone.</p>
                 <form class="actions" action="%s/delete" method="post">
-                %s
                 <button class="danger" type="submit">Delete for good</button> <a href="%s">Keep</a>
                 </form>
                 """,
-                person.name(), person.name(), address, frame.tokenField(), address));
+                person.name(), person.name(), address, address));
     }
 
     private static Html table(Frame frame, People.Page page, String text) {
