@@ -8,7 +8,8 @@ from typing import NoReturn
 
 from cli import signals
 from cli.app import app
-from cli.failure import Failure, Interrupted
+from cli.signals import Interrupted
+from machine.failure import Failure
 
 INTERRUPTED = 130
 
@@ -35,17 +36,14 @@ def _explained(error: Exception) -> str:
     """One message: what failed, why, what to do. Only what nobody foresaw goes to a log with its traceback."""
     # Imported when something went wrong, which is soon enough.
     from blueprint.mistakes import StackFileError  # noqa: PLC0415
-    from lab.errors import LabError  # noqa: PLC0415
-    from lab.images.errors import ImageError  # noqa: PLC0415
     from offline.build import BuildError  # noqa: PLC0415
 
     match error:
-        case Failure() | LabError():
-            log = f"\n  details: {error.log}" if isinstance(error, Failure) and error.log else ""
-            return f"Error: {error.what}\n{_indented(error.why)}\n  to do: {error.remedy}{log}"
+        case Failure():
+            return f"Error: {error.told}"
         case StackFileError():
             return f"{error}\nNothing was started or changed."
-        case ImageError() | BuildError():
+        case BuildError():
             return f"Error: {error}"
         case OSError(errno=errno.ENOSPC | errno.EDQUOT | errno.EROFS):
             return _no_space(error)
@@ -67,13 +65,9 @@ def _no_space(error: OSError) -> str:
     path = error.filename2 or error.filename  # of a copy, the second one is where to
     where = f" at {path}" if path else ""
     return (
-        f"Error: nothing can be written{where}\n{_indented(error.strerror or str(error))}\n"
+        f"Error: nothing can be written{where}\n  {error.strerror or error}\n"
         "  to do: make room (df shows where; ./perenne doctor what is needed), then run the command again"
     )
-
-
-def _indented(text: str) -> str:
-    return "\n".join(f"  {line}" for line in text.splitlines())
 
 
 def _say(text: str) -> None:

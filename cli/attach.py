@@ -7,12 +7,12 @@ that settled first.
 from cli import artifacts, hostkeys, pending, toolchain
 from cli.console import Display
 from cli.engine import Engine
-from cli.failure import Failure
 from cli.initialise import check_secrets
 from cli.labs import lab_of
 from cli.vault import Vault
 from cli.workspace import Stack
 from lab.site import Condition
+from machine.failure import Failure
 
 
 def previewing_engine(stack: Stack, display: Display) -> Engine:

@@ -12,9 +12,9 @@ from cli.attach import previewing_engine
 from cli.console import Display
 from cli.engine import Engine
 from cli.events import Deployment
-from cli.failure import Failure
 from cli.simulation import simulated
 from cli.workspace import Stack, log_file
+from machine.failure import Failure
 from policies.judging import configuration
 from policies.judging.configuration import ConfigurationError
 from policies.judging.deployed import stack_of

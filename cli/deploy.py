@@ -11,10 +11,10 @@ from cli import drained, verdict
 from cli.console import Display, Progress, say
 from cli.engine import Engine
 from cli.events import Deployment
-from cli.failure import Failure
 from cli.pending import records
 from cli.status import ask_drained
 from cli.workspace import Stack
+from machine.failure import Failure
 
 PAGE_SECONDS = 60.0
 _REQUEST_SECONDS = 3.0

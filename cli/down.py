@@ -5,11 +5,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 from blueprint.mistakes import StackFileError
-from cli import engine, processes, vault
+from cli import engine, plugins, vault
 from cli.attach import working_engine
 from cli.console import Display, say
 from cli.events import name_of
-from cli.failure import Failure
 from cli.leftover import forget_leftover
 from cli.pending import records
 from cli.workspace import BIN, LAB, REPOSITORY, Stack, cache, lab_name, log_file, only_command
@@ -18,6 +17,8 @@ from lab.engine import Engine
 from lab.images.docker import remove_all
 from lab.inventory import Inventory
 from lab.site import take_down
+from machine import processes
+from machine.failure import Failure
 
 
 def down(stack: Stack, *, caches: bool, confirm: Callable[[str], bool], destroy: bool) -> int:
@@ -47,7 +48,7 @@ def _is_lab(stack: Stack) -> bool:
 def lab_down(stack: Stack, display: Display, *, caches: bool = False) -> None:
     """Remove a stack with the lab that it lives in; `caches` goes as far as `down` says."""
     engine.interrupt(stack)
-    processes.end(processes.orphans())
+    processes.end(plugins.orphans())
     existed = False
     if caches and (client := Engine(REPOSITORY).find()):
         # Images go while their engine still runs, and after the containers that use them.

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable
 
 from cli.console import say
-from cli.failure import Interrupted
+from cli.signals import Interrupted
 from cli.vault import Vault
 from cli.workspace import Stack, only_command
 from moves import node

@@ -2,9 +2,9 @@
 
 from pydantic import TypeAdapter, ValidationError
 
-from cli.failure import Failure
 from cli.workspace import Stack
-from lab import files
+from machine import files
+from machine.failure import Failure
 
 _NAMES = TypeAdapter(list[str])
 

@@ -15,7 +15,6 @@ from cli import toolchain
 from cli.attach import ready_engine
 from cli.console import Display, out, say
 from cli.engine import Engine
-from cli.failure import Failure
 from cli.labs import lab_of
 from cli.leftover import take_back
 from cli.vault import Vault
@@ -30,6 +29,7 @@ from drills.series import Ordered, Series, unfinished
 from drills.undo import FOLDER, at_work
 from drills.workload.plan import Load
 from drills.workload.site import plan_for
+from machine.failure import Failure
 from moves.hands import hands_for
 from moves.vcenter import VCenter
 

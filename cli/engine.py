@@ -11,12 +11,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from cli import processes, signals
+from cli import plugins, signals
 from cli.console import Progress
 from cli.events import Deployment, Stream, name_of
-from cli.failure import Failure, Interrupted
+from cli.signals import Interrupted
 from cli.toolchain import Pulumi
 from cli.workspace import PRIVATE, PROGRAM, REPOSITORY, STATE, Stack
+from machine import processes
+from machine.failure import Failure
 from policies.judging.report import VARIABLE as REPORT
 
 PROJECT = "perenne"
@@ -152,7 +154,7 @@ class Engine:
             stale = True
         if stale and self._locks():
             progress("an earlier run was killed; its lock is taken off")
-            processes.end(processes.orphans())
+            processes.end(plugins.orphans())
             done = self._run("cancel", "--yes", self.stack.name)
             if done.returncode:
                 raise _failure(f"the lock of stack {self.stack.name} can't be taken off", done)

@@ -18,7 +18,7 @@ from blueprint.secrets import SITE_AUTHORITIES, Kind, Secret
 from blueprint.settings import Settings
 from blueprint.terms import Certificate
 from cli import keys
-from cli.failure import Failure
+from machine.failure import Failure
 
 _PEM_FILE = (
     "Give a PEM file. For a server: private key without passphrase, certificate, then those between it and its root; "

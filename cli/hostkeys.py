@@ -14,9 +14,9 @@ from blueprint.keys import public_key
 from blueprint.rotation import Change
 from blueprint.secrets import Stage, secrets_of
 from cli import remote
-from cli.failure import Failure
 from cli.vault import Vault
 from cli.workspace import REPOSITORY
+from machine.failure import Failure
 
 _SCRIPT = REPOSITORY / "components" / "guest" / "host-key.sh"
 _PREFIX = "ssh-host-key-"

@@ -9,9 +9,9 @@ from blueprint.keys import public_key
 from blueprint.mistakes import Mistake, StackFileError
 from blueprint.secrets import Kind, Secret, secrets_of
 from cli import given, keys, stackfile, vault
-from cli.failure import Failure
 from cli.vault import Vault
 from cli.workspace import Stack
+from machine.failure import Failure
 
 Ask = Callable[[Secret], str]
 """Returns a secret of equipment that exists before Perenne."""

@@ -3,8 +3,8 @@
 import asyncio
 
 from cli.console import say
-from cli.failure import Failure
 from cli.workspace import JOURNAL, Stack
+from machine.failure import Failure
 
 
 def undo_leftover() -> None:

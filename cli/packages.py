@@ -2,15 +2,12 @@
 
 import os
 import shutil
-import subprocess
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from pathlib import Path
 
-from cli.failure import Failure
 from cli.workspace import log_file
-
-_TAIL_LINES = 15
+from machine import apt
+from machine.failure import Failure
 
 
 @dataclass(frozen=True)
@@ -45,9 +42,7 @@ def missing(packages: Iterable[Package]) -> list[Package]:
 
 def command_for(packages: Iterable[Package]) -> str:
     """The one command that installs them."""
-    names = " ".join(package.name for package in packages)
-    sudo = "" if os.geteuid() == 0 else "sudo "
-    return f"{sudo}apt-get install --yes --no-install-recommends {names}"
+    return apt.command_for(package.name for package in packages)
 
 
 def ensure(packages: Iterable[Package], progress: Callable[[str], None]) -> None:
@@ -70,26 +65,4 @@ def ensure(packages: Iterable[Package], progress: Callable[[str], None]) -> None
         raise Failure("packages are missing, and only root can install them", what, f"Run: {command_for(wanted)}")
     names = [package.name for package in wanted]
     progress(f"install {', '.join(names)} with apt-get")
-    log = log_file("apt")
-    install = ["install", "--yes", "--no-install-recommends", *names]
-    if not _apt(install, log):
-        progress("the package lists are out of date; apt-get update, then again")
-        if not (_apt(["update"], log) and _apt(install, log)):
-            tail = "\n".join(log.read_text(errors="replace").splitlines()[-_TAIL_LINES:])
-            remedy = f"See whether apt-get update works here, then: {command_for(wanted)}"
-            raise Failure("packages can't be installed", tail, remedy, log=log)
-
-
-def _apt(arguments: list[str], log: Path) -> bool:
-    # Another apt-get, such as unattended-upgrades, is waited for.
-    command = ["apt-get", "--option=DPkg::Lock::Timeout=300", *arguments]
-    with log.open("ab") as output:
-        done = subprocess.run(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=output,
-            env=os.environ | {"DEBIAN_FRONTEND": "noninteractive"},
-            check=False,
-        )
-    return done.returncode == 0
+    apt.install(names, log_file("apt"), progress)

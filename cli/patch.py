@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 from cli.console import Display, say
 from cli.drain import site_of
-from cli.failure import Interrupted
+from cli.signals import Interrupted
 from cli.vault import Vault
 from cli.workspace import PRIVATE, Stack, log_file, only_command
 from moves.patching import Patch, Work

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING
 from blueprint.keys import public_key
 from blueprint.secrets import accepted
 from cli import packages, signals
-from cli.failure import Failure
 from cli.vault import Vault
 from cli.workspace import Stack, lab_name
+from machine.failure import Failure
 
 if TYPE_CHECKING:
     from asyncssh import SSHClientConnection

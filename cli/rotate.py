@@ -17,11 +17,11 @@ from cli.checks import check_site
 from cli.console import Display, out, say
 from cli.deploy import check_none_drained, deploy
 from cli.engine import Engine
-from cli.failure import Failure
 from cli.initialise import Ask, asking
 from cli.labs import lab_of, lab_secrets
 from cli.vault import Vault
 from cli.workspace import Stack, log_file, only_command
+from machine.failure import Failure
 
 Confirm = Callable[[str], bool]
 

@@ -8,6 +8,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import FrameType
 
+
+class Interrupted(Exception):  # noqa: N818  # it is no error
+    """The user interrupted a command; the text says what it was doing."""
+
+
 _REQUESTS = (signal.SIGTERM, signal.SIGHUP)
 """Those that reach ./perenne without reaching what it has started."""
 

@@ -22,11 +22,11 @@ from blueprint.loading import NAMESPACE
 from blueprint.secrets import Kind, Secret, is_secret_name, secrets_of
 from cli import keys
 from cli.engine import Engine
-from cli.failure import Failure
 from cli.toolchain import Pulumi
 from cli.workspace import Stack, link_program
 from lab import certificates
-from lab.files import PRIVATE, write
+from machine.failure import Failure
+from machine.files import PRIVATE, write
 
 _ADDRESS = "127.0.0.1"
 _START_SECONDS = 30.0

@@ -1,13 +1,12 @@
 """Changes to a stack file's text that leave everything else in it, comments and layout, as it is."""
 
 import json
-import os
 import re
-import tempfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from blueprint.loading import NAMESPACE
+from machine import files
 
 _SALT = "encryptionsalt"
 _CONFIG = re.compile(r"^config:[ \t]*(#.*)?$", re.MULTILINE)
@@ -63,9 +62,5 @@ def _end_of_block(text: str, start: int) -> int:
 
 def write(file: Path, text: str) -> None:
     """Replace a file whole, and keep its mode."""
-    mode = file.stat().st_mode & 0o777 if file.exists() else 0o644
-    handle, new = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.")
-    with os.fdopen(handle, "w") as draft:
-        os.fchmod(draft.fileno(), mode)
-        draft.write(text)
-    Path(new).replace(file)
+    mode = file.stat().st_mode & 0o777 if file.exists() else files.PUBLIC
+    files.write(file, text, mode)

@@ -16,12 +16,12 @@ from blueprint.settings import Settings
 from blueprint.terms import Role
 from cli import keys, remote
 from cli.console import out
-from cli.failure import Failure
 from cli.initialise import certificates_to_renew
 from cli.labs import lab_of
 from cli.vault import Vault
 from cli.workspace import Stack
 from lab.status import Status as LabStatus
+from machine.failure import Failure
 
 ANSWER_SECONDS = 2.0
 """How long each question may take; all are asked at the same time."""

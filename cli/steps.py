@@ -5,9 +5,9 @@ import threading
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Generic, TypeVar
 
-from cli import processes
 from cli.console import Display, Progress
-from cli.failure import Interrupted
+from cli.signals import Interrupted
+from machine import processes
 
 T = TypeVar("T")
 
@@ -91,6 +91,6 @@ def run_steps(steps: Sequence[Step[Any]], display: Display, at_most: int = 2) ->
 
 def _end(threads: Iterable[threading.Thread]) -> None:
     """End what the threads wait for, so that they end too; one that waits for the network is left behind."""
-    processes.end(processes.children())
+    processes.end(processes.descendants())
     for thread in threads:
         thread.join(_LEAVE_SECONDS)

@@ -1,6 +1,5 @@
 """Which Pulumi is used: an official one where it can be had, else the one that offline/ builds."""
 
-import fcntl
 import json
 import os
 import platform
@@ -10,17 +9,14 @@ import sys
 import tarfile
 import tempfile
 from collections.abc import Callable
-from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
-from cli.failure import Failure
 from cli.workspace import BIN, PRIVATE, REPOSITORY, cache, have_private
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+from machine import locks
+from machine.failure import Failure
 
 VARIABLE = "PERENNE_PULUMI"
 DOWNLOADS = "https://get.pulumi.com/releases/sdk"
@@ -165,7 +161,7 @@ def _download(folder: Path, progress: Callable[[str], None]) -> None:
 
     url = _url()
     folder.parent.mkdir(parents=True, exist_ok=True)
-    with _locked(folder.with_suffix(".lock")):
+    with locks.exclusive(folder.with_suffix(".lock")):
         if folder.is_dir():
             return
         progress(f"download {url}")
@@ -183,10 +179,3 @@ def _download(folder: Path, progress: Callable[[str], None]) -> None:
             with tarfile.open(archive) as tar:
                 tar.extractall(scratch, filter="data")
             (Path(scratch) / "pulumi").rename(folder)
-
-
-@contextmanager
-def _locked(file: Path) -> "Iterator[None]":
-    with file.open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield

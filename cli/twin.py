@@ -31,13 +31,13 @@ from cli.checks import Check, check_preview, check_site
 from cli.console import Display, Progress, out, say
 from cli.deploy import await_page, deploy
 from cli.down import lab_down
-from cli.failure import Failure
 from cli.initialise import initialise
 from cli.lab_start import Started, start_lab
 from cli.labs import known_secrets, lab_of
 from cli.workspace import PROGRAM, REPOSITORY, TWIN, Stack, have_private, link_program, log_file, only_command
-from lab.files import PRIVATE as OWNER_ONLY
-from lab.files import write
+from machine.failure import Failure
+from machine.files import PRIVATE as OWNER_ONLY
+from machine.files import write
 
 _PLAN = "rehearsal.json"
 _SIMULATED = (

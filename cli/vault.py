@@ -12,9 +12,9 @@ from blueprint.loading import NAMESPACE
 from blueprint.rotation import Change
 from cli import stackfile
 from cli.crypter import Crypter, WrongPassphraseError
-from cli.failure import Failure
 from cli.workspace import Stack, have_private
-from lab import files
+from machine import files
+from machine.failure import Failure
 
 _PASSPHRASE_BYTES = 32
 

@@ -10,8 +10,8 @@ from rich.text import Text
 
 from cli import workspace
 from cli.console import out, say
-from cli.failure import Failure
 from cli.workspace import Stack, have_private
+from machine.failure import Failure
 from policies.judging.configuration import Level
 from policies.judging.report import Report, Reported
 from policies.judging.rule import Severity

@@ -9,7 +9,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cli.failure import Failure
+from machine import locks
+from machine.failure import Failure
 
 if TYPE_CHECKING:
     from blueprint.settings import Settings
@@ -168,20 +169,16 @@ def only_command() -> Iterator[None]:
     Raises:
         Failure: Another command is at work.
     """
-    import fcntl  # noqa: PLC0415
-
     have_private()
-    with (PRIVATE / "command.lock").open("a+") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            lock.seek(0)
-            process = lock.read().strip()
+    file = PRIVATE / "command.lock"
+    with locks.exclusive_now(file) as lock:
+        if lock is None:
+            process = file.read_text().strip()
             raise Failure(
                 "another ./perenne is at work in this folder",
                 f"process {process or 'unknown'} has not ended",
                 f"Wait for it, or interrupt it with Ctrl-C or: kill {process or 'ITS-ID'}",
-            ) from None
+            )
         lock.truncate(0)
         lock.write(str(os.getpid()))
         lock.flush()

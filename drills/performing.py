@@ -4,9 +4,9 @@ import asyncio
 import time
 from dataclasses import dataclass
 
-from cli.failure import Failure
 from cli.workspace import Stack
 from drills.undo import How, Step
+from machine.failure import Failure
 from moves.hands import Hands
 from moves.standing import Standing, standing
 from moves.vcenter import VCenter

@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from cli.failure import Failure
 from cli.workspace import Stack
 from drills import invariants
 from drills.clients import Clients
@@ -17,6 +16,7 @@ from drills.model import Invariant, Recording, Result, SimulatedDelay
 from drills.performing import Performer
 from drills.undo import Journal
 from drills.workload.workload import WorkloadFailure
+from machine.failure import Failure
 from moves.hands import Hands
 from moves.standing import Standing, standing
 from moves.vcenter import VCenter

@@ -4,13 +4,13 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 
-from cli.failure import Failure
 from drills.faults import CATALOGUE
 from drills.model import Unmeasured
 from drills.report.summary import Run, run_of
 from drills.runner import Drills, NotMeasuredError
 from drills.series import Series
 from drills.workload import keeping
+from machine.failure import Failure
 
 MOST_MISSED = 2
 """So many drills in a row of which nothing is known end a series: it is not chance that the workload dies."""

@@ -13,9 +13,9 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-from cli.failure import Failure
 from drills.model import Chance, Circumstances, Part, Unmeasured
 from drills.report.summary import Run, Runs
+from machine.failure import Failure
 
 ORDER = "series.json"
 PROGRESS = "progress.jsonl"

@@ -5,8 +5,6 @@ A drill that ends in whatever way takes its fault back. One that is killed can't
 """
 
 import asyncio
-import fcntl
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import StrEnum
@@ -15,8 +13,9 @@ from typing import Protocol
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from cli.failure import Failure
 from cli.workspace import JOURNAL
+from machine import files, locks
+from machine.failure import Failure
 
 FOLDER = JOURNAL.parent
 
@@ -144,13 +143,7 @@ class Journal:
         return left
 
     def _write(self) -> None:
-        self._file.parent.mkdir(parents=True, exist_ok=True)
-        new = self._file.with_suffix(".new")
-        with new.open("w", encoding="utf-8") as file:
-            file.write(self._document.model_dump_json(indent=2))
-            file.flush()
-            os.fsync(file.fileno())
-        new.replace(self._file)
+        files.write(self._file, self._document.model_dump_json(indent=2), durable=True)
 
 
 async def _perform(performer: Performer, step: Step) -> str:
@@ -175,10 +168,5 @@ async def _perform(performer: Performer, step: Step) -> str:
 def at_work(folder: Path = FOLDER) -> Iterator[bool]:
     """Hold the drill's lock; yields whether it was free. The kernel frees it with the process, however that ends."""
     folder.mkdir(parents=True, exist_ok=True)
-    with (folder / "lock").open("a") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            yield False
-            return
-        yield True
+    with locks.exclusive_now(folder / "lock") as lock:
+        yield lock is not None

@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from lab.files import PRIVATE, write
+from machine.files import PRIVATE, write
 
 VALIDITY = timedelta(days=730)
 RENEWAL = timedelta(days=30)

@@ -1,12 +1,11 @@
 """The Docker engine: a running one, or one that is installed and started for the lab."""
 
 import os
-import select
 import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from docker.errors import DockerException
 from lab.errors import LabError
 from lab.images.progress import Progress
 from lab.label import Label
+from machine import apt, files, processes
 
 SOCKET = Path("/var/run/docker.sock")
 START_SECONDS = 60
@@ -29,7 +29,6 @@ NEEDED_BYTES = 6 * 2**30
 """Images, their layers while they are built, and the containers of a whole site."""
 
 _PACKAGES = ("docker.io", "iptables")
-_TAIL_LINES = 15
 _NO_DOCKER = "the lab has no Docker engine"
 
 
@@ -82,7 +81,7 @@ class Engine:
         """Connect to the running engine, or install (Debian, Ubuntu; as root) and start one.
 
         Raises:
-            LabError: There is none, and none can be had.
+            Failure: There is none, and none can be had.
         """
         return self.find() or self.start(progress, install=True)
 
@@ -91,6 +90,7 @@ class Engine:
 
         Raises:
             LabError: It does not start, is not installed, or the user is not root.
+            Failure: It can't be installed.
         """
         if os.geteuid() != 0:
             why = "none is running, and only root can install or start one"
@@ -114,7 +114,7 @@ class Engine:
             LabError: It does not end.
         """
         process = self._daemon()
-        daemon = None if process is None else _open(process)
+        daemon = None if process is None else processes.opened(process)
         if process is None or daemon is None:
             return
         if (client := self.find()) and (others := client.containers.list()):
@@ -123,11 +123,13 @@ class Engine:
             os.close(daemon)
             return
         progress("Docker: stop the engine that was started for the lab")
-        containerd = [handle for child in _children(process) if (handle := _open(child)) is not None]
+        containerd = [one for child in processes.children(process) if (one := processes.opened(child)) is not None]
         handles = [daemon, *containerd]
         try:
             signal.pidfd_send_signal(daemon, signal.SIGTERM)
-            self._await_end(handles)
+            if not processes.wait_for_all(handles, STOP_SECONDS):
+                why = f"dockerd or containerd still runs after {STOP_SECONDS} s:\n{files.tail(self.log)}"
+                raise LabError("the Docker engine did not stop", why, f"The whole log is in {self.log}.")
         finally:
             for handle in handles:
                 os.close(handle)
@@ -137,15 +139,7 @@ class Engine:
             why = "none is installed, and this machine has no apt-get to install Debian's docker.io with"
             raise LabError(_NO_DOCKER, why, "Install and start Docker 20.10 or later, then run this again.")
         progress(f"Docker: install Debian's packages {' and '.join(_PACKAGES)} with apt-get")
-        install = ["apt-get", "install", "--yes", "--no-install-recommends", *_PACKAGES]
-        environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
-        log = self.log.with_name("apt.log")
-        try:
-            _run(install, log, "docker.io can't be installed", environment)
-        except LabError:
-            progress("Docker: the package lists are out of date; apt-get update, then again")
-            _run(["apt-get", "update"], log, "the package lists can't be renewed", environment)
-            _run(install, log, "docker.io can't be installed", environment)
+        apt.install(_PACKAGES, self.log.with_name("apt.log"), lambda line: progress(f"Docker: {line}"))
 
     def _start_daemon(self, progress: Progress) -> DockerClient:
         self.log.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -167,34 +161,20 @@ class Engine:
             if client := self.find():
                 return client
             if process and process.poll() is not None:
-                why = f"dockerd ended with status {process.returncode}:\n{_tail(self.log)}"
+                why = f"dockerd ended with status {process.returncode}:\n{files.tail(self.log)}"
                 raise LabError("the Docker engine did not start", why, f"The whole log is in {self.log}.")
             time.sleep(0.1)
-        why = f"it did not answer within {START_SECONDS} s:\n{_tail(self.log)}"
+        why = f"it did not answer within {START_SECONDS} s:\n{files.tail(self.log)}"
         raise LabError("the Docker engine did not start", why, f"The whole log is in {self.log}.")
 
     def _daemon(self) -> int | None:
         """The process id of the daemon that was started from this working copy."""
         mark = f"--label={Label.CLONE}={self.clone}"
-        for process, arguments in _processes():
+        for process in processes.every():
+            arguments = processes.arguments(process)
             if arguments and Path(arguments[0]).name == "dockerd" and mark in arguments:
                 return process
         return None
-
-    def _await_end(self, handles: Sequence[int]) -> None:
-        poll = select.poll()
-        for handle in handles:
-            poll.register(handle, select.POLLIN)  # readable when the process has ended (pidfd_open(2))
-        running = set(handles)
-        deadline = time.monotonic() + STOP_SECONDS
-        while running:
-            ended = poll.poll(max(0.0, deadline - time.monotonic()) * 1000)
-            if not ended:
-                why = f"dockerd or containerd still runs after {STOP_SECONDS} s:\n{_tail(self.log)}"
-                raise LabError("the Docker engine did not stop", why, f"The whole log is in {self.log}.")
-            for handle, _event in ended:
-                poll.unregister(handle)
-                running.discard(handle)
 
 
 def check_space(client: DockerClient, cache: Path) -> None:
@@ -227,48 +207,10 @@ def _check_usable(info: Mapping[str, Any]) -> None:
             raise LabError(_NO_DOCKER, why, "Use the machine's own engine, such as Debian's docker.io.")
 
 
-def _run(command: Sequence[str], log: Path, what: str, environment: Mapping[str, str] | None = None) -> None:
+def _run(command: Sequence[str], log: Path, what: str) -> None:
     log.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     with log.open("wb") as output:
-        done = subprocess.run(
-            command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=environment, check=False
-        )
+        done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, check=False)
     if done.returncode != 0:
-        why = f"{' '.join(command)} ended with status {done.returncode}:\n{_tail(log)}"
+        why = f"{' '.join(command)} ended with status {done.returncode}:\n{files.tail(log)}"
         raise LabError(what, why, f"Mend that, then run this again. The whole log is in {log}.")
-
-
-def _tail(log: Path) -> str:
-    if not log.exists():
-        return "(no log)"
-    return "\n".join(log.read_text(errors="replace").splitlines()[-_TAIL_LINES:])
-
-
-def _processes() -> Iterator[tuple[int, list[str]]]:
-    """Every process with its command line; kernel threads and zombies have none."""
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            try:
-                line = (entry / "cmdline").read_bytes()
-            except OSError:
-                continue  # it has just ended
-            yield int(entry.name), line.decode(errors="replace").split("\0")[:-1]
-
-
-def _children(parent: int) -> list[int]:
-    children = []
-    for process, _arguments in _processes():
-        try:
-            stat = Path(f"/proc/{process}/stat").read_text()
-        except OSError:
-            continue
-        if int(stat.rpartition(")")[2].split()[1]) == parent:  # proc(5): the name may hold blanks and parentheses
-            children.append(process)
-    return children
-
-
-def _open(process: int) -> int | None:
-    try:
-        return os.pidfd_open(process)
-    except ProcessLookupError:
-        return None

@@ -7,7 +7,7 @@ from pathlib import Path
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
-from lab.files import PRIVATE, write
+from machine.files import PRIVATE, write
 
 Key = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
 

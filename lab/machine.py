@@ -16,9 +16,9 @@ from docker.models.containers import Container
 from docker.types import EndpointConfig, Mount
 
 from lab.errors import LabError
-from lab.files import PRIVATE, write
 from lab.label import Kind, Label
 from lab.network import LabNetwork, network_of
+from machine.files import PRIVATE, write
 
 FILES = "/run/lab"
 """Where a machine finds its files."""

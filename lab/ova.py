@@ -11,7 +11,7 @@ import tarfile
 from pathlib import Path
 from xml.sax.saxutils import escape, quoteattr
 
-from lab.files import write
+from machine.files import write
 
 DISK_GIB = 4
 """The least that a server may have: a clone's disk can't be smaller than its template's."""

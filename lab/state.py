@@ -5,7 +5,7 @@ from typing import Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from lab.files import write
+from machine.files import write
 
 
 class Record(BaseModel):

@@ -8,9 +8,9 @@ from typing import Literal, Protocol
 import asyncssh
 
 from cli import remote
-from cli.failure import Failure
 from cli.vault import Vault
 from cli.workspace import Stack, lab_name
+from machine.failure import Failure
 
 SHELL_SECONDS = 30.0
 """How long a script on a server may take."""

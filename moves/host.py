@@ -3,7 +3,7 @@
 A witness whose disk is the host's own is shut down instead, and started again.
 """
 
-from cli.failure import Failure
+from machine.failure import Failure
 from moves.placing import check_own, places, tied_to
 from moves.restarting import started
 from moves.server import bring_back, take_out

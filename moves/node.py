@@ -1,6 +1,6 @@
 """Servers and hosts alike: what `./perenne drain` and `undrain` take."""
 
-from cli.failure import Failure
+from machine.failure import Failure
 from moves.host import drain_host, undrain_host
 from moves.server import drain_server, undrain_server
 from moves.site import Site

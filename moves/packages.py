@@ -1,6 +1,6 @@
 """What Debian has for a server, and its installation."""
 
-from cli.failure import Failure
+from machine.failure import Failure
 from moves.site import Site
 
 _LOOK_SECONDS = 300.0

@@ -10,8 +10,8 @@ import asyncssh
 from blueprint.settings import Settings
 from blueprint.terms import Role
 from cli import remote
-from cli.failure import Failure
 from cli.vault import Vault
+from machine.failure import Failure
 from moves import node, packages
 from moves.record import Progress, Record
 from moves.restarting import restart

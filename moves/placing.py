@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from blueprint.settings import Settings
 from blueprint.terms import Role
-from cli.failure import Failure
+from machine.failure import Failure
 from moves.vcenter import HostState
 
 _APART = (Role.BALANCER, Role.APPLICATION, Role.DATABASE)

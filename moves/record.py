@@ -4,8 +4,8 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from cli.failure import Failure
-from lab import files
+from machine import files
+from machine.failure import Failure
 
 
 class Progress(BaseModel):

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from cli.failure import Failure
+from machine.failure import Failure
 from moves.site import Site, clock
 
 BOOT_SECONDS = 600.0

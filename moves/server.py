@@ -2,7 +2,7 @@
 
 from blueprint.terms import Role
 from cli import drained
-from cli.failure import Failure
+from machine.failure import Failure
 from moves.site import Site, allow, until_whole
 
 DRAIN = "/usr/local/lib/perenne/drain"

@@ -5,8 +5,8 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 from blueprint.settings import Settings
-from cli.failure import Failure
 from cli.workspace import Stack
+from machine.failure import Failure
 from moves.hands import Hands
 from moves.standing import Standing, in_maintenance, standing, too_close
 from moves.vcenter import HostState, VCenter

@@ -10,9 +10,9 @@ from typing import Any
 from blueprint.settings import Settings
 from blueprint.terms import Role
 from cli.checks import check_answers
-from cli.failure import Failure
 from cli.status import Answer, SiteStatus, status
 from cli.workspace import Stack
+from machine.failure import Failure
 from moves.hands import Hands
 
 _ETCD = (

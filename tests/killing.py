@@ -10,8 +10,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
-from cli import processes
+from cli import plugins
 from cli.workspace import REPOSITORY, STATE, Stack
+from machine import processes
 
 Killer = Callable[["subprocess.Popen[bytes]", int], str]
 """Kills something of a run, given the engine's process; returns what, or "" if that had just ended by itself."""
@@ -99,7 +100,7 @@ def lock_holders(stack: Stack) -> Iterator[int]:
 
 def survivors() -> list[int]:
     """Engines and plugins of this working copy."""
-    found = processes.orphans()
+    found = plugins.orphans()
     for process in _all():
         try:
             folder = Path(f"/proc/{process}/cwd").readlink()

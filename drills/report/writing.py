@@ -7,6 +7,7 @@ from pathlib import Path
 from drills.model import Circumstances, Result
 from drills.report import document
 from drills.report.summary import Runs
+from machine.files import write as replace
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,15 +44,7 @@ def write(
     runs = results if isinstance(results, Runs) else Runs(results)
     if not len(runs):
         raise ValueError("there are no results to report")
-    folder.mkdir(parents=True, exist_ok=True)
     files = Files(folder / "results.json", folder / "report.html")
-    _replace(files.data, document.as_json(document.document(runs, stack, lab=lab, went=went)))
-    _replace(files.page, page.render(runs, stack, lab=lab, went=went).encode())
+    replace(files.data, document.as_json(document.document(runs, stack, lab=lab, went=went)))
+    replace(files.page, page.render(runs, stack, lab=lab, went=went))
     return files
-
-
-def _replace(file: Path, content: bytes) -> None:
-    """Put a file in place as a whole: an interruption leaves the old one."""
-    new = file.with_name(f"{file.name}.new")
-    new.write_bytes(content)
-    new.replace(file)

@@ -6,6 +6,7 @@ from pathlib import Path
 from pydantic import TypeAdapter
 
 from drills.model import Recording
+from machine import files
 
 FILE = "recording.json.gz"
 
@@ -17,9 +18,8 @@ _LEVEL = 1
 def write(recording: Recording, folder: Path) -> Path:
     """Keep a recording in a folder; one that is there is replaced as a whole. Returns the file."""
     file = folder / FILE
-    new = file.with_suffix(".new")
-    new.write_bytes(gzip.compress(_ADAPTER.dump_json(recording), _LEVEL))
-    return new.replace(file)
+    files.write(file, gzip.compress(_ADAPTER.dump_json(recording), _LEVEL))
+    return file
 
 
 def read(file: Path) -> Recording:

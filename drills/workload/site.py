@@ -7,10 +7,10 @@ from blueprint.secrets import password_of
 from blueprint.settings import Settings
 from blueprint.terms import Role
 from cli import remote
-from cli.failure import Failure
 from cli.vault import Vault
 from cli.workspace import Stack
 from drills.workload.plan import Load, Login, Observer, Plan, Probe, Site
+from machine.failure import Failure
 
 
 def plan_for(stack: Stack, vault: Vault, folder: Path, load: Load | None = None) -> Plan:

@@ -18,7 +18,7 @@ def main() -> int:
     try:
         images = build_all(cache, vcenter_binary=arguments.vcenter, progress=lambda line: print(line, file=sys.stderr))
     except ImageError as error:
-        print(error, file=sys.stderr)
+        print(error.told, file=sys.stderr)
         return 1
     for name, image in dataclasses.asdict(images).items():
         if image:

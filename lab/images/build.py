@@ -1,11 +1,9 @@
 """Builds the lab's images: whatever is not there yet, each under a name made from the content that it is built from."""
 
-import fcntl
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,6 +20,7 @@ from lab.images.artifacts import (
 from lab.images.content import digest, sha256
 from lab.images.progress import Progress, timed
 from lab.images.roots import ensure_root
+from machine import locks
 
 FOLDERS = Path(__file__).parent
 
@@ -54,19 +53,12 @@ def build_all(cache: Path, *, vcenter_binary: Path | None, progress: Progress) -
     folder = cache / "images"
     folder.mkdir(parents=True, exist_ok=True)
     # Mostly waiting for downloads: the two roots, each with its images, go side by side.
-    with _only_builder(folder), ThreadPoolExecutor() as pool:
+    with locks.exclusive(folder / "lock"), ThreadPoolExecutor() as pool:
         guest = pool.submit(_guest, folder, progress)
         tools = pool.submit(ensure_root, "tools", folder, progress)
         vcenter = _vcenter(vcenter_binary, progress) if vcenter_binary else None
         esxi, san, client = (_image(name, progress, tools.result()) for name in ("esxi", "san", "client"))
         return Images(guest=guest.result(), esxi=esxi, san=san, client=client, vcenter=vcenter)
-
-
-@contextmanager
-def _only_builder(folder: Path) -> Iterator[None]:
-    with (folder / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
 
 
 def _guest(cache: Path, progress: Progress) -> str:

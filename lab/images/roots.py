@@ -82,7 +82,7 @@ def _hub_answers(progress: Progress) -> bool:
     except ImageError as error:
         if forced == "hub" or not _is_debian():
             raise
-        reason = error.output_tail.splitlines()[-1]
+        reason = error.why.splitlines()[-1]
         progress(f"Docker Hub doesn't answer ({reason}): this machine's own Debian package sources are used")
         return False
     return True

@@ -13,9 +13,9 @@ from blueprint.mistakes import Mistake, StackFileError
 from cli import __main__ as edge
 from cli import remote, workspace
 from cli.app import app
-from cli.failure import Failure
 from cli.workspace import Stack
 from lab.errors import LabError
+from machine.failure import Failure
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 COMMANDS = (

@@ -9,9 +9,9 @@ import pytest
 from cli import attach
 from cli.console import Display
 from cli.engine import Engine
-from cli.failure import Failure
 from cli.toolchain import Pulumi
 from cli.workspace import Stack
+from machine.failure import Failure
 
 
 class Left(Engine):

@@ -15,10 +15,10 @@ from cli import deploy, drained, keys, verdict
 from cli.console import Display, Progress
 from cli.engine import Engine
 from cli.events import Deployment
-from cli.failure import Failure
 from cli.status import Asked
 from cli.toolchain import Pulumi
 from cli.workspace import Stack
+from machine.failure import Failure
 from policies.judging.configuration import Level
 from policies.judging.report import Report, Reported
 from policies.judging.rule import Pillar, Severity

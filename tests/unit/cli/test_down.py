@@ -8,9 +8,9 @@ import pytest
 from cli import down as module
 from cli import drained, workspace
 from cli.down import down
-from cli.failure import Failure
 from cli.workspace import Stack
 from drills.undo import How, Journal, Step
+from machine.failure import Failure
 
 
 @pytest.mark.parametrize(("answers", "asked"), [([False], 1), ([True, False], 2)])
@@ -97,7 +97,7 @@ def taken(clone: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
         return True
 
     monkeypatch.setattr(module, "take_down", take_down)
-    monkeypatch.setattr("cli.processes.orphans", list)
+    monkeypatch.setattr("cli.plugins.orphans", list)
     monkeypatch.setattr("cli.leftover.JOURNAL", workspace.PRIVATE / "drill" / "undo.json")
     monkeypatch.setenv("PERENNE_LAB", "a-test")
     return names

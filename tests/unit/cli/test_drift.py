@@ -21,10 +21,10 @@ from cli.crypter import Crypter
 from cli.drifted_files import Asked, Question, questions
 from cli.drifted_resources import Cause, Drift, drifted
 from cli.engine import Engine
-from cli.failure import Failure
 from cli.toolchain import Pulumi
 from cli.vault import Vault
 from cli.workspace import Stack
+from machine.failure import Failure
 
 RECORDINGS = json.loads((Path(__file__).parent / "recordings" / "drift.json").read_text())
 """A cluster in the simulated vCenter: the state, and previews after HA and DRS were switched off, and without it."""

@@ -11,13 +11,15 @@ from pathlib import Path
 
 import pytest
 
-from cli import drained, engine, processes, workspace
+from cli import drained, engine, workspace
 from cli.console import Display, Progress
 from cli.engine import Engine, environment_of
 from cli.events import Deployment, Stream
-from cli.failure import Failure, Interrupted
+from cli.signals import Interrupted
 from cli.toolchain import Pulumi
 from cli.workspace import Stack
+from machine import processes
+from machine.failure import Failure
 
 DEAD = 2**22 + 1
 """No process has this id: the kernel's largest is 2**22."""

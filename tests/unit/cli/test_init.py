@@ -6,7 +6,7 @@ import asyncssh
 import pytest
 
 from cli import init
-from cli.failure import Failure
+from machine.failure import Failure
 
 
 async def test_of_a_host_s_keys_the_ecdsa_key_is_recorded(monkeypatch: pytest.MonkeyPatch) -> None:

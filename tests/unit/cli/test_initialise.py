@@ -16,11 +16,11 @@ from blueprint.keys import public_key
 from blueprint.mistakes import StackFileError
 from blueprint.secrets import SITE_AUTHORITIES, Kind, Secret, secrets_of
 from cli import given, keys, simulation, vault
-from cli.failure import Failure
 from cli.initialise import Initialised, asking, certificates_to_renew, check_secrets, initialise, variable_of
 from cli.keys import is_signed_by
 from cli.vault import Vault
 from cli.workspace import Stack
+from machine.failure import Failure
 from tests.unit.company import HOURS, Company
 
 COMPANY = Company()

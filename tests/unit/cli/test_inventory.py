@@ -11,9 +11,9 @@ from pyVmomi import vim, vmodl
 
 from blueprint import loading
 from cli import inventory as module
-from cli.failure import Failure
 from cli.inventory import CLOCKS, KINDS, VIRTUAL_MACHINE, Inventory
 from cli.library import Library
+from machine.failure import Failure
 from mutation.program import resources_of
 
 PROJECT = Path(__file__).resolve().parents[3]

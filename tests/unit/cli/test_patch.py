@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from cli import patch, workspace
-from cli.failure import Interrupted
+from cli.signals import Interrupted
 from cli.vault import Vault
 from cli.workspace import Stack
 from moves.patching import Patch, Work

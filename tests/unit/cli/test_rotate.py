@@ -13,10 +13,10 @@ from blueprint.rotation import Change
 from blueprint.secrets import SITE_AUTHORITIES, Stage, secrets_of
 from cli import hostkeys, keys, remote, rotate, vault
 from cli.checks import Check
-from cli.failure import Failure
 from cli.initialise import certificates_to_renew, initialise
 from cli.vault import Vault
 from cli.workspace import Stack
+from machine.failure import Failure
 from tests.unit.company import KEY, Company, certificate, key
 
 COMPANY = Company()

@@ -6,8 +6,9 @@ import threading
 import pytest
 
 from cli.console import Display, Progress
-from cli.failure import Failure, Interrupted
+from cli.signals import Interrupted
 from cli.steps import Step, run_steps
+from machine.failure import Failure
 
 WAIT_SECONDS = 10
 

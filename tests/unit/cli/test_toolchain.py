@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from cli import toolchain
-from cli.failure import Failure
 from cli.toolchain import Pulumi
+from machine.failure import Failure
 
 
 @dataclass

@@ -15,9 +15,9 @@ from typer.testing import CliRunner
 from blueprint import loading
 from cli import twin, workspace
 from cli.app import app
-from cli.failure import Failure
 from cli.twin import Order, write_stack_file
 from cli.workspace import Stack
+from machine.failure import Failure
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 

@@ -11,9 +11,9 @@ from pyVmomi import vim
 
 from blueprint.privileges import PRIVILEGES, PURPOSES
 from cli import vcenter
-from cli.failure import Failure
 from cli.vault import Vault
 from cli.workspace import Stack
+from machine.failure import Failure
 
 NO_VAULT = cast("Vault", None)
 

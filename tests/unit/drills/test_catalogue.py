@@ -12,13 +12,13 @@ from blueprint import guests
 from blueprint.guests import GuestRole
 from blueprint.terms import Role
 from cli.drill import Order, drill, ordered_by
-from cli.failure import Failure
 from cli.status import Answer, SiteStatus
 from cli.workspace import Stack
 from drills.faults import CATALOGUE, Fault, chance, operation
 from drills.faults.fault import Scene
 from drills.report.summary import ENOUGH_RUNS
 from drills.undo import How, Journal
+from machine.failure import Failure
 from moves.hands import ContainerAction
 from moves.record import Progress
 from moves.standing import Standing

@@ -10,7 +10,6 @@ from typing import Any, cast
 
 import pytest
 
-from cli.failure import Failure
 from cli.workspace import Stack
 from drills import runner
 from drills.faults.fault import Fault, Hit, Scene
@@ -18,6 +17,7 @@ from drills.model import Recording
 from drills.runner import Drills, NotMeasuredError
 from drills.undo import How, Journal, Step
 from drills.workload.workload import WorkloadFailure
+from machine.failure import Failure
 from moves.hands import LabHands
 from moves.waiting import STEADY_SECONDS
 from tests.unit.drills.recordings import recording

@@ -7,7 +7,6 @@ from typing import cast
 
 import pytest
 
-from cli.failure import Failure
 from drills import report, running
 from drills.faults import Fault
 from drills.model import Result
@@ -17,6 +16,7 @@ from drills.runner import Drills, NotMeasuredError
 from drills.running import run_series
 from drills.series import ORDER, PROGRESS, Ordered, Series, unfinished
 from drills.workload import keeping
+from machine.failure import Failure
 from tests.unit.drills.recordings import FAULT, recording
 
 SEQUENCE = ("kill-httpd", "kill-etcd", "kill-httpd", "kill-patroni")

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from cli.failure import Failure
 from drills import undo
 from drills.undo import How, Journal, Step, at_work
+from machine.failure import Failure
 
 
 @dataclass

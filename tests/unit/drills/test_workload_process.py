@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from cli.failure import Failure
 from drills.clients import Clients
 from drills.workload.workload import Workload, WorkloadFailure
+from machine.failure import Failure
 from tests.unit.drills.pretend_site import PretendSite, pretend_site
 from tests.unit.drills.test_workload import LOAD
 

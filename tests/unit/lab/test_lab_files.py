@@ -1,4 +1,4 @@
-"""What the lab keeps on disk: files replaced whole, its record, its lock, its host keys."""
+"""What the lab keeps on disk: its record, its lock, its host keys."""
 
 import re
 import subprocess
@@ -9,40 +9,11 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 
 from lab.errors import LabError
-from lab.files import PRIVATE, write
 from lab.hostkey import ensure_host_keys, host_key_files
 from lab.lock import locked
 from lab.state import Record
 
 SSHD_CONFIG = (Path(__file__).parents[3] / "lab/images/esxi/sshd_config").read_text()
-
-
-def test_a_private_file_is_made_private_even_over_an_open_one(tmp_path: Path) -> None:
-    path = tmp_path / "run" / "secret"
-    write(path, "old")
-    assert path.stat().st_mode & 0o777 == 0o644
-
-    write(path, "old", PRIVATE)
-
-    assert path.stat().st_mode & 0o777 == 0o600
-    assert path.parent.stat().st_mode & 0o777 == 0o700
-
-
-def test_a_file_with_the_same_content_is_left_alone(tmp_path: Path) -> None:
-    write(tmp_path / "file", "same")
-    before = (tmp_path / "file").stat()
-
-    write(tmp_path / "file", b"same")
-
-    assert (tmp_path / "file").stat() == before
-
-
-def test_a_draft_left_behind_by_a_kill_is_no_obstacle(tmp_path: Path) -> None:
-    (tmp_path / "file.new").write_text("half")
-
-    write(tmp_path / "file", "whole")
-
-    assert (tmp_path / "file").read_text() == "whole"
 
 
 def test_a_record_is_read_back(tmp_path: Path) -> None:

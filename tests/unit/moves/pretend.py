@@ -4,9 +4,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from blueprint.settings import Settings
-from cli.failure import Failure
 from cli.status import Answer, SiteStatus
 from cli.workspace import Stack
+from machine.failure import Failure
 from moves.hands import ContainerAction
 from moves.server import DRAIN, UNDRAIN
 from moves.site import Site

@@ -3,7 +3,7 @@
 import pytest
 
 from cli import drained
-from cli.failure import Failure
+from machine.failure import Failure
 from moves import node
 from tests.unit.moves.pretend import Pretend
 

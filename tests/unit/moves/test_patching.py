@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from cli.failure import Failure
+from machine.failure import Failure
 from moves.patching import Patch, Work, order
 from moves.record import Progress, Record
 from tests.unit.moves.pretend import Pretend

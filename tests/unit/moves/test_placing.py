@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from cli.failure import Failure
+from machine.failure import Failure
 from moves.placing import places, tied_to
 from tests.unit.moves.pretend import Pretend, full
 

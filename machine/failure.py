@@ -13,6 +13,9 @@ class Failure(Exception):  # noqa: N818  # it is shown to users as what it is ca
         self.log = log
         super().__init__(f"{what}: {why}")
 
-
-class Interrupted(Exception):  # noqa: N818
-    """The user interrupted a command; the text says what it was doing."""
+    @property
+    def told(self) -> str:
+        """The whole message, on lines of its own."""
+        why = "\n".join(f"  {line}" for line in self.why.splitlines())
+        details = f"\n  details: {self.log}" if self.log else ""
+        return f"{self.what}\n{why}\n  to do: {self.remedy}{details}"

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from cli import processes
+from cli import plugins
 
 
 @contextmanager
@@ -27,17 +27,17 @@ def orphan(name: str, folder: Path) -> Iterator[int]:
 
 
 def test_an_official_plugin_of_this_working_copy_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(processes, "PROGRAM", tmp_path)
+    monkeypatch.setattr(plugins, "PROGRAM", tmp_path)
     with orphan("pulumi-resource-vsphere", tmp_path) as process:
-        assert process in processes.orphans()
+        assert process in plugins.orphans()
 
 
 def test_another_working_copy_s_plugin_is_not(tmp_path: Path) -> None:
     with orphan("pulumi-resource-vsphere", tmp_path) as process:
-        assert process not in processes.orphans()
+        assert process not in plugins.orphans()
 
 
 def test_another_program_in_this_working_copy_is_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(processes, "PROGRAM", tmp_path)
+    monkeypatch.setattr(plugins, "PROGRAM", tmp_path)
     with orphan("something-else", tmp_path) as process:
-        assert process not in processes.orphans()
+        assert process not in plugins.orphans()
