@@ -47,7 +47,7 @@ def _explained(error: Exception) -> str:
             return f"Error: {error}"
         case OSError(errno=errno.ENOSPC | errno.EDQUOT | errno.EROFS):
             return _no_space(error)
-    from cli.workspace import log_file  # noqa: PLC0415
+    from stack.workspace import log_file  # noqa: PLC0415
 
     text = "".join(traceback.format_exception(error))
     try:

@@ -26,7 +26,7 @@ Diff = Annotated[bool, typer.Option("--diff", help="Show each change in full, as
 
 
 def _stack(name: str, option: str = ""):  # type: ignore[no-untyped-def]  # noqa: ANN202
-    from cli.workspace import TWIN, Stack
+    from stack.workspace import TWIN, Stack
 
     return Stack(TWIN or option or name)  # in a twin's folder there is one stack
 
@@ -156,16 +156,17 @@ def status(
     """Show who is primary, who holds the virtual addresses, which nodes serve, and what runs where."""
     import json as encoder
 
-    from cli import status as site
+    from cli import status as shown
     from cli.leftover import undo_leftover
+    from stack.status import status as ask
 
     chosen = _stack(stack, option)
     undo_leftover()
-    found = site.status(chosen)
+    found = ask(chosen)
     if json:
-        print(encoder.dumps(site.as_json(found), indent=2))
+        print(encoder.dumps(shown.as_json(found), indent=2))
     else:
-        site.show(found, chosen)
+        shown.show(found, chosen)
     raise typer.Exit(0 if found.page == "200" else 1)
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 from blueprint.artifacts import is_local
 from blueprint.settings import Settings
 from cli.toolchain import venv_python
-from cli.workspace import REPOSITORY, cache, log_file
 from machine.failure import Failure
+from stack.workspace import REPOSITORY, cache, log_file
 
 _TAIL_LINES = 15
 _NOT_FOUND = 127

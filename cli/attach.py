@@ -4,15 +4,16 @@ On a real site, who only looks is refused while a killed run has left something 
 that settled first.
 """
 
-from cli import artifacts, hostkeys, pending, toolchain
+from cli import artifacts, pending, toolchain
 from cli.console import Display
 from cli.engine import Engine
 from cli.initialise import check_secrets
-from cli.labs import lab_of
-from cli.vault import Vault
-from cli.workspace import Stack
 from lab.site import Condition
 from machine.failure import Failure
+from stack import hostkeys
+from stack.labs import lab_of
+from stack.vault import Vault
+from stack.workspace import Stack
 
 
 def previewing_engine(stack: Stack, display: Display) -> Engine:
@@ -91,8 +92,8 @@ def settle_killed_run(pulumi: Engine, display: Display, secrets: Vault, *, destr
     """Settle what a killed engine left, if it left anything."""
     if not pending.operations(pulumi.state()):
         return
-    from cli.inventory import inventory  # noqa: PLC0415 (VMware's library takes its time, and this is seldom)
     from cli.settlement import settle  # noqa: PLC0415 (see above)
+    from stack.inventory import inventory  # noqa: PLC0415 (VMware's library takes its time, and this is seldom)
 
     with display.step("what a killed run has left") as progress:
         settle(pulumi, lambda: inventory(pulumi.stack, secrets), progress, destroy=destroy)

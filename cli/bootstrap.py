@@ -69,7 +69,7 @@ def _make(environment: Path, checksum: str) -> None:
     _say(f"Set-up: a virtual environment with {number} Python packages (about a minute; kept in {environment.parent})")
     _have_venv()
     shutil.rmtree(environment, ignore_errors=True)
-    LOG.parent.parent.mkdir(mode=0o700, exist_ok=True)  # as cli.workspace.have_private has it
+    LOG.parent.parent.mkdir(mode=0o700, exist_ok=True)  # as stack.workspace.have_private has it
     LOG.parent.mkdir(exist_ok=True)
     LOG.write_text("")
     began = time.monotonic()

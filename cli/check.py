@@ -13,7 +13,6 @@ from cli.console import Display
 from cli.engine import Engine
 from cli.events import Deployment
 from cli.simulation import simulated
-from cli.workspace import Stack, log_file
 from machine.failure import Failure
 from policies.judging import configuration
 from policies.judging.configuration import ConfigurationError
@@ -21,6 +20,7 @@ from policies.judging.deployed import stack_of
 from policies.judging.judgement import judge
 from policies.judging.report import Report
 from policies.rules import RULES
+from stack.workspace import Stack, log_file
 
 _ERRORS_SHOWN = 10
 

@@ -7,14 +7,15 @@ from http import HTTPStatus
 
 import httpx
 
-from cli import drained, verdict
+from cli import verdict
 from cli.console import Display, Progress, say
 from cli.engine import Engine
 from cli.events import Deployment
 from cli.pending import records
-from cli.status import ask_drained
-from cli.workspace import Stack
 from machine.failure import Failure
+from stack import drained_servers
+from stack.status import ask_drained
+from stack.workspace import Stack
 
 PAGE_SECONDS = 60.0
 _REQUEST_SECONDS = 3.0
@@ -36,11 +37,11 @@ def check_none_drained(pulumi: Engine) -> None:
         return
     asked = ask_drained(stack)
     stopped = []
-    for name in drained.noted(stack):
+    for name in drained_servers.noted(stack):
         if name in asked.silent:
             stopped.append(name)
         elif name not in asked.drained:  # a drain that failed, or one that was taken back on the server itself
-            drained.forget(stack, name)
+            drained_servers.forget(stack, name)
     what = "nothing was deployed"
     twin = "what a deployment restarts might be its twin"
     if asked.drained:

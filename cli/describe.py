@@ -1,7 +1,7 @@
 """`./perenne describe`: a site's design as a page, from its stack file alone."""
 
 from blueprint.description import description
-from cli.workspace import Stack
+from stack.workspace import Stack
 
 
 def show(stack: Stack) -> int:

@@ -14,10 +14,10 @@ from blueprint.mistakes import StackFileError
 from cli import packages, toolchain
 from cli.console import out
 from cli.initialise import check_secrets
-from cli.labs import lab_of
-from cli.workspace import REPOSITORY, Stack, cache
 from lab.engine import NEEDED_BYTES
 from lab.errors import LabError
+from stack.labs import lab_of
+from stack.workspace import REPOSITORY, Stack, cache
 
 MEMORY_BYTES = 4 * 2**30
 """What the whole lab takes."""

@@ -5,13 +5,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 from blueprint.mistakes import StackFileError
-from cli import engine, plugins, vault
+from cli import engine, plugins
 from cli.attach import working_engine
 from cli.console import Display, say
 from cli.events import name_of
 from cli.leftover import forget_leftover
 from cli.pending import records
-from cli.workspace import BIN, LAB, REPOSITORY, Stack, cache, lab_name, log_file, only_command
 from lab import inventory
 from lab.engine import Engine
 from lab.images.docker import remove_all
@@ -19,6 +18,8 @@ from lab.inventory import Inventory
 from lab.site import take_down
 from machine import processes
 from machine.failure import Failure
+from stack import vault
+from stack.workspace import BIN, LAB, REPOSITORY, Stack, cache, lab_name, log_file, only_command
 
 
 def down(stack: Stack, *, caches: bool, confirm: Callable[[str], bool], destroy: bool) -> int:

@@ -5,12 +5,12 @@ from collections.abc import Callable
 
 from cli.console import say
 from cli.signals import Interrupted
-from cli.vault import Vault
-from cli.workspace import Stack, only_command
 from moves import node
 from moves.hands import SshHands
 from moves.site import Site
 from moves.vcenter import VCenter
+from stack.vault import Vault
+from stack.workspace import Stack, only_command
 
 
 def drain(stack: Stack, name: str) -> int:

@@ -12,9 +12,9 @@ from cli.console import Display, out
 from cli.drifted_files import Asked
 from cli.drifted_resources import Cause, Drift, drifted
 from cli.engine import Engine
-from cli.vault import Vault
-from cli.workspace import Stack, log_file
 from machine.failure import Failure
+from stack.vault import Vault
+from stack.workspace import Stack, log_file
 
 DRIFT = 3
 """The exit status where something differs: 1 is for what went wrong, 2 for what was typed wrong."""

@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from blueprint.guests import GuestRole
-from cli import remote
 from cli.drifted_resources import Cause, Drift
-from cli.vault import Vault
-from cli.workspace import REPOSITORY, Stack
+from stack import ssh
+from stack.vault import Vault
+from stack.workspace import REPOSITORY, Stack
 
 if TYPE_CHECKING:
     from asyncssh import SSHClientConnection
@@ -87,7 +87,7 @@ async def _ask(stack: Stack, vault: Vault, server: str, asked: Sequence[Question
     """What one server says, or why it says nothing."""
     import asyncssh  # noqa: PLC0415 (it takes its time)
 
-    login = remote.login(stack, vault, server)
+    login = ssh.login(stack, vault, server)
     try:
         async with asyncio.timeout(ANSWER_SECONDS), login as connection:
             return [

@@ -15,10 +15,7 @@ from cli import toolchain
 from cli.attach import ready_engine
 from cli.console import Display, out, say
 from cli.engine import Engine
-from cli.labs import lab_of
 from cli.leftover import take_back
-from cli.vault import Vault
-from cli.workspace import Stack, log_file, only_command
 from drills import report
 from drills.clients import Clients
 from drills.faults import CATALOGUE, Fault
@@ -32,6 +29,9 @@ from drills.workload.site import plan_for
 from machine.failure import Failure
 from moves.hands import hands_for
 from moves.vcenter import VCenter
+from stack.labs import lab_of
+from stack.vault import Vault
+from stack.workspace import Stack, log_file, only_command
 
 REPORT = FOLDER / "report"
 RUNS = FOLDER / "runs"

@@ -16,10 +16,10 @@ from cli.console import Progress
 from cli.events import Deployment, Stream, name_of
 from cli.signals import Interrupted
 from cli.toolchain import Pulumi
-from cli.workspace import PRIVATE, PROGRAM, REPOSITORY, STATE, Stack
 from machine import processes
 from machine.failure import Failure
 from policies.judging.report import VARIABLE as REPORT
+from stack.workspace import PRIVATE, PROGRAM, REPOSITORY, STATE, Stack
 
 PROJECT = "perenne"
 POLICIES = ("--policy-pack", str(REPOSITORY / "policies"))

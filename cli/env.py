@@ -5,8 +5,8 @@ import shlex
 from cli import toolchain
 from cli.console import say
 from cli.engine import Engine, environment_of
-from cli.labs import lab_of
-from cli.workspace import Stack, have_private
+from stack.labs import lab_of
+from stack.workspace import Stack, have_private
 
 
 def env(stack: Stack) -> str:

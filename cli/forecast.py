@@ -7,10 +7,10 @@ from rich.table import Table
 
 from blueprint.forecast import Forecast, forecast
 from cli.console import out
-from cli.workspace import Stack
 from drills.report import document
 from drills.report.forecasts import Compared, compared
 from drills.report.summary import ENOUGH_RUNS
+from stack.workspace import Stack
 
 
 def show(stack: Stack, *, as_json: bool) -> int:

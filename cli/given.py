@@ -17,8 +17,8 @@ from cryptography.hazmat.primitives.serialization import (
 from blueprint.secrets import SITE_AUTHORITIES, Kind, Secret
 from blueprint.settings import Settings
 from blueprint.terms import Certificate
-from cli import keys
 from machine.failure import Failure
+from stack import keys
 
 _PEM_FILE = (
     "Give a PEM file. For a server: private key without passphrase, certificate, then those between it and its root; "

@@ -8,12 +8,12 @@ import sys
 import typer
 
 from blueprint.keys import public_key
-from cli import vault
 from cli.console import say
 from cli.initialise import Initialised, asking, initialise
-from cli.labs import known_secrets, lab_of
-from cli.workspace import Stack, only_command
 from machine.failure import Failure
+from stack import vault
+from stack.labs import known_secrets, lab_of
+from stack.workspace import Stack, only_command
 
 _ANSWER_SECONDS = 5.0
 _HOST_KEYS = ("ecdsa-sha2-nistp256", "ecdsa-sha2-nistp384", "ecdsa-sha2-nistp521", "ssh-ed25519")

@@ -8,10 +8,11 @@ from types import MappingProxyType
 from blueprint.keys import public_key
 from blueprint.mistakes import Mistake, StackFileError
 from blueprint.secrets import Kind, Secret, secrets_of
-from cli import given, keys, stackfile, vault
-from cli.vault import Vault
-from cli.workspace import Stack
+from cli import given
 from machine.failure import Failure
+from stack import keys, stackfile, vault
+from stack.vault import Vault
+from stack.workspace import Stack
 
 Ask = Callable[[Secret], str]
 """Returns a secret of equipment that exists before Perenne."""
@@ -101,19 +102,6 @@ def check_secrets(stack: Stack) -> None:
         remedy = f"{stack.command('init')} makes it"
         mistakes = [Mistake(one.name, None, f"secret is missing ({one.purpose})", remedy) for one in missing]
         raise StackFileError(stack.file.name, mistakes)
-
-
-def certificates_to_renew(opened: Vault) -> list[str]:
-    """Names of certificates to make anew: they end soon, or no longer fit names or authority.
-
-    `init` and `rotate` do that, but for the authority and for what was given, which `rotate` alone does.
-    """
-    authority = opened.values["tls-authority"]
-    return [
-        secret.name
-        for secret in secrets_of(opened.stack.settings)
-        if (value := opened.values.get(secret.name)) and not keys.is_good(secret, value, authority)
-    ]
 
 
 def variable_of(secret: Secret) -> str:

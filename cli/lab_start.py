@@ -3,18 +3,19 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-from cli import artifacts, engine, hostkeys, packages, toolchain
+from cli import artifacts, engine, packages, toolchain
 from cli.attach import settle_killed_run
 from cli.console import Display, Progress, say
 from cli.engine import Engine
 from cli.initialise import Initialised, initialise
-from cli.labs import known_secrets, lab_of, lab_secrets
 from cli.steps import Step, run_steps
-from cli.workspace import Stack, cache
 from lab.engine import check_space
 from lab.images.build import Images, build_all
 from lab.network import check_free, networks_of, routes
 from lab.site import Condition, Lab, Outcome
+from stack import hostkeys
+from stack.labs import known_secrets, lab_of, lab_secrets
+from stack.workspace import Stack, cache
 
 
 @dataclass(frozen=True)

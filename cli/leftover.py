@@ -3,8 +3,8 @@
 import asyncio
 
 from cli.console import say
-from cli.workspace import JOURNAL, Stack
 from machine.failure import Failure
+from stack.workspace import JOURNAL, Stack
 
 
 def undo_leftover() -> None:
@@ -46,11 +46,11 @@ def take_back() -> None:
         Failure: It can't be done.
     """
     # Only where there is something to undo: every `up` and `status` passes by here.
-    from cli.vault import Vault  # noqa: PLC0415 (see above)
     from drills.performing import Performer  # noqa: PLC0415 (see above)
     from drills.undo import Journal  # noqa: PLC0415 (see above)
     from moves.hands import hands_for  # noqa: PLC0415 (see above)
     from moves.vcenter import VCenter  # noqa: PLC0415 (see above)
+    from stack.vault import Vault  # noqa: PLC0415 (see above)
 
     journal = Journal.left(JOURNAL)
     if journal is None:

@@ -5,9 +5,9 @@ import shutil
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from cli.workspace import log_file
 from machine import apt
 from machine.failure import Failure
+from stack.workspace import log_file
 
 
 @dataclass(frozen=True)

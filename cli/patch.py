@@ -8,10 +8,10 @@ from datetime import UTC, datetime
 from cli.console import Display, say
 from cli.drain import site_of
 from cli.signals import Interrupted
-from cli.vault import Vault
-from cli.workspace import PRIVATE, Stack, log_file, only_command
 from moves.patching import Patch, Work
 from moves.record import Progress, Record
+from stack.vault import Vault
+from stack.workspace import PRIVATE, Stack, log_file, only_command
 
 
 def patch(stack: Stack, work: Work, *, anew: bool) -> int:

@@ -1,7 +1,7 @@
 """Pulumi's plugins that this working copy has started."""
 
-from cli.workspace import BIN, PROGRAM, REPOSITORY
 from machine import processes
+from stack.workspace import BIN, PROGRAM, REPOSITORY
 
 
 def orphans() -> list[int]:

@@ -2,7 +2,7 @@
 
 from cli.attach import previewing_engine
 from cli.console import Display
-from cli.workspace import Stack, log_file
+from stack.workspace import Stack, log_file
 
 
 def preview(stack: Stack, options: tuple[str, ...]) -> int:

@@ -10,14 +10,14 @@ from rich.table import Table
 from rich.text import Text
 
 from cli.console import Display, out
-from cli.vault import Vault
-from cli.workspace import PRIVATE, Stack
 from drills import invariants
 from drills.model import Invariant, Recording
 from drills.workload.figures import Figures, figures
 from drills.workload.plan import Load
 from drills.workload.site import plan_for
 from drills.workload.workload import Workload
+from stack.vault import Vault
+from stack.workspace import PRIVATE, Stack
 
 QUIET_SECONDS = 5.0
 """Load before the change, which its figures can be compared with, and after it."""

@@ -1,83 +1,20 @@
-"""`./perenne ssh` and `logs`: a machine of the site by its name, over SSH with the stack's own keys."""
+"""`./perenne ssh` and `logs`: a machine of the site by its name, on the user's terminal."""
 
-import asyncio
 import os
 import shutil
 import signal
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractAsyncContextManager, contextmanager
-from dataclasses import dataclass
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from blueprint.keys import public_key
-from blueprint.secrets import accepted
 from cli import packages, signals
-from cli.vault import Vault
-from cli.workspace import Stack, lab_name
 from machine.failure import Failure
-
-if TYPE_CHECKING:
-    from asyncssh import SSHClientConnection
+from stack.ssh import Machine, machine
+from stack.vault import Vault
+from stack.workspace import Stack, lab_name
 
 _SSH = packages.Package("openssh-client", "ssh", "logs in on servers")
-
-
-@dataclass(frozen=True)
-class Machine:
-    """A host or server that Perenne logs in on as root."""
-
-    name: str
-    address: str
-    host_key: str
-    """In the form of known_hosts: `ssh-ed25519 AAAA…`."""
-    other_host_keys: tuple[str, ...] = ()
-    """Those by which it may be known, too, while its key is rotated."""
-
-    @property
-    def known_hosts(self) -> str:
-        """What is known of it, in OpenSSH's form."""
-        return "".join(f"{self.address} {key}\n" for key in (self.host_key, *self.other_host_keys))
-
-
-def machine(stack: Stack, vault: Vault, name: str) -> Machine:
-    """The host or server of that name.
-
-    Raises:
-        Failure: There is none, or it isn't known how it proves itself.
-    """
-    settings = stack.settings
-    short = name.removesuffix(f".{settings.domain}")
-    if short in settings.servers:
-        host_key, *others = map(public_key, accepted(vault.values, f"ssh-host-key-{short}"))
-        return Machine(short, str(settings.servers[short].address), host_key, tuple(others))
-    if short not in settings.hosts:
-        known = ", ".join([*settings.servers, *settings.hosts])
-        raise Failure(f"{name} is unknown", f"{stack.file.name} has no server or host of that name", f"One of: {known}")
-    if short not in settings.host_keys:
-        why = f"{stack.file.name} does not say by which SSH key it is known (perenne:host_keys)"
-        raise Failure(f"{short} can't be trusted", why, f"Run {stack.command('init')}.")
-    return Machine(short, str(settings.hosts[short].address), settings.host_keys[short])
-
-
-def login(stack: Stack, vault: Vault, name: str) -> "AbstractAsyncContextManager[SSHClientConnection]":
-    """Log in on a machine as root with asyncssh: a context whose value is the connection.
-
-    Raises:
-        Failure: There is no such machine, or it isn't known how it proves itself.
-    """
-    import asyncssh  # noqa: PLC0415 (it takes its time)
-
-    found = machine(stack, vault, name)
-    return asyncssh.connect(
-        found.address,
-        username="root",
-        client_keys=[asyncssh.import_private_key(vault.values["ssh-key"])],
-        known_hosts=asyncssh.import_known_hosts(found.known_hosts),
-        config=None,
-        agent_path=None,
-    )
 
 
 def ssh(stack: Stack, name: str, command: Sequence[str]) -> int:
@@ -99,18 +36,6 @@ def logs(stack: Stack, name: str, *, follow: bool, unit: str | None, lines: int)
         return _run(["docker", "logs", *following, f"--tail={lines}", f"{lab_name()}-{name}"])
     options = [f"--lines={lines}", *(["--follow"] if follow else []), *([f"--unit={unit}"] if unit else [])]
     return ssh(stack, name, ["journalctl", "--no-pager", *options])
-
-
-async def said(stack: Stack, vault: Vault, name: str, command: str, seconds: float) -> str:
-    """What a command on a machine printed; nothing if the machine can't be asked in time, or the command failed."""
-    import asyncssh  # noqa: PLC0415 (it takes its time)
-
-    try:
-        async with asyncio.timeout(seconds), login(stack, vault, name) as connection:
-            done = await connection.run(command, check=True)
-    except (OSError, TimeoutError, asyncssh.Error):
-        return ""
-    return str(done.stdout)
 
 
 @contextmanager

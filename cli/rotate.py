@@ -11,17 +11,18 @@ from blueprint import rotation
 from blueprint.rotation import Step
 from blueprint.secrets import Kind, Secret, Stage, Way, secrets_of
 from blueprint.terms import Certificate
-from cli import artifacts, given, hostkeys, keys
+from cli import artifacts, given
 from cli.attach import running_lab, working_engine
-from cli.checks import check_site
 from cli.console import Display, out, say
 from cli.deploy import check_none_drained, deploy
 from cli.engine import Engine
 from cli.initialise import Ask, asking
-from cli.labs import lab_of, lab_secrets
-from cli.vault import Vault
-from cli.workspace import Stack, log_file, only_command
 from machine.failure import Failure
+from stack import hostkeys, keys
+from stack.checks import check_site
+from stack.labs import lab_of, lab_secrets
+from stack.vault import Vault
+from stack.workspace import Stack, log_file, only_command
 
 Confirm = Callable[[str], bool]
 

@@ -12,9 +12,9 @@ from typing import Any
 from cli.console import Progress
 from cli.engine import Engine
 from cli.events import name_of
-from cli.inventory import KINDS, LIBRARY_ITEM, VIRTUAL_MACHINE, Inventory
 from cli.pending import Operation, State, describe, operations, records
 from machine.failure import Failure
+from stack.inventory import KINDS, LIBRARY_ITEM, VIRTUAL_MACHINE, Inventory
 
 Record = dict[str, Any]
 

@@ -20,13 +20,13 @@ import yaml
 from blueprint.keys import public_key
 from blueprint.loading import NAMESPACE
 from blueprint.secrets import Kind, Secret, is_secret_name, secrets_of
-from cli import keys
 from cli.engine import Engine
 from cli.toolchain import Pulumi
-from cli.workspace import Stack, link_program
 from lab import certificates
 from machine.failure import Failure
 from machine.files import PRIVATE, write
+from stack import keys
+from stack.workspace import Stack, link_program
 
 _ADDRESS = "127.0.0.1"
 _START_SECONDS = 30.0

@@ -10,10 +10,10 @@ import httpx
 from blueprint.settings import Settings
 from blueprint.terms import Role
 from cli.console import say
-from cli.status import PATRONI_PORT, SYNCHRONOUS, SiteStatus, members_of, status, trust
-from cli.vault import Vault
-from cli.workspace import Stack
 from machine.failure import Failure
+from stack.status import PATRONI_PORT, SYNCHRONOUS, SiteStatus, members_of, status, trust
+from stack.vault import Vault
+from stack.workspace import Stack
 
 _USER = "perenne"
 _SWITCHOVER_SECONDS = 60.0

@@ -9,12 +9,12 @@ from pathlib import Path
 from cli import artifacts, packages
 from cli.console import PLAIN, Display, err, say
 from cli.down import down
-from cli.labs import lab_of
 from cli.toolchain import venv_python
 from cli.up import up
-from cli.workspace import REPOSITORY, Stack, cache, log_file
 from lab.site import Condition
 from offline.build import Go, find_go
+from stack.labs import lab_of
+from stack.workspace import REPOSITORY, Stack, cache, log_file
 
 GO_MODULES = (REPOSITORY / "lab" / "vcenter", REPOSITORY / "offline" / "vsphere")
 ACTIONLINT = "github.com/rhysd/actionlint/cmd/actionlint@v1.7.7"

@@ -14,9 +14,9 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Literal
 
-from cli.workspace import BIN, PRIVATE, REPOSITORY, cache, have_private
 from machine import locks
 from machine.failure import Failure
+from stack.workspace import BIN, PRIVATE, REPOSITORY, cache, have_private
 
 VARIABLE = "PERENNE_PULUMI"
 DOWNLOADS = "https://get.pulumi.com/releases/sdk"

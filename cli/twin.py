@@ -2,7 +2,7 @@
 
 The twin lives in `.perenne/twin/STACK`: links to the program, a stack file of its own (blueprint.twin), secrets that
 are thrown away, Pulumi's state and the lab. A process that works on it is told so by PERENNE_TWIN, as every path below
-cli.workspace.PRIVATE depends on it; so the command prepares the folder and then becomes such a process. Every other
+stack.workspace.PRIVATE depends on it; so the command prepares the folder and then becomes such a process. Every other
 command can be given a twin in the same way: `./perenne twin prod status`.
 """
 
@@ -26,18 +26,18 @@ from blueprint.keys import site_authorities
 from blueprint.loading import NAMESPACE
 from blueprint.secrets import is_secret_name
 from blueprint.twin import Config, Difference, Renumbering, equipment, twin_of
-from cli import stackfile
-from cli.checks import Check, check_preview, check_site
 from cli.console import Display, Progress, out, say
 from cli.deploy import await_page, deploy
 from cli.down import lab_down
 from cli.initialise import initialise
 from cli.lab_start import Started, start_lab
-from cli.labs import known_secrets, lab_of
-from cli.workspace import PROGRAM, REPOSITORY, TWIN, Stack, have_private, link_program, log_file, only_command
 from machine.failure import Failure
 from machine.files import PRIVATE as OWNER_ONLY
 from machine.files import write
+from stack import stackfile
+from stack.checks import Check, check_preview, check_site
+from stack.labs import known_secrets, lab_of
+from stack.workspace import PROGRAM, REPOSITORY, TWIN, Stack, have_private, link_program, log_file, only_command
 
 _PLAN = "rehearsal.json"
 _SIMULATED = (

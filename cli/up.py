@@ -11,16 +11,17 @@ from rich.text import Text
 
 from blueprint.keys import site_authorities
 from blueprint.terms import Role
-from cli import artifacts, drift, engine, packages, vault
+from cli import artifacts, drift, engine, packages
 from cli.attach import working_engine
 from cli.console import Display, err, out, say
 from cli.deploy import await_page, check_none_drained, deploy, is_deployed, page_path
 from cli.engine import Engine
 from cli.events import Deployment
 from cli.lab_start import start_lab
-from cli.labs import lab_of
-from cli.workspace import PRIVATE, Stack, cache, log_file, only_command
 from lab.site import Condition, Lab, Outcome
+from stack import vault
+from stack.labs import lab_of
+from stack.workspace import PRIVATE, Stack, cache, log_file, only_command
 
 
 def up(stack: Stack, *, yes: bool, timings: bool, repair: bool = False, options: tuple[str, ...] = ()) -> int:
@@ -64,7 +65,7 @@ def _real_up(stack: Stack, display: Display, options: tuple[str, ...], *, repair
     with display.step("services") as progress:
         artifacts.build(stack.settings, progress)
     with display.step("vCenter, and what its user may do there"):
-        from cli.vcenter import check_user  # noqa: PLC0415 (VMware's library takes its time, and only real stacks need it)
+        from stack.vcenter import check_user  # noqa: PLC0415 (VMware's library takes its time, and only real stacks need it)
 
         check_user(stack, vault.Vault.open(stack))
     check_none_drained(pulumi)

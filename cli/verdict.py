@@ -8,13 +8,13 @@ from rich.console import Console, Group, RenderableType
 from rich.padding import Padding
 from rich.text import Text
 
-from cli import workspace
 from cli.console import out, say
-from cli.workspace import Stack, have_private
 from machine.failure import Failure
 from policies.judging.configuration import Level
 from policies.judging.report import Report, Reported
 from policies.judging.rule import Severity
+from stack import workspace
+from stack.workspace import Stack, have_private
 
 PAGES = "docs/policies"
 

@@ -4,12 +4,12 @@ import asyncio
 import time
 from dataclasses import dataclass
 
-from cli.workspace import Stack
 from drills.undo import How, Step
 from machine.failure import Failure
 from moves.hands import Hands
 from moves.standing import Standing, standing
 from moves.vcenter import VCenter
+from stack.workspace import Stack
 
 CONNECT_SECONDS = 45.0
 """How long hosts may take to be connected again after they were started."""

@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from cli.workspace import Stack
 from drills import invariants
 from drills.clients import Clients
 from drills.faults import targets
@@ -21,6 +20,7 @@ from moves.hands import Hands
 from moves.standing import Standing, standing
 from moves.vcenter import VCenter
 from moves.waiting import STEADY_SECONDS, to_its_end, until_whole
+from stack.workspace import Stack
 
 QUIET_SECONDS = 5.0
 """Steady load before the fault, which a figure can be compared with."""

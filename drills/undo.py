@@ -13,9 +13,9 @@ from typing import Protocol
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from cli.workspace import JOURNAL
 from machine import files, locks
 from machine.failure import Failure
+from stack.workspace import JOURNAL
 
 FOLDER = JOURNAL.parent
 

@@ -7,10 +7,10 @@ from typing import Literal, Protocol
 
 import asyncssh
 
-from cli import remote
-from cli.vault import Vault
-from cli.workspace import Stack, lab_name
 from machine.failure import Failure
+from stack import ssh
+from stack.vault import Vault
+from stack.workspace import Stack, lab_name
 
 SHELL_SECONDS = 30.0
 """How long a script on a server may take."""
@@ -78,7 +78,7 @@ class SshHands:
 
     async def shell(self, server: str, script: str, *, seconds: float = SHELL_SECONDS) -> str:
         """Log in and run the script."""
-        login = remote.login(self.stack, self.vault, server)
+        login = ssh.login(self.stack, self.vault, server)
         try:
             async with asyncio.timeout(seconds), login as connection:
                 done = await connection.run("bash -euo pipefail -s", input=script)

@@ -9,8 +9,6 @@ import asyncssh
 
 from blueprint.settings import Settings
 from blueprint.terms import Role
-from cli import remote
-from cli.vault import Vault
 from machine.failure import Failure
 from moves import node, packages
 from moves.record import Progress, Record
@@ -18,6 +16,8 @@ from moves.restarting import restart
 from moves.site import Site, clock, look
 from moves.standing import Standing
 from moves.waiting import to_its_end
+from stack import ssh
+from stack.vault import Vault
 
 HOST_SECONDS = 3600.0
 """How long an update of ESXi, or a host's restart, may take."""
@@ -157,7 +157,7 @@ class Patch:
         what = f"the command on {host}, which is in maintenance mode, failed"
         remedy = f"Mend it there ({self.site.stack.command('ssh', host)}), then run this again."
         try:
-            async with asyncio.timeout(HOST_SECONDS), remote.login(self.site.stack, self.vault, host) as connection:
+            async with asyncio.timeout(HOST_SECONDS), ssh.login(self.site.stack, self.vault, host) as connection:
                 done = await connection.run(self.work.host_command)
         except (OSError, TimeoutError, asyncssh.Error) as error:
             raise Failure(what, str(error) or f"it did not end within {HOST_SECONDS:g} s", remedy) from error

@@ -1,9 +1,9 @@
 """A server is taken out of use, so that it can be stopped, and back; it knows itself how (components/guest/*/drain)."""
 
 from blueprint.terms import Role
-from cli import drained
 from machine.failure import Failure
 from moves.site import Site, allow, until_whole
+from stack import drained_servers
 
 DRAIN = "/usr/local/lib/perenne/drain"
 UNDRAIN = "/usr/local/lib/perenne/undrain"
@@ -65,7 +65,7 @@ async def take_out(site: Site, name: str) -> None:
     if name in site.settings.backup.servers:
         await _check_backup(site, name)
     remedy = f"Mend that and run this again, or take back what was begun: {site.stack.command('undrain', name)}"
-    drained.note(site.stack, name)  # before: a drain whose end nobody sees may succeed
+    drained_servers.note(site.stack, name)  # before: a drain whose end nobody sees may succeed
     await _run(site, name, DRAIN, f"{name} is not drained", remedy)
 
 
@@ -77,7 +77,7 @@ async def bring_back(site: Site, name: str) -> None:
     """
     remedy = f"See {site.stack.command('logs', name)}, then run this again."
     await _run(site, name, UNDRAIN, f"{name} is not in service yet", remedy)
-    drained.forget(site.stack, name)
+    drained_servers.forget(site.stack, name)
 
 
 async def _run(site: Site, name: str, program: str, what: str, remedy: str) -> None:

@@ -5,12 +5,12 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 from blueprint.settings import Settings
-from cli.workspace import Stack
 from machine.failure import Failure
 from moves.hands import Hands
 from moves.standing import Standing, in_maintenance, standing, too_close
 from moves.vcenter import HostState, VCenter
 from moves.waiting import WHOLE_SECONDS, until_steady
+from stack.workspace import Stack
 
 SETTLE_SECONDS = 30.0
 """How long one that ought to be whole may take to be seen so: what was just done settles within seconds."""

@@ -9,11 +9,11 @@ from typing import Any
 
 from blueprint.settings import Settings
 from blueprint.terms import Role
-from cli.checks import check_answers
-from cli.status import Answer, SiteStatus, status
-from cli.workspace import Stack
 from machine.failure import Failure
 from moves.hands import Hands
+from stack.checks import check_answers
+from stack.status import Answer, SiteStatus, status
+from stack.workspace import Stack
 
 _ETCD = (
     "export ETCDCTL_API=3 ETCDCTL_CACERT=/etc/perenne/tls/ca.pem ETCDCTL_CERT=/etc/perenne/tls/etcd.pem "

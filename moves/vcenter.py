@@ -10,10 +10,10 @@ from typing import Any
 
 from pyVmomi import vim
 
-from cli.vault import Vault
-from cli.vcenter import TASK_SECONDS, await_task, moid, properties_of_all, reached
-from cli.workspace import Stack
 from machine.failure import Failure
+from stack.vault import Vault
+from stack.vcenter import TASK_SECONDS, await_task, moid, properties_of_all, reached
+from stack.workspace import Stack
 
 _OFF_SECONDS = 1.0
 """Between two looks whether a guest has shut down."""

@@ -4,8 +4,8 @@ import asyncio
 from collections.abc import Awaitable, Callable, Collection, Coroutine
 from typing import Protocol, TypeVar
 
-from cli.workspace import Stack
 from moves.standing import Standing, standing
+from stack.workspace import Stack
 
 WHOLE_SECONDS = 300.0
 """How long a stack may take: vSphere HA's 18 s, two guests that boot one after the other, WildFly's start and

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import IO, Any
 
 from cli import plugins
-from cli.workspace import REPOSITORY, STATE, Stack
 from machine import processes
+from stack.workspace import REPOSITORY, STATE, Stack
 
 Killer = Callable[["subprocess.Popen[bytes]", int], str]
 """Kills something of a run, given the engine's process; returns what, or "" if that had just ended by itself."""

@@ -3,11 +3,11 @@
 The lab's guests write to the machine's own disk, so PostgreSQL's log gets a small one of its own first.
 """
 
-from cli.workspace import Stack
 from drills.faults import arranging
 from drills.faults.fault import Fault, Hit, Scene, aim_at, lab_only
 from drills.undo import How, Step
 from moves.waiting import until_whole
+from stack.workspace import Stack
 
 FULL_SECONDS = 30.0
 SPARE_MIB = 48

@@ -5,12 +5,12 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from blueprint.settings import Settings
-from cli.workspace import Stack
 from drills.model import Target
 from drills.undo import Journal, Step
 from moves.hands import Hands
 from moves.standing import Standing
 from moves.vcenter import VCenter
+from stack.workspace import Stack
 
 
 @dataclass(frozen=True)

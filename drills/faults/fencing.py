@@ -7,12 +7,12 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from blueprint.terms import Role
-from cli.workspace import Stack
 from drills.faults import guest, host, targets
 from drills.faults.fault import Fault, Hit, Scene, Simulated, lab_only
 from drills.faults.network import deaf, healed
 from drills.undo import How, Step
 from lab.equipment import bmc_name
+from stack.workspace import Stack
 
 _AGENT = "perenne-fencing"
 

@@ -5,12 +5,12 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from blueprint.terms import Role
-from cli.workspace import Stack
 from drills.faults import targets
 from drills.faults.fault import Fault, Hit, Scene, Simulated, aim_at, everywhere, lab_only
 from drills.faults.network import CUT_SECONDS, cut_off
 from drills.faults.steps import going_on, powered_on
 from drills.model import Target
+from stack.workspace import Stack
 
 SHORT_FREEZE_SECONDS = 5.0
 """A snapshot or a vMotion that goes badly: nobody may fail over for it."""

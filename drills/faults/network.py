@@ -3,9 +3,9 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from cli.workspace import Stack
 from drills.faults.fault import Fault, Hit, Scene, aim_at, lab_only
 from drills.undo import How, Step
+from stack.workspace import Stack
 
 CUT_SECONDS = 30.0
 """Longer than every detection time in the stack, Patroni's ttl of 20 s included."""

@@ -4,8 +4,6 @@ import contextlib
 from collections.abc import Callable, Coroutine, Iterator
 
 from blueprint.terms import Role
-from cli.vault import Vault
-from cli.workspace import Stack
 from drills.faults import arranging, targets
 from drills.faults.fault import Fault, Hit, Scene, aim_at
 from drills.faults.host import end_maintenance, home
@@ -14,6 +12,8 @@ from moves.patching import Patch, Work
 from moves.record import Progress, Record
 from moves.server import DRAIN, DRAIN_SECONDS, UNDRAIN
 from moves.site import Site
+from stack.vault import Vault
+from stack.workspace import Stack
 
 DRAINED_SECONDS = 10.0
 """How long a server stays drained: connections that were kept open are used again and again meanwhile."""

@@ -3,12 +3,12 @@
 from collections import Counter
 
 from blueprint.terms import Role
-from cli.workspace import Stack
 from drills.faults import arranging, targets
 from drills.faults.fault import Fault, Hit, Scene, lab_only
 from drills.faults.network import dropping, healed
 from drills.faults.steps import going_on
 from drills.undo import How, Step
+from stack.workspace import Stack
 
 STALL_SECONDS = 30.0
 ARRAY_SECONDS = 60.0

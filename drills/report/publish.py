@@ -14,11 +14,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from blueprint.forecast import forecast
-from cli.workspace import Stack
 from drills.report import document, rules
 from drills.report.document import Document, DrillEntry, RandomSeries, RunEntry, drill_entry
 from drills.report.overview import overview
 from policies import pages
+from stack.workspace import Stack
 
 OVERVIEW = rules.RESULTS.with_name("results.md")
 TIMELINES = "report.html"

@@ -6,11 +6,11 @@ from blueprint.keys import authorities, site_authorities
 from blueprint.secrets import password_of
 from blueprint.settings import Settings
 from blueprint.terms import Role
-from cli import remote
-from cli.vault import Vault
-from cli.workspace import Stack
 from drills.workload.plan import Load, Login, Observer, Plan, Probe, Site
 from machine.failure import Failure
+from stack import ssh
+from stack.vault import Vault
+from stack.workspace import Stack
 
 
 def plan_for(stack: Stack, vault: Vault, folder: Path, load: Load | None = None) -> Plan:
@@ -24,7 +24,7 @@ def plan_for(stack: Stack, vault: Vault, folder: Path, load: Load | None = None)
     databases = settings.servers_of(Role.DATABASE)
 
     def logins(role: Role) -> dict[str, Login]:
-        machines = [remote.machine(stack, vault, name) for name in settings.servers_of(role)]
+        machines = [ssh.machine(stack, vault, name) for name in settings.servers_of(role)]
         return {found.name: Login(address=found.address, host_key=found.host_key) for found in machines}
 
     return Plan(

@@ -8,12 +8,12 @@ from asyncio.subprocess import PIPE, Process
 from pathlib import Path
 from typing import Any, Self
 
-from cli.workspace import REPOSITORY
 from drills.model import Recording
 from drills.workload import keeping
 from drills.workload.orders import RECORD, STOP
 from drills.workload.plan import Plan
 from machine.failure import Failure
+from stack.workspace import REPOSITORY
 
 BEGIN_SECONDS = 180.0
 """How long sessions may take to begin: twice what 1,000 of them take, each with a write and a read."""

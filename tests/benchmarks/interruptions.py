@@ -26,10 +26,10 @@ from docker.errors import DockerException
 from pyVmomi import vim
 
 from cli import pending
-from cli.inventory import KINDS, Inventory, inventory
-from cli.vault import Vault
-from cli.vcenter import moid
-from cli.workspace import LOGS, REPOSITORY, STATE, Stack, have_private, lab_name
+from stack.inventory import KINDS, Inventory, inventory
+from stack.vault import Vault
+from stack.vcenter import moid
+from stack.workspace import LOGS, REPOSITORY, STATE, Stack, have_private, lab_name
 from tests import killing
 
 STACK = Stack("dev")
@@ -78,7 +78,7 @@ def _remove(*, only_settle: bool) -> int:
     from cli.attach import working_engine  # noqa: PLC0415
     from cli.console import Display  # noqa: PLC0415
     from cli.down import destroy_site  # noqa: PLC0415
-    from cli.workspace import log_file  # noqa: PLC0415
+    from stack.workspace import log_file  # noqa: PLC0415
 
     if only_settle:
         working_engine(STACK, Display(log_file("down")), destroy=True)

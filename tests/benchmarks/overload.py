@@ -12,13 +12,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from cli.vault import Vault
-from cli.workspace import PRIVATE, Stack, have_private
 from drills.model import Recording, Request
 from drills.workload.figures import VISITS, quantile
 from drills.workload.plan import Load, Plan
 from drills.workload.site import plan_for
 from drills.workload.workload import Workload
+from stack.vault import Vault
+from stack.workspace import PRIVATE, Stack, have_private
 
 RATES = (30.0, 60.0, 120.0)
 BEFORE_SECONDS, CROWD_SECONDS, AFTER_SECONDS = 10.0, 60.0, 60.0

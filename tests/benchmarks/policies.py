@@ -28,7 +28,6 @@ from pulumi_policy.proxy import UNKNOWN_STRING_VALUE
 from cli import artifacts, toolchain
 from cli.engine import POLICIES, Engine
 from cli.simulation import simulated
-from cli.workspace import Stack as StackFile
 from mutation.score import stack_of
 from mutation.variants import variants
 from policies.judging import configuration
@@ -37,6 +36,7 @@ from policies.judging.pack import NAME, Pack
 from policies.judging.resource import Resource, Unknown
 from policies.judging.stack import Stack
 from policies.rules import RULES
+from stack.workspace import Stack as StackFile
 
 SIZES = (250, 500, 1_000, 2_000)
 RUNS = 5

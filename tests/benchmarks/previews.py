@@ -18,7 +18,7 @@ from threading import Event, Thread
 from cli import artifacts, toolchain
 from cli.engine import POLICIES, Engine
 from cli.simulation import simulated
-from cli.workspace import Stack
+from stack.workspace import Stack
 
 SIZES = ((3, 7), (8, 50), (32, 500), (64, 2_000))
 """Hosts and servers."""

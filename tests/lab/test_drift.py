@@ -12,9 +12,9 @@ from pyVim.connect import Disconnect, SmartConnect
 from pyVmomi import vim
 
 from blueprint.settings import Settings
-from cli.vault import Vault
-from cli.workspace import LAB as LAB_FOLDER
-from cli.workspace import Stack
+from stack.vault import Vault
+from stack.workspace import LAB as LAB_FOLDER
+from stack.workspace import Stack
 from tests.lab.conftest import LAB, PROJECT
 from tests.lab.waiting import wait_until
 

@@ -10,11 +10,11 @@ import pytest
 
 from cli import pending
 from cli.engine import Engine
-from cli.inventory import KINDS, inventory
-from cli.labs import lab_of
 from cli.toolchain import ensure
-from cli.vault import Vault
-from cli.workspace import Stack
+from stack.inventory import KINDS, inventory
+from stack.labs import lab_of
+from stack.vault import Vault
+from stack.workspace import Stack
 from tests import killing
 from tests.lab.conftest import LAB, PROJECT
 

@@ -15,9 +15,9 @@ from blueprint import loading, secrets
 from cli import artifacts, toolchain
 from cli.engine import Engine
 from cli.simulation import simulated
-from cli.workspace import Stack
 from mutation.program import PROGRAM, recorded
 from policies.judging.resource import UNKNOWN, Resource
+from stack.workspace import Stack
 from tests.lab.conftest import PROJECT
 
 pytestmark = pytest.mark.lab

@@ -13,8 +13,8 @@ import pytest
 from blueprint.settings import Settings
 from cli import toolchain
 from cli.engine import environment_of
-from cli.vault import Vault
-from cli.workspace import Stack
+from stack.vault import Vault
+from stack.workspace import Stack
 from tests.lab.conftest import PROJECT
 
 pytestmark = pytest.mark.lab

@@ -19,14 +19,14 @@ import pytest
 from blueprint import rotation
 from blueprint.secrets import Way, secrets_of
 from blueprint.settings import Settings
-from cli import keys
-from cli.checks import check_site
-from cli.vault import Vault
-from cli.workspace import Stack
 from drills.model import Recording
 from drills.workload.plan import Load
 from drills.workload.site import plan_for
 from drills.workload.workload import Workload
+from stack import keys
+from stack.checks import check_site
+from stack.vault import Vault
+from stack.workspace import Stack
 from tests.lab.conftest import PROJECT
 from tests.lab.secret_forms import Forms
 from tests.lab.waiting import wait_until

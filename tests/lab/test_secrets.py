@@ -13,10 +13,10 @@ import pytest
 from docker.models.containers import Container
 from pyVmomi import vim
 
-from cli.vault import Vault, passphrase_of
-from cli.vcenter import session
-from cli.workspace import Stack
 from lab.label import Label
+from stack.vault import Vault, passphrase_of
+from stack.vcenter import session
+from stack.workspace import Stack
 from tests.lab.conftest import LAB, PROJECT
 from tests.lab.secret_forms import Forms
 

@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from cli.vault import Vault
-from cli.workspace import Stack
 from drills.model import Recording
 from drills.workload.figures import figures
 from drills.workload.plan import Load
 from drills.workload.site import plan_for
 from drills.workload.workload import Workload
+from stack.vault import Vault
+from stack.workspace import Stack
 
 pytestmark = pytest.mark.lab
 

@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from blueprint.keys import certificate_of, public_key
 from blueprint.secrets import Kind, Secret
-from cli import keys
+from stack import keys
 from tests.lab.secret_forms import Forms, forms_of
 
 AUTHORITY = keys.make(Secret("tls-authority", Kind.CERTIFICATE_AUTHORITY, ""))

@@ -23,7 +23,7 @@ from blueprint.secrets import (
     secrets_of,
 )
 from blueprint.settings import Settings
-from cli import keys
+from stack import keys
 
 PROJECT = Path(__file__).parents[3]
 SERVICE = "pnp-manager"

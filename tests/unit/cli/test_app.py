@@ -11,11 +11,12 @@ from typer.testing import CliRunner
 
 from blueprint.mistakes import Mistake, StackFileError
 from cli import __main__ as edge
-from cli import remote, workspace
+from cli import remote
 from cli.app import app
-from cli.workspace import Stack
 from lab.errors import LabError
 from machine.failure import Failure
+from stack import workspace
+from stack.workspace import Stack
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 COMMANDS = (

@@ -10,8 +10,8 @@ from cli import attach
 from cli.console import Display
 from cli.engine import Engine
 from cli.toolchain import Pulumi
-from cli.workspace import Stack
 from machine.failure import Failure
+from stack.workspace import Stack
 
 
 class Left(Engine):
@@ -33,8 +33,8 @@ class Left(Engine):
 def left(dev: Stack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Left:
     killed = Left(dev, Pulumi("offline", tmp_path, None, "a test"))
     monkeypatch.setattr(attach, "check_secrets", lambda _: None)
-    monkeypatch.setattr("cli.vault.Vault.open", lambda _: None)
-    monkeypatch.setattr("cli.hostkeys.settle", lambda _: None)
+    monkeypatch.setattr("stack.vault.Vault.open", lambda _: None)
+    monkeypatch.setattr("stack.hostkeys.settle", lambda _: None)
     monkeypatch.setattr("cli.toolchain.ensure", lambda _: killed.pulumi)
     monkeypatch.setattr(attach, "Engine", lambda *_: killed)
     return killed

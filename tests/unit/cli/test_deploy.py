@@ -11,17 +11,18 @@ import pytest
 
 from blueprint.keys import certificate_of
 from blueprint.secrets import Kind, Secret
-from cli import deploy, drained, keys, verdict
+from cli import deploy, verdict
 from cli.console import Display, Progress
 from cli.engine import Engine
 from cli.events import Deployment
-from cli.status import Asked
 from cli.toolchain import Pulumi
-from cli.workspace import Stack
 from machine.failure import Failure
 from policies.judging.configuration import Level
 from policies.judging.report import Report, Reported
 from policies.judging.rule import Pillar, Severity
+from stack import drained_servers, keys
+from stack.status import Asked
+from stack.workspace import Stack
 
 
 class FakeEngine(Engine):
@@ -82,7 +83,7 @@ def test_nothing_is_deployed_while_a_drained_server_is_stopped(
     pulumi: FakeEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pulumi.resources = ({"urn": "a server"},)
-    drained.note(pulumi.stack, "app01")
+    drained_servers.note(pulumi.stack, "app01")
     monkeypatch.setattr(deploy, "ask_drained", lambda _stack: Asked([], silent=["app01"]))
     with pytest.raises(Failure, match="app01 was drained and does not answer") as raised:
         deploy.check_none_drained(pulumi)
@@ -94,10 +95,10 @@ def test_what_a_server_says_counts_more_than_what_drain_noted(
     pulumi: FakeEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pulumi.resources = ({"urn": "a server"},)
-    drained.note(pulumi.stack, "app01")
+    drained_servers.note(pulumi.stack, "app01")
     monkeypatch.setattr(deploy, "ask_drained", lambda _stack: Asked([], silent=["app02"]))
     deploy.check_none_drained(pulumi)
-    assert drained.noted(pulumi.stack) == []
+    assert drained_servers.noted(pulumi.stack) == []
 
 
 def test_a_deployed_server_that_is_silent_is_said_and_may_be_made_anew(

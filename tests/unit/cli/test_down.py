@@ -6,11 +6,11 @@ from typing import Any
 import pytest
 
 from cli import down as module
-from cli import drained, workspace
 from cli.down import down
-from cli.workspace import Stack
 from drills.undo import How, Journal, Step
 from machine.failure import Failure
+from stack import drained_servers, workspace
+from stack.workspace import Stack
 
 
 @pytest.mark.parametrize(("answers", "asked"), [([False], 1), ([True, False], 2)])
@@ -67,12 +67,12 @@ def test_two_yes_destroy_a_real_site_and_so_does_the_option(
         return True
 
     monkeypatch.setattr(module, "working_engine", working_engine)
-    drained.note(Stack("prod"), "app01")
+    drained_servers.note(Stack("prod"), "app01")
     assert down(Stack("prod"), caches=False, confirm=confirm, destroy=destroy) == 0
     assert len(questions) == asked
     assert settled == {"destroy": True}
     assert pulumi.told == [("destroy", "--stack", "prod", *(["--yes"] if destroy else []))]
-    assert drained.noted(Stack("prod")) == []
+    assert drained_servers.noted(Stack("prod")) == []
 
 
 def test_what_is_protected_is_named_and_nothing_destroyed(clone: Path, monkeypatch: pytest.MonkeyPatch) -> None:

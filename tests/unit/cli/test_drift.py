@@ -15,16 +15,17 @@ import asyncssh
 import pytest
 
 from cli import drift as command
-from cli import drifted_files, remote, up
+from cli import drifted_files, up
 from cli.console import Display
-from cli.crypter import Crypter
 from cli.drifted_files import Asked, Question, questions
 from cli.drifted_resources import Cause, Drift, drifted
 from cli.engine import Engine
 from cli.toolchain import Pulumi
-from cli.vault import Vault
-from cli.workspace import Stack
 from machine.failure import Failure
+from stack import ssh
+from stack.crypter import Crypter
+from stack.vault import Vault
+from stack.workspace import Stack
 
 RECORDINGS = json.loads((Path(__file__).parent / "recordings" / "drift.json").read_text())
 """A cluster in the simulated vCenter: the state, and previews after HA and DRS were switched off, and without it."""
@@ -165,7 +166,7 @@ async def _site() -> AsyncIterator[Site]:
 def _ask(stack: Stack, found: dict[str, list[Question]], monkeypatch: pytest.MonkeyPatch) -> Asked:
     async def ask() -> Asked:
         async with _site() as site:
-            monkeypatch.setattr(remote, "login", site.login)
+            monkeypatch.setattr(ssh, "login", site.login)
             return await drifted_files._ask_all(stack, Vault(stack, {}, Crypter.new("x")), found)
 
     return asyncio.run(ask())

@@ -11,15 +11,16 @@ from pathlib import Path
 
 import pytest
 
-from cli import drained, engine, workspace
+from cli import engine
 from cli.console import Display, Progress
 from cli.engine import Engine, environment_of
 from cli.events import Deployment, Stream
 from cli.signals import Interrupted
 from cli.toolchain import Pulumi
-from cli.workspace import Stack
 from machine import processes
 from machine.failure import Failure
+from stack import drained_servers, workspace
+from stack.workspace import Stack
 
 DEAD = 2**22 + 1
 """No process has this id: the kernel's largest is 2**22."""
@@ -175,7 +176,7 @@ from cli.console import Display, Progress
 from cli.engine import Engine
 from cli.events import Deployment, Stream
 from cli.toolchain import Pulumi
-from cli.workspace import Stack
+from stack.workspace import Stack
 folder = pathlib.Path(sys.argv[1])
 pulumi = Pulumi("offline", folder, folder, "a test")
 Engine(Stack("prod"), pulumi).up(Deployment(), Progress(Display(plain=True), "test"), folder / "report")
@@ -284,9 +285,9 @@ def test_forgotten_state_is_gone_and_other_stacks_stay(dev: Stack) -> None:
         (stacks / name).touch()
     lock = _lock(dev, DEAD)
     dev.generation_file.write_text("a lab")
-    drained.note(dev, "app01")
+    drained_servers.note(dev, "app01")
     engine.forget_state(dev)
     assert [file.name for file in stacks.iterdir()] == ["prod.json"]
     assert not lock.exists()
     assert not dev.generation_file.exists()
-    assert drained.noted(dev) == []
+    assert drained_servers.noted(dev) == []

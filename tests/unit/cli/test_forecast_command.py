@@ -7,9 +7,9 @@ import pytest
 
 from blueprint.forecast import forecast
 from cli import forecast as command
-from cli.workspace import Stack
 from drills.report import document
 from drills.report.forecasts import Compared
+from stack.workspace import Stack
 
 RESULTS = document.parsed(document.RESULTS.read_bytes())
 

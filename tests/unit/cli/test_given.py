@@ -11,11 +11,12 @@ from blueprint.keys import authorities
 from blueprint.rotation import Change
 from blueprint.secrets import SITE_AUTHORITIES, secrets_of
 from blueprint.settings import Settings
-from cli import given, keys
+from cli import given
 from cli.initialise import asking, initialise
-from cli.workspace import Stack
 from drills.workload.site import plan_for
 from machine.failure import Failure
+from stack import keys
+from stack.workspace import Stack
 from tests.unit.company import HOURS, KEY, NAME, OTHER_KEY, Company, certificate, key
 
 PROJECT = Path(__file__).parents[3]

@@ -15,17 +15,22 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from blueprint.keys import public_key
 from blueprint.mistakes import StackFileError
 from blueprint.secrets import SITE_AUTHORITIES, Kind, Secret, secrets_of
-from cli import given, keys, simulation, vault
-from cli.initialise import Initialised, asking, certificates_to_renew, check_secrets, initialise, variable_of
-from cli.keys import is_signed_by
-from cli.vault import Vault
-from cli.workspace import Stack
+from cli import given, simulation
+from cli.initialise import Initialised, asking, check_secrets, initialise, variable_of
 from machine.failure import Failure
+from stack import keys, vault
+from stack.keys import is_signed_by
+from stack.vault import Vault
+from stack.workspace import Stack
 from tests.unit.company import HOURS, Company
 
 COMPANY = Company()
 SITE = COMPANY.site()
 HOST_KEYS = {"psexi02": "ssh-ed25519 AAAA"}
+
+
+def _to_renew(opened: Vault) -> list[str]:
+    return keys.certificates_to_renew(opened.stack.settings, opened.values)
 
 
 def test_every_secret_is_made_and_read_back(dev: Stack) -> None:
@@ -110,10 +115,10 @@ def test_certificates_that_end_soon_are_named_until_init_has_made_new_ones(
         soon.setattr(keys, "CERTIFICATE_VALIDITY", keys.RENEWAL - timedelta(minutes=1))
         made = initialise(dev, None, {})
     certificates = [secret.name for secret in secrets_of(dev.settings) if secret.kind is Kind.CERTIFICATE]
-    assert certificates_to_renew(made.vault) == certificates
+    assert _to_renew(made.vault) == certificates
     renewed = initialise(Stack("dev"), None, {})
     assert renewed.made == certificates
-    assert certificates_to_renew(renewed.vault) == []
+    assert _to_renew(renewed.vault) == []
 
 
 def test_a_new_authority_signs_every_certificate_anew(dev: Stack) -> None:
@@ -203,10 +208,10 @@ def test_a_given_certificate_that_ends_soon_is_named_and_left_until_it_has_ended
     prod()
     given_by("given")
     assert prod().made == []
-    assert certificates_to_renew(Vault.open(Stack("prod"))) == ["tls-site"]
+    assert _to_renew(Vault.open(Stack("prod"))) == ["tls-site"]
     monkeypatch.setattr(keys, "has_ended", lambda value: value == soon)
     assert prod().made == ["tls-site"]
-    assert certificates_to_renew(Vault.open(Stack("prod"))) == []
+    assert _to_renew(Vault.open(Stack("prod"))) == []
 
 
 def test_a_site_of_another_name_asks_for_a_certificate(given_by: Callable[..., None], clone: Path) -> None:
@@ -214,7 +219,7 @@ def test_a_site_of_another_name_asks_for_a_certificate(given_by: Callable[..., N
     prod()
     file = clone / "Pulumi.prod.yaml"
     file.write_text(file.read_text().replace("name: pnp.vmlabs.int", "name: www.vmlabs.int"))
-    assert certificates_to_renew(Vault.open(Stack("prod"))) == ["tls-site"]
+    assert _to_renew(Vault.open(Stack("prod"))) == ["tls-site"]
     with pytest.raises(Failure, match=r"is not for www\.vmlabs\.int"):
         prod()
 

@@ -4,8 +4,8 @@ import pytest
 
 from cli import lab_start
 from cli.console import Display, Progress
-from cli.workspace import Stack
 from lab.site import Outcome
+from stack.workspace import Stack
 
 
 @pytest.mark.parametrize(("known", "kept"), [("same", True), ("other", False), (None, False)])

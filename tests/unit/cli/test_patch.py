@@ -5,12 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from cli import patch, workspace
+from cli import patch
 from cli.signals import Interrupted
-from cli.vault import Vault
-from cli.workspace import Stack
 from moves.patching import Patch, Work
 from moves.record import Progress, Record
+from stack import workspace
+from stack.vault import Vault
+from stack.workspace import Stack
 
 
 def test_in_the_lab_servers_are_restarted_and_nothing_is_fetched(capsys: pytest.CaptureFixture[str]) -> None:

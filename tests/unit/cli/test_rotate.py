@@ -11,12 +11,13 @@ from blueprint import rotation
 from blueprint.keys import public_key
 from blueprint.rotation import Change
 from blueprint.secrets import SITE_AUTHORITIES, Stage, secrets_of
-from cli import hostkeys, keys, remote, rotate, vault
-from cli.checks import Check
-from cli.initialise import certificates_to_renew, initialise
-from cli.vault import Vault
-from cli.workspace import Stack
+from cli import rotate
+from cli.initialise import initialise
 from machine.failure import Failure
+from stack import hostkeys, keys, ssh, vault
+from stack.checks import Check
+from stack.vault import Vault
+from stack.workspace import Stack
 from tests.unit.company import KEY, Company, certificate, key
 
 COMPANY = Company()
@@ -187,7 +188,8 @@ def test_an_authority_that_ends_soon_is_left_to_rotate(dev: Stack, monkeypatch: 
         soon.setattr(keys, "AUTHORITY_VALIDITY", keys.RENEWAL - timedelta(minutes=1))
         initialise(dev, None, {})
     assert initialise(Stack("dev"), None, {}).made == []
-    assert certificates_to_renew(Vault.open(Stack("dev"))) == ["tls-authority"]
+    opened = Vault.open(Stack("dev"))
+    assert keys.certificates_to_renew(opened.stack.settings, opened.values) == ["tls-authority"]
 
 
 def test_a_real_site_waits_until_users_trust_the_new_authority(
@@ -284,7 +286,7 @@ def test_a_server_is_known_by_both_keys_while_its_own_is_rotated(dev: Stack) -> 
     opened = Vault.open(Stack("dev"))
     secret = next(one for one in secrets_of(dev.settings) if one.name == "ssh-host-key-db01")
     opened.keep(Change({f"next-{secret.name}": keys.make(secret)}))
-    found = remote.machine(opened.stack, opened, "db01")
+    found = ssh.machine(opened.stack, opened, "db01")
     old, new = (public_key(opened.values[name]) for name in (secret.name, f"next-{secret.name}"))
     assert found.known_hosts == f"{found.address} {old}\n{found.address} {new}\n"
 

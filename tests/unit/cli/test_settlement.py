@@ -10,12 +10,12 @@ import pytest
 
 from cli.console import Display, Progress
 from cli.engine import Engine
-from cli.inventory import LIBRARY_ITEM, VIRTUAL_MACHINE, Inventory
 from cli.pending import operations
 from cli.settlement import settle, settled
 from cli.toolchain import Pulumi
-from cli.workspace import Stack
 from machine.failure import Failure
+from stack.inventory import LIBRARY_ITEM, VIRTUAL_MACHINE, Inventory
+from stack.workspace import Stack
 
 DATACENTER = "vsphere:index/datacenter:Datacenter"
 DATASTORE = "vsphere:index/vmfsDatastore:VmfsDatastore"

@@ -57,7 +57,7 @@ def test_a_shell_on_a_server_ends_with_its_command() -> None:
 
 _TAKES_BACK = """
 import pathlib, signal, sys
-from cli import signals
+from cli import remote, signals
 signals.hear()
 try:
     print("begun", flush=True)

@@ -4,7 +4,7 @@ import pytest
 
 from blueprint.loading import settings_from_config
 from cli import simulation
-from cli.workspace import Stack
+from stack.workspace import Stack
 
 
 @pytest.mark.usefixtures("clone")

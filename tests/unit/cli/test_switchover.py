@@ -4,10 +4,10 @@ from dataclasses import replace
 
 import pytest
 
-from cli.status import Answer, SiteStatus
 from cli.switchover import _agreed
-from cli.workspace import Stack
 from machine.failure import Failure
+from stack.status import Answer, SiteStatus
+from stack.workspace import Stack
 
 WHOLE = SiteStatus(
     page="200",

@@ -13,11 +13,12 @@ import yaml
 from typer.testing import CliRunner
 
 from blueprint import loading
-from cli import twin, workspace
+from cli import twin
 from cli.app import app
 from cli.twin import Order, write_stack_file
-from cli.workspace import Stack
 from machine.failure import Failure
+from stack import workspace
+from stack.workspace import Stack
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 
@@ -126,7 +127,7 @@ def test_a_twin_that_is_not_there_is_named(working_copy: Path) -> None:
 
 
 def test_a_twin_s_process_works_in_the_twin_s_folder() -> None:
-    asked = "from cli import workspace as w; print(w.Stack('prod').file, w.LAB, w.lab_name(), w.Stack('prod').is_lab)"
+    asked = "from stack import workspace as w; print(w.Stack('prod').file, w.LAB, w.lab_name(), w.Stack('prod').is_lab)"
     environment = {name: value for name, value in os.environ.items() if name != "PERENNE_LAB"}
     done = subprocess.run(
         [sys.executable, "-c", asked], cwd=REPOSITORY, env=environment | {"PERENNE_TWIN": "prod"},

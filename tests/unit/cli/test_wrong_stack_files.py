@@ -9,9 +9,10 @@ from typing import NoReturn
 import pytest
 
 from blueprint.mistakes import StackFileError
-from cli import __main__, workspace
+from cli import __main__
 from cli.preview import preview
-from cli.workspace import Stack
+from stack import workspace
+from stack.workspace import Stack
 from tests.unit.wrong_by_hand import made_by_hand
 from tests.unit.wrong_stack_files import Wrong, made_of_the_models
 
@@ -59,9 +60,10 @@ def test_a_mistake_gets_one_message(folder: Path, wrong: Wrong) -> None:
 @pytest.mark.parametrize("name", ["an even number of votes", "a secret in clear", "bytes"])
 def test_the_command_ends_with_the_message(tmp_path: Path, name: str) -> None:
     for entry in REPOSITORY.iterdir():
-        if entry.name not in {"cli", "perenne", ".git", ".perenne"} and not entry.match("Pulumi.*.yaml"):
+        if entry.name not in {"cli", "stack", "perenne", ".git", ".perenne"} and not entry.match("Pulumi.*.yaml"):
             (tmp_path / entry.name).symlink_to(entry)
-    shutil.copytree(REPOSITORY / "cli", tmp_path / "cli")
+    for package in ("cli", "stack"):
+        shutil.copytree(REPOSITORY / package, tmp_path / package)
     shutil.copy(REPOSITORY / "perenne", tmp_path)
     wrong = next(wrong for wrong in BY_HAND if wrong.name == name)
     (tmp_path / "Pulumi.wrong.yaml").write_bytes(wrong.content)

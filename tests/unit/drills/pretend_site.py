@@ -12,8 +12,8 @@ from aiohttp import web
 
 from blueprint.keys import certificate_of
 from blueprint.secrets import Kind, Secret
-from cli import keys
 from drills.workload.plan import Load, Plan, Site
+from stack import keys
 
 NAME = "pnp.test"
 """What its certificate is made out to, and nothing else."""

@@ -12,8 +12,6 @@ from blueprint import guests
 from blueprint.guests import GuestRole
 from blueprint.terms import Role
 from cli.drill import Order, drill, ordered_by
-from cli.status import Answer, SiteStatus
-from cli.workspace import Stack
 from drills.faults import CATALOGUE, Fault, chance, operation
 from drills.faults.fault import Scene
 from drills.report.summary import ENOUGH_RUNS
@@ -23,6 +21,8 @@ from moves.hands import ContainerAction
 from moves.record import Progress
 from moves.standing import Standing
 from policies.rules import RULES
+from stack.status import Answer, SiteStatus
+from stack.workspace import Stack
 from tests.unit.drills.virtual_time import VirtualTimeLoop
 
 DEV = Stack("dev")

@@ -8,7 +8,6 @@ import pytest
 
 from blueprint.forecast import Forecast, Term, forecast
 from blueprint.terms import Measure
-from cli.workspace import Stack
 from drills.model import Chance, Circumstances, Generator, Invariant, Part, Target, Unmeasured
 from drills.report import document, publish, rules
 from drills.report.document import Document
@@ -17,6 +16,7 @@ from drills.report.overview import overview
 from drills.report.publish import OVERVIEW, merged, page
 from drills.report.summary import Runs, run_of
 from policies import pages
+from stack.workspace import Stack
 from tests.unit.drills.recordings import BEGAN
 from tests.unit.drills.test_rules_report import reported, result
 

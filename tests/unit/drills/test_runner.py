@@ -10,7 +10,6 @@ from typing import Any, cast
 
 import pytest
 
-from cli.workspace import Stack
 from drills import runner
 from drills.faults.fault import Fault, Hit, Scene
 from drills.model import Recording
@@ -20,6 +19,7 @@ from drills.workload.workload import WorkloadFailure
 from machine.failure import Failure
 from moves.hands import LabHands
 from moves.waiting import STEADY_SECONDS
+from stack.workspace import Stack
 from tests.unit.drills.recordings import recording
 
 

@@ -14,7 +14,6 @@ from pydantic import ValidationError
 
 from blueprint.secrets import Kind as SecretKind
 from blueprint.secrets import Secret
-from cli import keys
 from drills.model import Kind, Request, WriterSample
 from drills.workload import observer
 from drills.workload.clock import Clock, Stop, beat, pace
@@ -24,6 +23,7 @@ from drills.workload.machine import ProcessorTime
 from drills.workload.plan import Load, Observer, Probe
 from drills.workload.sessions import Session
 from drills.workload.writers import Writers
+from stack import keys
 
 
 async def until(question: Callable[[], object]) -> None:

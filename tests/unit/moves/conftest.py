@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from cli import workspace
-from cli.workspace import Stack
 from moves import site as sites
+from stack import workspace
+from stack.workspace import Stack
 from tests.unit.drills.virtual_time import VirtualTimeLoop
 from tests.unit.moves.pretend import Pretend
 

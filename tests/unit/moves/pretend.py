@@ -4,14 +4,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from blueprint.settings import Settings
-from cli.status import Answer, SiteStatus
-from cli.workspace import Stack
 from machine.failure import Failure
 from moves.hands import ContainerAction
 from moves.server import DRAIN, UNDRAIN
 from moves.site import Site
 from moves.standing import Standing
 from moves.vcenter import HostState
+from stack.status import Answer, SiteStatus
+from stack.workspace import Stack
 
 HOST_MIB = 32 * 1024
 

@@ -2,9 +2,9 @@
 
 import pytest
 
-from cli import drained
 from machine.failure import Failure
 from moves import node
+from stack import drained_servers
 from tests.unit.moves.pretend import Pretend
 
 
@@ -22,20 +22,20 @@ async def test_what_is_drained_stays_known_while_it_is_off(dev: Pretend, monkeyp
         raise Failure("app01 can't be reached", f"the connection was lost: {what}", "Look.")
 
     await node.drain(dev.site, "lb02")
-    assert drained.noted(dev.stack) == ["lb02"]
+    assert drained_servers.noted(dev.stack) == ["lb02"]
     await node.undrain(dev.site, "lb02")
-    assert drained.noted(dev.stack) == []
+    assert drained_servers.noted(dev.stack) == []
     monkeypatch.setattr(dev, "before", lose)
     with pytest.raises(Failure, match="app01 is not drained"):
         await node.drain(dev.site, "app01")
-    assert drained.noted(dev.stack) == ["app01"], "its script may still come to its end"
+    assert drained_servers.noted(dev.stack) == ["app01"], "its script may still come to its end"
 
 
 def test_a_note_that_is_none_is_told(dev: Pretend) -> None:
     dev.stack.drained_file.parent.mkdir()
     dev.stack.drained_file.write_text("{}")
     with pytest.raises(Failure, match="which servers are drained"):
-        drained.noted(dev.stack)
+        drained_servers.noted(dev.stack)
 
 
 async def test_the_primary_is_drained_once_the_standby_has_taken_over(dev: Pretend) -> None:

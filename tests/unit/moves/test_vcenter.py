@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from pyVmomi import vim
 
-from cli.vcenter import Found
 from moves import vcenter
 from moves.vcenter import HostState, _Inventory
+from stack.vcenter import Found
 
 HOST = {
     "name": "psexi02.vmlabs.int",

@@ -4,6 +4,7 @@ import os
 import secrets
 import ssl
 import string
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 
@@ -20,7 +21,8 @@ from cryptography.hazmat.primitives.serialization import (
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from blueprint.keys import certificate_of
-from blueprint.secrets import Kind, Secret
+from blueprint.secrets import Kind, Secret, secrets_of
+from blueprint.settings import Settings
 
 AUTHORITY_VALIDITY = timedelta(days=3650)
 CERTIFICATE_VALIDITY = timedelta(days=825)
@@ -102,6 +104,19 @@ def is_signed_by(pem: str, authority: str) -> bool:
     """Whether a certificate is from a stack's authority: no two of them have the same name."""
     certificate, issuer = (x509.load_pem_x509_certificate(one.encode()) for one in (pem, authority))
     return certificate.issuer == issuer.subject
+
+
+def certificates_to_renew(settings: Settings, values: Mapping[str, str]) -> list[str]:
+    """Names of certificates to make anew: they end soon, or no longer fit names or authority.
+
+    `init` and `rotate` do that, but for the authority and for what was given, which `rotate` alone does.
+    """
+    authority = values["tls-authority"]
+    return [
+        secret.name
+        for secret in secrets_of(settings)
+        if (value := values.get(secret.name)) and not is_good(secret, value, authority)
+    ]
 
 
 def present(context: ssl.SSLContext, pem: str) -> None:

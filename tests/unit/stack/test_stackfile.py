@@ -4,7 +4,7 @@ from pathlib import Path
 
 import yaml
 
-from cli import stackfile
+from stack import stackfile
 
 TEXT = """\
 # A comment at the top.

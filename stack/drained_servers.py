@@ -2,9 +2,9 @@
 
 from pydantic import TypeAdapter, ValidationError
 
-from cli.workspace import Stack
 from machine import files
 from machine.failure import Failure
+from stack.workspace import Stack
 
 _NAMES = TypeAdapter(list[str])
 

@@ -122,7 +122,7 @@ class Stack:
 
     @property
     def drained_file(self) -> Path:
-        """Which of its servers were taken out of use (cli.drained)."""
+        """Which of its servers were taken out of use (stack.drained_servers)."""
         return PRIVATE / "drained" / f"{self.name}.json"
 
     @property

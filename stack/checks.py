@@ -13,10 +13,10 @@ from dataclasses import dataclass
 
 from blueprint.settings import Settings
 from blueprint.terms import Role
-from cli import remote, status
-from cli.status import SiteStatus
-from cli.vault import Vault
-from cli.workspace import Stack
+from stack import ssh, status
+from stack.status import SiteStatus
+from stack.vault import Vault
+from stack.workspace import Stack
 
 _ANSWER_SECONDS = 10.0
 _HOST_SECONDS = 30.0
@@ -124,7 +124,7 @@ async def _storage(stack: Stack, vault: Vault) -> list[Check]:
     settings = stack.settings
     hosts = list(settings.hosts)
     question = _question(stack)
-    answers = await asyncio.gather(*(remote.said(stack, vault, host, question, _HOST_SECONDS) for host in hosts))
+    answers = await asyncio.gather(*(ssh.said(stack, vault, host, question, _HOST_SECONDS) for host in hosts))
     paths = len(settings.networks.storage)
     expected = {f"{lun.naa} {paths}" for lun in settings.luns.values()}
     volumes = set(settings.luns)

@@ -10,11 +10,11 @@ from pathlib import Path
 
 from blueprint.loading import NAMESPACE
 from blueprint.rotation import Change
-from cli import stackfile
-from cli.crypter import Crypter, WrongPassphraseError
-from cli.workspace import Stack, have_private
 from machine import files
 from machine.failure import Failure
+from stack import stackfile
+from stack.crypter import Crypter, WrongPassphraseError
+from stack.workspace import Stack, have_private
 
 _PASSPHRASE_BYTES = 32
 

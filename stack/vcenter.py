@@ -10,9 +10,9 @@ from pyVim.connect import Disconnect, SmartConnect
 from pyVmomi import vim, vmodl
 
 from blueprint.privileges import PRIVILEGES, PURPOSES
-from cli.vault import Vault
-from cli.workspace import LAB, Stack
 from machine.failure import Failure
+from stack.vault import Vault
+from stack.workspace import LAB, Stack
 
 TASK_SECONDS = 120.0
 _POLL_SECONDS = 0.2

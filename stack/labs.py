@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 
 from blueprint.keys import public_key
-from cli.workspace import LAB, Stack, lab_name
 from lab.equipment import LabSecrets, bmcs
 from lab.site import Lab, Prepared
+from stack.workspace import LAB, Stack, lab_name
 
 
 def lab_of(stack: Stack) -> Lab:

@@ -11,11 +11,11 @@ from typing import Any
 
 from pyVmomi import vim, vmodl
 
-from cli.library import Library, opened
-from cli.vault import Vault
-from cli.vcenter import Found, await_task, moid, properties, reached
-from cli.workspace import Stack
 from machine.failure import Failure
+from stack.library import Library, opened
+from stack.vault import Vault
+from stack.vcenter import Found, await_task, moid, properties, reached
+from stack.workspace import Stack
 
 VIRTUAL_MACHINE = "vsphere:index/virtualMachine:VirtualMachine"
 LIBRARY_ITEM = "vsphere:index/contentLibraryItem:ContentLibraryItem"

@@ -13,10 +13,10 @@ from blueprint import rotation
 from blueprint.keys import public_key
 from blueprint.rotation import Change
 from blueprint.secrets import Stage, secrets_of
-from cli import remote
-from cli.vault import Vault
-from cli.workspace import REPOSITORY
 from machine.failure import Failure
+from stack import ssh
+from stack.vault import Vault
+from stack.workspace import REPOSITORY
 
 _SCRIPT = REPOSITORY / "components" / "guest" / "host-key.sh"
 _PREFIX = "ssh-host-key-"
@@ -80,7 +80,7 @@ def _shown(opened: Vault, name: str) -> str | None:
 
 
 async def _install(opened: Vault, server: str, key: str) -> None:
-    async with asyncio.timeout(_ANSWER_SECONDS), remote.login(opened.stack, opened, server) as connection:
+    async with asyncio.timeout(_ANSWER_SECONDS), ssh.login(opened.stack, opened, server) as connection:
         await connection.run(_SCRIPT.read_text(), input=key, check=True)
 
 

@@ -10,11 +10,11 @@ import pytest
 from pyVmomi import vim, vmodl
 
 from blueprint import loading
-from cli import inventory as module
-from cli.inventory import CLOCKS, KINDS, VIRTUAL_MACHINE, Inventory
-from cli.library import Library
 from machine.failure import Failure
 from mutation.program import resources_of
+from stack import inventory as module
+from stack.inventory import CLOCKS, KINDS, VIRTUAL_MACHINE, Inventory
+from stack.library import Library
 
 PROJECT = Path(__file__).resolve().parents[3]
 HOST = SimpleNamespace(

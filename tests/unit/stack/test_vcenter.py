@@ -10,10 +10,10 @@ import pytest
 from pyVmomi import vim
 
 from blueprint.privileges import PRIVILEGES, PURPOSES
-from cli import vcenter
-from cli.vault import Vault
-from cli.workspace import Stack
 from machine.failure import Failure
+from stack import vcenter
+from stack.vault import Vault
+from stack.workspace import Stack
 
 NO_VAULT = cast("Vault", None)
 

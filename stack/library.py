@@ -6,10 +6,10 @@ from typing import Any
 
 import httpx
 
-from cli.vault import Vault
-from cli.vcenter import trust
-from cli.workspace import Stack
 from machine.failure import Failure
+from stack.vault import Vault
+from stack.vcenter import trust
+from stack.workspace import Stack
 
 _SECONDS = 30.0
 _SESSION = "/com/vmware/cis/session"

@@ -2,7 +2,7 @@
 
 import pytest
 
-from cli.crypter import Crypter, WrongPassphraseError
+from stack.crypter import Crypter, WrongPassphraseError
 
 # Written by `pulumi stack init` and `pulumi config set --secret` of the engine v3.259.0 with this passphrase.
 PASSPHRASE = "secretpass"  # noqa: S105

@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from cli import checks, remote, status
-from cli.checks import check_preview, check_site
-from cli.status import Answer, SiteStatus
-from cli.vault import Vault
-from cli.workspace import Stack
+from stack import checks, ssh, status
+from stack.checks import check_preview, check_site
+from stack.status import Answer, SiteStatus
+from stack.vault import Vault
+from stack.workspace import Stack
 
 HOST = """naa.3000000100000001 2
 naa.3000000100000002 2
@@ -41,7 +41,7 @@ def site(dev: Stack, monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[chec
             return (hosts or {}).get(host, HOST)
 
         monkeypatch.setattr(status, "status", lambda *_: replace(whole, **changes))
-        monkeypatch.setattr(remote, "said", said)
+        monkeypatch.setattr(ssh, "said", said)
         monkeypatch.setattr(Vault, "open", lambda _stack: None)
         return check_site(dev)
 

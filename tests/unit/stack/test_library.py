@@ -5,7 +5,7 @@ import json
 import httpx
 import pytest
 
-from cli.library import Library
+from stack.library import Library
 
 
 def library(answers: dict[str, httpx.Response], seen: list[httpx.Request]) -> Library:
