@@ -4,9 +4,9 @@ import socket
 import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 from lab.errors import LabError
+from machine import processes
 
 _CREDENTIALS = struct.Struct("3i")
 """A `struct ucred`: process, user, group (unix(7), SO_PEERCRED)."""
@@ -50,7 +50,5 @@ def _holder(address: str) -> str:
             return "another process"  # it has just bound or just ended
         credentials = query.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
     process = _CREDENTIALS.unpack(credentials)[0]
-    try:
-        return f"process {process} (in {Path(f'/proc/{process}/cwd').readlink()})"
-    except OSError:
-        return f"process {process}"
+    folder = processes.folder(process)
+    return f"process {process} (in {folder})" if folder else f"process {process}"

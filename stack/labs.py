@@ -1,4 +1,4 @@
-"""The embedded lab as the commands use it."""
+"""The embedded lab that a stack lives in."""
 
 from collections.abc import Mapping
 

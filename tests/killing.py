@@ -84,7 +84,7 @@ def kill_engine(_process: "subprocess.Popen[bytes]", engine: int) -> str:
 
 def kill_session(process: "subprocess.Popen[bytes]", _engine: int = 0) -> str:
     """Kill all processes of the run, what was started last before all others."""
-    for one in sorted((one for one in _all() if _session(one) == process.pid), reverse=True):
+    for one in sorted((one for one in processes.every() if _session(one) == process.pid), reverse=True):
         _kill(one)
     return "all processes of the run"
 
@@ -101,13 +101,9 @@ def lock_holders(stack: Stack) -> Iterator[int]:
 def survivors() -> list[int]:
     """Engines and plugins of this working copy."""
     found = plugins.orphans()
-    for process in _all():
-        try:
-            folder = Path(f"/proc/{process}/cwd").readlink()
-            name = Path(f"/proc/{process}/comm").read_text()
-        except OSError:
-            continue  # it has just ended
-        if folder == REPOSITORY and name.startswith("pulumi") and process not in found:
+    for process in processes.every():
+        is_engine = processes.folder(process) == REPOSITORY and processes.name(process).startswith("pulumi")
+        if is_engine and process not in found:
             found.append(process)
     return found
 
@@ -117,10 +113,6 @@ def _written(file: Path) -> int:
         return file.stat().st_mtime_ns
     except FileNotFoundError:
         return 0  # it is just being replaced
-
-
-def _all() -> list[int]:
-    return [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit()]
 
 
 def _session(process: int) -> int | None:

@@ -1,6 +1,5 @@
 """Secrets of a stack: made once, kept encrypted, and gone with the lab."""
 
-import errno
 import os
 import re
 import resource
@@ -276,62 +275,6 @@ def test_missing_secrets_are_one_line_each(dev: Stack) -> None:
     assert all("./perenne init dev" in line for line in lines)
 
 
-def test_a_real_stack_s_lost_passphrase_is_an_error(clone: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PULUMI_CONFIG_PASSPHRASE", "right")
-    initialise(Stack("prod"), lambda _secret: "given", {})
-    assert not (clone / ".perenne" / "prod.passphrase").exists()
-    monkeypatch.setenv("PULUMI_CONFIG_PASSPHRASE", "wrong")
-    with pytest.raises(Failure, match="another passphrase"):
-        Vault.open(Stack("prod"))
-    monkeypatch.delenv("PULUMI_CONFIG_PASSPHRASE")
-    with pytest.raises(Failure, match="is missing"):
-        Vault.open(Stack("prod"))
-
-
-@pytest.mark.parametrize("variable", ["PULUMI_CONFIG_PASSPHRASE", "PULUMI_CONFIG_PASSPHRASE_FILE", ""])
-def test_nothing_is_encrypted_with_an_empty_passphrase(
-    clone: Path, monkeypatch: pytest.MonkeyPatch, variable: str
-) -> None:
-    prod = Stack("prod")
-    before = prod.file.read_bytes()
-    source = clone / "given" if variable else prod.passphrase_file
-    source.parent.mkdir(exist_ok=True)
-    source.write_text("\n")
-    if variable:
-        monkeypatch.setenv(variable, str(source) if variable.endswith("FILE") else "")
-    with pytest.raises(Failure, match="is empty") as failure:
-        initialise(prod, lambda _secret: "given", {})
-    named = variable if variable == "PULUMI_CONFIG_PASSPHRASE" else str(source)
-    assert failure.value.why == f"{named} has nothing in it"
-    assert "./perenne init prod" in failure.value.remedy
-    assert prod.file.read_bytes() == before
-
-
-@pytest.mark.parametrize("call", ["fsync", "link"])
-def test_a_passphrase_that_can_t_be_written_leaves_no_part_of_it(
-    clone: Path, monkeypatch: pytest.MonkeyPatch, call: str
-) -> None:
-    def full(*_: object) -> None:
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-    with monkeypatch.context() as disk:
-        disk.setattr(os, call, full)
-        with pytest.raises(OSError, match="No space left"):
-            initialise(Stack("prod"), lambda _secret: "given", {})
-    assert not list((clone / ".perenne").glob("*passphrase*"))
-    initialise(Stack("prod"), lambda _secret: "given", {})
-    assert Stack("prod").passphrase_file.read_text().strip()
-
-
-def test_a_passphrase_is_never_replaced(clone: Path) -> None:
-    assert clone.is_dir()
-    prod = Stack("prod")
-    vault._keep_passphrase(prod, "first")
-    with pytest.raises(FileExistsError):
-        vault._keep_passphrase(prod, "second")
-    assert prod.passphrase_file.read_text() == "first\n"
-
-
 def test_hosts_are_logged_in_on_with_a_key_that_esxi_takes(dev: Stack) -> None:
     """ESXi's sshd runs in FIPS mode: it takes ECDSA and RSA keys, and no Ed25519 key."""
     made = initialise(dev, None, {}).vault.values
@@ -348,14 +291,6 @@ def test_a_login_key_that_esxi_takes_not_is_made_anew(dev: Stack) -> None:
 
     assert again.made == ["ssh-key"]
     assert public_key(again.vault.values["ssh-key"]).startswith("ecdsa-sha2-nistp256 AAAA")
-
-
-@pytest.mark.parametrize(("kind", "length"), [(Kind.PASSWORD, 32), (Kind.CHAP, 16)])
-def test_passwords_are_letters_and_digits(kind: Kind, length: int) -> None:
-    password = keys.make(Secret("password", kind, "a test"))
-    assert len(password) == length
-    assert password.isascii()
-    assert password.isalnum()
 
 
 def test_nothing_is_left_open_for_others(dev: Stack) -> None:

@@ -1,6 +1,5 @@
 """`./perenne rotate`: interrupted anywhere it goes on, and it deploys what each step needs."""
 
-from collections.abc import Callable, Mapping
 from datetime import timedelta
 from pathlib import Path
 from types import SimpleNamespace
@@ -8,13 +7,12 @@ from types import SimpleNamespace
 import pytest
 
 from blueprint import rotation
-from blueprint.keys import public_key
 from blueprint.rotation import Change
 from blueprint.secrets import SITE_AUTHORITIES, Stage, secrets_of
 from cli import rotate
 from cli.initialise import initialise
 from machine.failure import Failure
-from stack import hostkeys, keys, ssh, vault
+from stack import hostkeys, keys, vault
 from stack.checks import Check
 from stack.vault import Vault
 from stack.workspace import Stack
@@ -261,46 +259,3 @@ def test_every_secret_is_listed(capsys: pytest.CaptureFixture[str]) -> None:
     shown = capsys.readouterr().out
     assert all(secret.name[:12] in shown for secret in secrets_of(Stack("dev").settings))
     assert not [value for value in values().values() if value in shown]
-
-
-Shown = Callable[[Vault, str], str | None]
-
-
-@pytest.mark.parametrize("shows", ["next-", ""])
-def test_a_kill_between_a_server_s_new_key_and_the_file_is_found_out(
-    dev: Stack, monkeypatch: pytest.MonkeyPatch, shows: str
-) -> None:
-    initialise(dev, None, {})
-    opened = Vault.open(Stack("dev"))
-    secret = next(one for one in secrets_of(dev.settings) if one.name == "ssh-host-key-db01")
-    opened.keep(Change({f"next-{secret.name}": keys.make(secret)}))
-    known: Mapping[str, str] = dict(opened.values)
-    shown = public_key(known[shows + secret.name])
-    monkeypatch.setattr(hostkeys, "_shown", lambda _opened, _name: shown)
-    hostkeys.settle(opened)
-    assert values()[secret.name] == known[shows + secret.name]
-
-
-def test_a_server_is_known_by_both_keys_while_its_own_is_rotated(dev: Stack) -> None:
-    initialise(dev, None, {})
-    opened = Vault.open(Stack("dev"))
-    secret = next(one for one in secrets_of(dev.settings) if one.name == "ssh-host-key-db01")
-    opened.keep(Change({f"next-{secret.name}": keys.make(secret)}))
-    found = ssh.machine(opened.stack, opened, "db01")
-    old, new = (public_key(opened.values[name]) for name in (secret.name, f"next-{secret.name}"))
-    assert found.known_hosts == f"{found.address} {old}\n{found.address} {new}\n"
-
-
-def test_a_step_is_written_at_once_with_what_it_removes(dev: Stack) -> None:
-    """Were it two writes, a kill between them would leave a file that says neither step."""
-    initialise(dev, None, {})
-    opened = Vault.open(Stack("dev"))
-    opened.keep(Change({"next-ssh-key": "new"}))
-    opened.keep(
-        Change({"ssh-key": "new", "previous-ssh-key": "old"}, ("next-ssh-key",), {"pnp-manager": "pnp-manager_b"})
-    )
-    again = Vault.open(Stack("dev"))
-    assert again.values == opened.values
-    assert (again.values["ssh-key"], again.values["previous-ssh-key"]) == ("new", "old")
-    assert "next-ssh-key" not in again.values
-    assert again.stack.settings.login_of("pnp-manager") == "pnp-manager_b"

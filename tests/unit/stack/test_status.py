@@ -1,4 +1,4 @@
-"""`./perenne status`: what is said of an application server that takes no connections."""
+"""What is found of a site, whom it is asked of and who is believed."""
 
 import asyncio
 import contextlib
@@ -12,7 +12,6 @@ import pytest
 
 from blueprint.keys import authorities, certificate_of
 from blueprint.secrets import SITE_AUTHORITIES, Kind, Secret
-from cli.initialise import initialise
 from stack import keys, ssh, status
 from stack.crypter import Crypter
 from stack.status import Answer, Asked
@@ -77,21 +76,24 @@ async def test_the_site_is_verified_by_given_authorities_and_nothing_else_is(dev
 def test_etcd_is_shown_a_server_s_certificate_whose_key_was_on_no_disk(
     dev: Stack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    vault = initialise(dev, None, {}).vault
+    name = next(iter(dev.settings.quorum))
+    address = str(dev.settings.servers[name].address)
+    own = keys.make(Secret("", Kind.CERTIFICATE_AUTHORITY, ""))
+    shown_by_all = keys.make(Secret("", Kind.CERTIFICATE, "", names=(address,)), own)
+    vault = Vault(dev, {"tls-authority": own, f"tls-{name}": shown_by_all}, Crypter.new("x"))
     monkeypatch.setattr(tempfile, "tempdir", "/nowhere")
     etcd = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     etcd.verify_mode = ssl.CERT_REQUIRED
     etcd.load_verify_locations(cadata=authorities(vault.values))
-    name = next(iter(dev.settings.quorum))
-    keys.present(etcd, vault.values[f"tls-{name}"])
+    keys.present(etcd, shown_by_all)
     up, down = ssl.MemoryBIO(), ssl.MemoryBIO()
     server = etcd.wrap_bio(up, down, server_side=True)
-    client = status.trust(vault).wrap_bio(down, up, server_hostname=str(dev.settings.servers[name].address))
+    client = status.trust(vault).wrap_bio(down, up, server_hostname=address)
     for end in (client, server, client, server):
         with contextlib.suppress(ssl.SSLWantReadError):
             end.do_handshake()
     shown = server.getpeercert(binary_form=True)
-    assert shown == ssl.PEM_cert_to_DER_cert(certificate_of(vault.values[f"tls-{name}"]))
+    assert shown == ssl.PEM_cert_to_DER_cert(certificate_of(shown_by_all))
 
 
 async def test_the_site_is_asked_for_by_its_name(dev: Stack) -> None:
