@@ -153,21 +153,10 @@ def status(
     *,
     json: Annotated[bool, typer.Option("--json", help="As data.")] = False,
 ) -> None:
-    """Show who is primary, who holds the virtual addresses, which nodes serve, and what runs where."""
-    import json as encoder
+    """Show who is primary, who holds the virtual addresses, which nodes serve, what runs where, and what is missing."""
+    from cli.status import status as run
 
-    from cli import status as shown
-    from cli.leftover import undo_leftover
-    from stack.status import status as ask
-
-    chosen = _stack(stack, option)
-    undo_leftover()
-    found = ask(chosen)
-    if json:
-        print(encoder.dumps(shown.as_json(found), indent=2))
-    else:
-        shown.show(found, chosen)
-    raise typer.Exit(0 if found.page == "200" else 1)
+    raise typer.Exit(run(_stack(stack, option), json=json))
 
 
 @app.command()

@@ -1,5 +1,7 @@
 """`./perenne status`: what was found of a site, as tables or as data."""
 
+import json as encoder
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -9,14 +11,41 @@ from rich.text import Text
 
 from blueprint.secrets import secrets_of
 from cli.console import out
+from cli.leftover import undo_leftover
+from stack import checks
 from stack.status import SiteStatus
+from stack.status import status as ask
+from stack.upkeep import needs
 from stack.workspace import Stack
 
 _LOOKS: dict[str, Any] = {"title_justify": "left", "title_style": "bold", "box": box.SIMPLE_HEAD}
 
 
-def show(found: SiteStatus, stack: Stack) -> None:
-    """Show it as tables."""
+INCOMPLETE = 1
+
+
+def status(stack: Stack, *, json: bool) -> int:
+    """Ask the site, and show what it said; returns 1 if anything is missing, or needs somebody before long.
+
+    So a line of cron says when redundancy is gone, which users don't notice.
+
+    Raises:
+        Failure: The stack's secrets can't be read, or its lab is not there.
+        StackFileError: The stack file can't be used.
+    """
+    undo_leftover()
+    found = ask(stack)
+    missing = [what for check in checks.check_answers(stack.settings, found) for what in check.missing]
+    upkeep = needs(stack)
+    if json:
+        print(encoder.dumps(as_json(found) | {"missing": missing, "needs": upkeep}, indent=2))
+    else:
+        show(found, stack, missing, upkeep)
+    return INCOMPLETE if missing or upkeep or found.to_renew else 0
+
+
+def show(found: SiteStatus, stack: Stack, missing: Sequence[str] = (), upkeep: Sequence[str] = ()) -> None:
+    """Show it as tables, then what is missing, and what somebody should look at."""
     settings = stack.settings
     good = found.page == "200"
     out.print(
@@ -59,6 +88,10 @@ def show(found: SiteStatus, stack: Stack) -> None:
         out.print(Text(f"Certificate to renew: {asked[0]}; {remedy}", "red"))
     if found.lab:
         _show_lab(found.lab)
+    for what in missing:
+        out.print(Text(f"missing: {what}", "red"))
+    for what in upkeep:
+        out.print(Text(f"look at it: {what}", "yellow"))
 
 
 def _show_lab(lab: dict[str, Any]) -> None:

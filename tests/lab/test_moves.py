@@ -32,11 +32,19 @@ def drained() -> list[str]:
     return [server["name"] for server in status()["servers"] if server["drained"]]
 
 
+def test_status_tells_a_line_of_cron_that_nothing_is_missing() -> None:
+    code, told, _ = perenne("status", "--json")
+    found = json.loads(told)
+    assert (found["missing"], found["needs"], found["to_renew"]) == ([], [], [])
+    assert code == 0
+
+
 def test_the_primary_is_drained_after_a_switchover_and_comes_back(settings: Settings) -> None:
     primary = status()["primary"]
     code, _, said = perenne("drain", primary)
     assert code == 0, said
     try:
+        assert perenne("status")[0] == 1, "a server is missing"
         found = status()
         assert found["page"] == "200"
         assert found["primary"] in set(settings.servers_of(Role.DATABASE)) - {primary}

@@ -1,0 +1,54 @@
+"""What a site needs before it breaks: full disks, units that have failed, gaps in the WAL. Every server is asked."""
+
+import asyncio
+
+from stack import ssh
+from stack.status import ANSWER_SECONDS
+from stack.vault import Vault
+from stack.workspace import Stack
+
+FULL_PERCENT = 80
+"""How full a disk may be."""
+
+_QUESTION = """\
+df --output=pcent / | sed -n 's/^ *\\([0-9]*\\)%$/disk \\1/p'
+systemctl list-units --failed --plain --no-legend --no-pager | sed -n 's/^\\([^ ]*\\) .*/failed \\1/p'
+cd /var/lib/perenne-backup 2>/dev/null || exit 0
+newest=$(ls base | sed -n '/^[0-9]/p' | tail -1)
+for gap in wal-until-*; do [[ -e $gap && ${gap#wal-until-} > $newest ]] && echo "gap ${gap#wal-until-}"; done
+true
+"""
+"""Prints `disk PERCENT`, `failed UNIT` for each, and `gap TIME` for each hole in the WAL since the last base backup."""
+
+
+def needs(stack: Stack, seconds: float = ANSWER_SECONDS) -> list[str]:
+    """What somebody should look at, a sentence each; of servers that don't answer within so many seconds nothing.
+
+    Raises:
+        Failure: The stack's secrets can't be read.
+    """
+    vault = Vault.open(stack)
+
+    async def ask() -> list[str]:
+        return await asyncio.gather(*(ssh.said(stack, vault, name, _QUESTION, seconds) for name in servers))
+
+    servers = list(stack.settings.servers)
+    answers = zip(servers, asyncio.run(ask()), strict=True)
+    # The servers of a lab have no disks of their own.
+    fullest = 100 if stack.is_lab else FULL_PERCENT
+    return [need for name, said in answers for need in _needs_of(name, said, fullest)]
+
+
+def _needs_of(name: str, said: str, fullest: int) -> list[str]:
+    found = []
+    for line in said.splitlines():
+        match line.split():
+            case ["disk", percent] if int(percent) >= fullest:
+                found.append(f"the disk of {name} is {percent} % full")
+            case ["failed", unit]:
+                found.append(f"{unit} has failed on {name} (systemctl status {unit})")
+            case ["gap", time]:
+                found.append(
+                    f"{name} has no WAL after {time} until its next base backup (systemctl start perenne-backup)"
+                )
+    return found
