@@ -65,6 +65,7 @@ class Secret:
 
     `given` secrets belong to what exists before Perenne: `init` asks for them where there is no lab.
     `names` are what a certificate is valid for: DNS names and addresses; a given one may have others besides.
+    `is_client_s` says whether a certificate proves a client, too: who has one may write to etcd.
     `touches` is what rotating it does.
     """
 
@@ -73,6 +74,7 @@ class Secret:
     purpose: str
     given: bool = False
     names: tuple[str, ...] = ()
+    is_client_s: bool = False
     way: Way = Way.SWAP
     touches: str = ""
 
@@ -171,8 +173,15 @@ def _certificates(settings: Settings) -> Iterator[Secret]:
         names = [settings.fqdn(name), name, str(server.address), "localhost", "127.0.0.1"]
         if server.role is Role.DATABASE:
             names.append(str(settings.database.address))
-        touches = _TOUCHED_BY_CERTIFICATE[server.role].format(name)
-        yield Secret(f"tls-{name}", Kind.CERTIFICATE, f"{name}'s listeners", names=tuple(names), touches=touches)
+        yield Secret(
+            f"tls-{name}",
+            Kind.CERTIFICATE,
+            f"{name}'s listeners",
+            names=tuple(names),
+            # Votes, Patroni and the fencing agents; no server that runs users' requests.
+            is_client_s=server.role in (Role.DATABASE, Role.WITNESS),
+            touches=_TOUCHED_BY_CERTIFICATE[server.role].format(name),
+        )
 
 
 def _of_site(settings: Settings) -> Iterator[Secret]:

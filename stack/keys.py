@@ -54,7 +54,7 @@ def make(secret: Secret, authority: str = "") -> str:
         case Kind.AUTHORITIES:
             return certificate_of(authority or _authority())
         case Kind.CERTIFICATE:
-            return _certificate(secret.names, authority)
+            return _certificate(secret, authority)
 
 
 def validity(pem: str) -> tuple[datetime, datetime]:
@@ -81,7 +81,11 @@ def is_good(secret: Secret, value: str, authority: str = "") -> bool:
         return True
     if secret.given:
         return all(is_for(value, name) for name in secret.names)
-    return names_of(value) == set(secret.names) and is_signed_by(value, authority)
+    return (
+        names_of(value) == set(secret.names)
+        and _purposes_of(value) == _purposes(secret)
+        and is_signed_by(value, authority)
+    )
 
 
 def names_of(pem: str) -> set[str]:
@@ -155,20 +159,31 @@ def _authority() -> str:
     return _bundle(key, certificate)
 
 
-def _certificate(names: tuple[str, ...], authority: str) -> str:
+def _purposes(secret: Secret) -> list[x509.ObjectIdentifier]:
+    client = [ExtendedKeyUsageOID.CLIENT_AUTH] if secret.is_client_s else []
+    return [ExtendedKeyUsageOID.SERVER_AUTH, *client]
+
+
+def _purposes_of(pem: str) -> list[x509.ObjectIdentifier]:
+    certificate = x509.load_pem_x509_certificate(pem.encode())
+    try:
+        return list(certificate.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value)
+    except x509.ExtensionNotFound:
+        return []
+
+
+def _certificate(secret: Secret, authority: str) -> str:
     issuer = x509.load_pem_x509_certificate(authority.encode())
     issuer_key = load_pem_private_key(authority.encode(), password=None)
     if not isinstance(issuer_key, ec.EllipticCurvePrivateKey):
         raise TypeError("the authority's key is not an elliptic curve key")
     key = ec.generate_private_key(ec.SECP256R1())
-    # etcd's and PostgreSQL's servers are each other's clients.
-    purposes = [ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]
     certificate = (
-        _builder(_name(names[0]), issuer.subject, key.public_key(), CERTIFICATE_VALIDITY)
+        _builder(_name(secret.names[0]), issuer.subject, key.public_key(), CERTIFICATE_VALIDITY)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(_usage(digital_signature=True), critical=True)
-        .add_extension(x509.ExtendedKeyUsage(purposes), critical=False)
-        .add_extension(x509.SubjectAlternativeName([_general_name(name) for name in names]), critical=False)
+        .add_extension(x509.ExtendedKeyUsage(_purposes(secret)), critical=False)
+        .add_extension(x509.SubjectAlternativeName([_general_name(name) for name in secret.names]), critical=False)
         .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer_key.public_key()), critical=False)
         .sign(issuer_key, hashes.SHA256())
     )

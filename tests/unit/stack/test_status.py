@@ -79,7 +79,7 @@ def test_etcd_is_shown_a_server_s_certificate_whose_key_was_on_no_disk(
     name = next(iter(dev.settings.quorum))
     address = str(dev.settings.servers[name].address)
     own = keys.make(Secret("", Kind.CERTIFICATE_AUTHORITY, ""))
-    shown_by_all = keys.make(Secret("", Kind.CERTIFICATE, "", names=(address,)), own)
+    shown_by_all = keys.make(Secret("", Kind.CERTIFICATE, "", names=(address,), is_client_s=True), own)
     vault = Vault(dev, {"tls-authority": own, f"tls-{name}": shown_by_all}, Crypter.new("x"))
     monkeypatch.setattr(tempfile, "tempdir", "/nowhere")
     etcd = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
