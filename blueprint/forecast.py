@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from blueprint import guests
+from blueprint.guest_files import File
 from blueprint.guests import GuestRole
 from blueprint.settings import Settings
 from blueprint.terms import Measure, Role
@@ -294,19 +295,19 @@ class _Times:
         )
 
 
-def _fencing(settings: Settings) -> Mapping[str, guests.File]:
+def _fencing(settings: Settings) -> Mapping[str, File]:
     return _files(settings, Role.DATABASE, GuestRole.FENCING)
 
 
-def _files(settings: Settings, role: Role, part: GuestRole) -> Mapping[str, guests.File]:
+def _files(settings: Settings, role: Role, part: GuestRole) -> Mapping[str, File]:
     return _files_of(settings, next(iter(settings.servers_of(role))), part)
 
 
-def _files_of(settings: Settings, server: str, part: GuestRole) -> Mapping[str, guests.File]:
+def _files_of(settings: Settings, server: str, part: GuestRole) -> Mapping[str, File]:
     return guests.files(settings, server, part, dict.fromkeys(settings.services, ""))
 
 
-def _number(files: Mapping[str, guests.File], path: str, pattern: str) -> float:
+def _number(files: Mapping[str, File], path: str, pattern: str) -> float:
     """The number at one place of a file: a template that says it otherwise is a mistake of this module."""
     match = re.search(pattern, files[path].content)
     if match is None:
@@ -314,5 +315,5 @@ def _number(files: Mapping[str, guests.File], path: str, pattern: str) -> float:
     return float(match.group(1))
 
 
-def _milliseconds(files: Mapping[str, guests.File], path: str, pattern: str) -> float:
+def _milliseconds(files: Mapping[str, File], path: str, pattern: str) -> float:
     return _number(files, path, pattern) / 1000

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_vsphere as vsphere
 
-from blueprint import guests, keys
+from blueprint import cloud_init, guests, keys
 from blueprint.settings import Settings
 from blueprint.terms import Role
 from components import lookups, remote
@@ -162,8 +162,8 @@ class VirtualMachine(pulumi.ComponentResource):
     def _guestinfo(self, private_key: str, host_key: str) -> dict[str, str]:
         settings, server = self._args.settings, self._args.server
         documents = {
-            "metadata": guests.metadata(settings, server),
-            "userdata": guests.user_data(settings, server, keys.public_key(private_key), host_key),
+            "metadata": cloud_init.metadata(settings, server),
+            "userdata": cloud_init.user_data(settings, server, keys.public_key(private_key), host_key),
         }
         encoded = {f"guestinfo.{key}": base64.b64encode(text.encode()).decode() for key, text in documents.items()}
         return encoded | {f"guestinfo.{key}.encoding": "base64" for key in documents}

@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 import yaml
 
-from blueprint import guests, loading
-from blueprint.guests import GuestRole, SecretFile
+from blueprint import cloud_init, guests, loading
+from blueprint.guest_files import SecretFile
+from blueprint.guests import GuestRole
 from blueprint.hosts_file import hosts_file
 from blueprint.keys import public_key
 from blueprint.secrets import Kind, secrets_of
@@ -517,7 +518,7 @@ def test_administrators_may_log_in_on_every_server() -> None:
 
 
 def test_networkd_leaves_virtual_addresses_alone(settings: Settings) -> None:
-    (interface,) = yaml.safe_load(guests.metadata(settings, "lb01"))["network"]["ethernets"]
+    (interface,) = yaml.safe_load(cloud_init.metadata(settings, "lb01"))["network"]["ethernets"]
     path = (
         f"/etc/systemd/network/10-netplan-{interface}.network.d/perenne.conf"  # netplan's name for it, and networkd's
     )
@@ -529,12 +530,12 @@ def test_servers_ask_name_servers_only_where_the_stack_file_names_some(settings:
     networks = json.loads(settings.model_dump_json())["networks"]
     networks["guests"]["nameservers"] = ["192.0.2.53"]
     for given, expected in ((settings, None), (settings_with(networks=networks), {"addresses": ["192.0.2.53"]})):
-        (interface,) = yaml.safe_load(guests.metadata(given, "lb01"))["network"]["ethernets"].values()
+        (interface,) = yaml.safe_load(cloud_init.metadata(given, "lb01"))["network"]["ethernets"].values()
         assert interface.get("nameservers") == expected
 
 
 def test_metadata_gives_the_server_its_name_and_fixed_address(settings: Settings) -> None:
-    parsed = yaml.safe_load(guests.metadata(settings, "db01"))
+    parsed = yaml.safe_load(cloud_init.metadata(settings, "db01"))
     (interface,) = parsed["network"]["ethernets"].values()
     assert interface["addresses"] == ["198.18.20.31/24"]
     assert [IPv4Address(route["via"]) for route in interface["routes"]] == [settings.networks.guests.gateway]
@@ -542,12 +543,12 @@ def test_metadata_gives_the_server_its_name_and_fixed_address(settings: Settings
     assert interface["mtu"] == settings.networks.guests.mtu
     config = loading.config_of(PROJECT / "Pulumi.dev.yaml")
     config["perenne:networks"]["guests"]["mtu"] = 9000
-    jumbo = yaml.safe_load(guests.metadata(loading.settings_from_config(config, "test"), "db01"))
+    jumbo = yaml.safe_load(cloud_init.metadata(loading.settings_from_config(config, "test"), "db01"))
     assert jumbo["network"]["ethernets"]["guests"]["mtu"] == 9000
 
 
 def test_user_data_admits_by_key_only_and_brings_the_host_key(settings: Settings) -> None:
-    text = guests.user_data(
+    text = cloud_init.user_data(
         settings, "db01", "ssh-ed25519 AAAA perenne", "-----BEGIN KEY-----\nabc\n-----END KEY-----\n"
     )
     assert text.startswith("#cloud-config\n")
