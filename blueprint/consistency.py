@@ -24,6 +24,8 @@ def mistakes_of(settings: "Settings") -> Iterator[Mistake]:
     yield from _network_mistakes(settings)
     yield from _switch_mistakes(settings)
     yield from _reference_mistakes(settings)
+    yield from _name_mistakes(settings)
+    yield from _full_name_mistakes(settings)
     yield from _array_mistakes(settings)
     yield from _backup_mistakes(settings)
     yield from _path_mistakes(settings)
@@ -190,8 +192,54 @@ def _reference_mistakes(settings: "Settings") -> Iterator[Mistake]:
         if login not in (name, f"{name}_b"):
             yield Mistake(f"logins.{name}", login, "no role of the service's", f"write {name} or {name}_b")
     yield from _host_key_mistakes(settings)
+
+
+_MACHINES = ("servers", "hosts", "storage")
+_TAKEN_NAMES = {
+    "site": (_MACHINES[:1], "tls-site is the secret of the certificate that users see, not of a server's"),
+    "authority": (_MACHINES[:1], "tls-authority is the secret of the authority that signs servers' certificates"),
+    "database": (_MACHINES[:2], "is what hosts files call the virtual address of the primary"),
+    "localhost": (_MACHINES[:2], "is every server's name for itself (RFC 6761, 6.3)"),
+    "vcenter": (_MACHINES, "is what hosts files and the lab call vCenter"),
+    "client": (_MACHINES, "is what the lab, in which every stack can be rehearsed, calls its client"),
+}
+"""Names that something else has: the parts of a stack file that can't use each, and why."""
+
+
+def _name_mistakes(settings: "Settings") -> Iterator[Mistake]:
+    """No machine is called as something else is in hosts files, among the secrets or in the lab."""
+    taken = dict(_TAKEN_NAMES)
+    for host, described in settings.hosts.items():
+        if described.bmc.address:
+            problem = f"is what the lab, in which every stack can be rehearsed, calls the BMC of {host}"
+            taken[f"{host}-bmc"] = (_MACHINES, problem)
+    for name, (parts, problem) in taken.items():
+        for part in parts:
+            if name in getattr(settings, part):
+                yield Mistake(f"{part}.{name}", name, problem, "choose another name")
     for name in settings.servers.keys() & settings.hosts.keys():
         yield Mistake(f"servers.{name}", name, "a host has the same name", "rename one of them")
+    for name in settings.storage:
+        if name in settings.servers or name in settings.hosts:
+            problem = f"a {'server' if name in settings.servers else 'host'} has the same name"
+            yield Mistake(f"storage.{name}", name, problem, "rename one of them")
+        if f"mutual-{name}" in settings.storage:
+            problem = f"its secret chap-mutual-{name} is also the one by which array {name} proves itself to the hosts"
+            yield Mistake(f"storage.mutual-{name}", f"mutual-{name}", problem, "rename one of them")
+
+
+def _full_name_mistakes(settings: "Settings") -> Iterator[Mistake]:
+    """The names that are given in full, the site's and vCenter's, belong to nothing else in the hosts files."""
+    known = {settings.fqdn(name): f"servers.{name}" for name in settings.servers}
+    known |= {settings.fqdn(name): f"hosts.{name}" for name in settings.hosts}
+    known[settings.fqdn("database")] = "database.address"
+    if settings.vcenter.is_named and settings.vcenter.host in known:
+        problem = f"is the full name of {known[settings.vcenter.host]}"
+        yield Mistake("vcenter.server", settings.vcenter.server, problem, "write vCenter's own name or address")
+    known[settings.vcenter_name] = "vcenter.server"
+    if settings.site.name in known:
+        problem = f"is the full name of {known[settings.site.name]}, which has another address"
+        yield Mistake("site.name", settings.site.name, problem, "choose a name of the site's own")
 
 
 def _host_key_mistakes(settings: "Settings") -> Iterator[Mistake]:

@@ -374,17 +374,17 @@ class Settings(Model):
     switches: Switches = Switches()
     """The virtual switches."""
     hosts: dict[Name, Host] = Field(min_length=1)
-    """The ESXi hosts, by short name."""
+    """The ESXi hosts, by short name; not `client`, `database`, `localhost` or `vcenter`, which others are called."""
     host_keys: dict[Name, SshKey] = Field(default_factory=dict)
     """Each host's public SSH key (`ecdsa-sha2-nistp256 …`, not `ssh-rsa`); `init` writes them."""
     cluster: Cluster
     """The cluster."""
     storage: dict[Name, Array] = Field(min_length=1)
-    """The storage arrays, by name."""
+    """The storage arrays, by name; not `client` or `vcenter`, nor `mutual-<array>` beside that array."""
     template: Template
     """What servers are cloned from."""
     servers: dict[Name, Server] = Field(min_length=1)
-    """The servers, by name."""
+    """The servers, by name; not `authority`, `client`, `database`, `localhost`, `site` or `vcenter`."""
     site: Site
     """What users reach."""
     database: Database
