@@ -4,13 +4,17 @@
 `./perenne rotate` takes new ones into use (blueprint/rotation.py).
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import partial
+from typing import TypeVar
 
 from blueprint.settings import Settings
 from blueprint.terms import Certificate, Role
+
+Value = TypeVar("Value")
+"""A secret in clear, or what Pulumi hands over in its place."""
 
 
 class Kind(StrEnum):
@@ -101,10 +105,14 @@ def is_secret_name(name: str) -> bool:
     return name.startswith((*_PREFIXES, *Stage))
 
 
-def accepted(values: Mapping[str, str], name: str) -> list[str]:
+def keys_of(known: Container[str], name: str) -> list[str]:
+    """The known keys under which a secret has a value: its name, for the one in use, then those of a rotation."""
+    return [key for key in (name, *(f"{stage}{name}" for stage in Stage)) if key in known]
+
+
+def accepted(values: Mapping[str, Value], name: str) -> list[Value]:
     """The values of a secret that servers accept now, the one in use first."""
-    keys = (name, f"{Stage.NEXT}{name}", f"{Stage.PREVIOUS}{name}")
-    return [values[key] for key in keys if key in values]
+    return [values[key] for key in keys_of(values, name) if not key.startswith(Stage.RETIRED)]
 
 
 def password_of(service: str) -> str:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import pulumi
 
 from blueprint import esxi, keys
+from blueprint.secrets import keys_of
 from components import remote
 
 
@@ -22,7 +23,7 @@ class HostAccess(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: HostAccessArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("perenne:index:HostAccess", name, {}, opts)
-        known = {key: value for key, value in args.secrets.items() if key.endswith("ssh-key")}
+        known = {key: args.secrets[key] for key in keys_of(args.secrets, "ssh-key")}
         stdin = pulumi.Output.all(**known).apply(keys.host_access)
         for host, login in args.logins.items():
             child = pulumi.ResourceOptions(parent=self)

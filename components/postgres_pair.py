@@ -7,7 +7,7 @@ import pulumi
 import pulumi_postgresql as postgresql
 
 from blueprint.guests import GuestRole
-from blueprint.secrets import Stage, other_login, password_of
+from blueprint.secrets import accepted, other_login, password_of
 from blueprint.settings import Settings
 from blueprint.terms import Role
 from components.esxi_cluster import EsxiCluster
@@ -84,9 +84,9 @@ def _logins(
     settings: Settings, service: str, values: Mapping[str, pulumi.Output[str]]
 ) -> dict[str, pulumi.Output[str]]:
     """The roles by which a service may log in, with their passwords, the one in use first."""
-    secret, login = password_of(service), settings.login_of(service)
-    others = (values[key] for key in (f"{Stage.NEXT}{secret}", f"{Stage.PREVIOUS}{secret}") if key in values)
-    return {login: values[secret]} | {other_login(service, login): other for other in others}
+    login = settings.login_of(service)
+    in_use, *others = accepted(values, password_of(service))
+    return {login: in_use} | {other_login(service, login): other for other in others}
 
 
 def _database(

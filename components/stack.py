@@ -10,7 +10,7 @@ from pulumi.runtime import config as runtime_config
 from blueprint import keys
 from blueprint.loading import NAMESPACE
 from blueprint.mistakes import Mistake, StackFileError
-from blueprint.secrets import Secret, Stage
+from blueprint.secrets import Secret, keys_of
 from blueprint.settings import Settings
 
 
@@ -27,15 +27,14 @@ def secrets(needed: Iterable[Secret], source: str) -> dict[str, pulumi.Output[st
     """
     config = pulumi.Config()
     needed = list(needed)
-    present = configuration().keys()
-    missing = [secret for secret in needed if NAMESPACE + secret.name not in present]
+    present = {key.removeprefix(NAMESPACE) for key in configuration() if key.startswith(NAMESPACE)}
+    missing = [secret for secret in needed if secret.name not in present]
     if missing:
         remedy = f"./perenne init {pulumi.get_stack()} makes it"
         raise StackFileError(
             source, [Mistake(secret.name, None, f"secret is missing ({secret.purpose})", remedy) for secret in missing]
         )
-    names = [prefix + secret.name for secret in needed for prefix in ("", *Stage)]
-    return {name: config.require_secret(name) for name in names if NAMESPACE + name in present}
+    return {key: config.require_secret(key) for secret in needed for key in keys_of(present, secret.name)}
 
 
 def chap(settings: Settings, values: Mapping[str, pulumi.Output[str]]) -> pulumi.Output[dict[str, tuple[str, str]]]:
@@ -60,7 +59,7 @@ def authority_file(values: Mapping[str, pulumi.Output[str]]) -> pulumi.Output[st
             path.write_text(trusted)
         return str(path)
 
-    known = {name: value for name, value in values.items() if name.endswith("tls-authority")}
+    known = {key: values[key] for key in keys_of(values, "tls-authority")}
     return pulumi.Output.unsecret(pulumi.Output.all(**known).apply(write))
 
 

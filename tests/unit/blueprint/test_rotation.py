@@ -18,6 +18,7 @@ from blueprint.secrets import (
     Way,
     accepted,
     is_secret_name,
+    keys_of,
     other_login,
     password_of,
     secrets_of,
@@ -60,6 +61,12 @@ def through(settings: Settings, needed: list[Secret], values: dict[str, str], *o
         yield values
         values = written(values, rotation.advance(settings, needed, values))
     yield values
+
+
+def test_the_keys_of_a_secret_are_not_those_of_one_whose_name_ends_alike() -> None:
+    known = {"ssh-key": "a", "retired-ssh-key": "b", "next-ssh-key": "c", "ssh-host-key-x-ssh-key": "d"}
+    assert keys_of(known, "ssh-key") == ["ssh-key", "next-ssh-key", "retired-ssh-key"]
+    assert accepted(known, "ssh-key") == ["a", "c"]
 
 
 def test_while_servers_change_over_every_old_and_new_value_in_use_is_accepted_by_all(
