@@ -4,12 +4,13 @@
 `./perenne rotate` takes new ones into use (blueprint/rotation.py).
 """
 
-from collections.abc import Container, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import partial
 from typing import TypeVar
 
+from blueprint.mistakes import Mistake
 from blueprint.settings import Settings
 from blueprint.terms import Certificate, Role
 
@@ -113,6 +114,12 @@ def keys_of(known: Container[str], name: str) -> list[str]:
 def accepted(values: Mapping[str, Value], name: str) -> list[Value]:
     """The values of a secret that servers accept now, the one in use first."""
     return [values[key] for key in keys_of(values, name) if not key.startswith(Stage.RETIRED)]
+
+
+def missing(needed: Iterable[Secret], present: Container[str], remedy: str) -> list[Mistake]:
+    """A mistake for each needed secret that is not present."""
+    absent = (secret for secret in needed if secret.name not in present)
+    return [Mistake(one.name, None, f"secret is missing ({one.purpose})", remedy) for one in absent]
 
 
 def password_of(service: str) -> str:

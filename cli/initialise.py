@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from blueprint.keys import public_key
-from blueprint.mistakes import Mistake, StackFileError
-from blueprint.secrets import Kind, Secret, secrets_of
+from blueprint.mistakes import StackFileError
+from blueprint.secrets import Kind, Secret, missing, secrets_of
 from cli import given
 from machine.failure import Failure
 from stack import keys, stackfile, vault
@@ -97,10 +97,7 @@ def check_secrets(stack: Stack) -> None:
         StackFileError: Some are, one line each.
     """
     present = {name.removeprefix("perenne:") for name in stack.config}
-    missing = [secret for secret in secrets_of(stack.settings) if secret.name not in present]
-    if missing:
-        remedy = f"{stack.command('init')} makes it"
-        mistakes = [Mistake(one.name, None, f"secret is missing ({one.purpose})", remedy) for one in missing]
+    if mistakes := missing(secrets_of(stack.settings), present, f"{stack.command('init')} makes it"):
         raise StackFileError(stack.file.name, mistakes)
 
 

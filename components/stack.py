@@ -9,8 +9,8 @@ from pulumi.runtime import config as runtime_config
 
 from blueprint import keys
 from blueprint.loading import NAMESPACE
-from blueprint.mistakes import Mistake, StackFileError
-from blueprint.secrets import Secret, keys_of
+from blueprint.mistakes import StackFileError
+from blueprint.secrets import Secret, keys_of, missing
 from blueprint.settings import Settings
 
 
@@ -28,12 +28,8 @@ def secrets(needed: Iterable[Secret], source: str) -> dict[str, pulumi.Output[st
     config = pulumi.Config()
     needed = list(needed)
     present = {key.removeprefix(NAMESPACE) for key in configuration() if key.startswith(NAMESPACE)}
-    missing = [secret for secret in needed if secret.name not in present]
-    if missing:
-        remedy = f"./perenne init {pulumi.get_stack()} makes it"
-        raise StackFileError(
-            source, [Mistake(secret.name, None, f"secret is missing ({secret.purpose})", remedy) for secret in missing]
-        )
+    if mistakes := missing(needed, present, f"./perenne init {pulumi.get_stack()} makes it"):
+        raise StackFileError(source, mistakes)
     return {key: config.require_secret(key) for secret in needed for key in keys_of(present, secret.name)}
 
 
