@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 from rich import box
@@ -188,7 +189,7 @@ async def _run(stack: Stack, series: Series, minutes: float | None) -> bool:
     plan = plan_for(stack, vault, series.folder, Load(sessions=series.ordered.sessions))
     async with Clients(plan) as clients:
         drills = Drills(stack, hands_for(stack, vault), VCenter(stack, vault), clients, _changes(stack), say)
-        return await run_series(drills, series, minutes, _say_result)
+        return await run_series(drills, series, minutes, partial(_say_result, stack))
 
 
 def _report(stack: Stack, series: Series) -> None:
@@ -202,7 +203,7 @@ def _report(stack: Stack, series: Series) -> None:
         say(f"{len(series.left_over)} drills are left: ./perenne drill --resume", "yellow")
 
 
-def _say_result(run: report.Run) -> None:
+def _say_result(stack: Stack, run: report.Run) -> None:
     result, seen = run.result, run.figures
     whole = "" if result.without else f", whole after {_seconds(result.recovery)}"
     say(
@@ -214,7 +215,8 @@ def _say_result(run: report.Run) -> None:
     if run.file and any(not each.held for each in result.invariants):
         say(f"  the evidence is in {run.file.parent}", "red")
     if result.whole is None:
-        say("  the stack did not come back whole: look at ./perenne status, mend it, then go on", "bold red")
+        look = stack.command("status")
+        say(f"  the stack did not come back whole: look at {look}, mend it, then go on", "bold red")
 
 
 def _seconds(recovery: float | None) -> str:

@@ -93,4 +93,5 @@ def _interrupted(progress: Progress, stack: Stack) -> str:
     if not progress.current:
         return f"nothing is drained; {', '.join(progress.done) or 'nothing'} is done"
     undrain = stack.command("undrain", progress.current)
-    return f"{progress.current} was being patched; if ./perenne status shows it as drained: {undrain}"
+    status = stack.command("status")
+    return f"{progress.current} was being patched; if {status} shows it as drained: {undrain}"

@@ -74,5 +74,5 @@ class Performer:
                 return found
             if time.monotonic() > deadline:
                 why = f"{', '.join(away or down) or 'vCenter'} did not come back within {CONNECT_SECONDS:g} s"
-                raise Failure("the servers can't move back", why, "Look at ./perenne status.")
+                raise Failure("the servers can't move back", why, f"Look at {self.stack.command('status')}.")
             await asyncio.sleep(1.0)

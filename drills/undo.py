@@ -103,7 +103,7 @@ class Journal:
             return None
         except ValidationError as error:
             why = f"{file} is not what a drill writes: {error}"
-            remedy = f"See ./perenne status for what is broken, mend it, and remove {file}."
+            remedy = f"Look at the status of the stack that was drilled, mend what is broken, and remove {file}."
             raise Failure("what a killed drill left can't be taken back", why, remedy) from error
         journal = cls(document.stack, document.fault, file)
         journal._document = document

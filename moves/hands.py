@@ -50,23 +50,49 @@ class Hands(Protocol):
 class LabHands:
     """In the lab: without the network, so that a server that is cut off can be reached too."""
 
+    stack: Stack
+
     async def shell(self, server: str, script: str, *, seconds: float = SHELL_SECONDS) -> str:
         """Run a script in the server's container."""
         command = ["docker", "exec", "--interactive", _container(server), "bash", "-euo", "pipefail", "-s"]
-        return await _run(command, f"a command on {server} failed", text=script, seconds=seconds)
+        return await self._run(command, f"a command on {server} failed", text=script, seconds=seconds)
 
     async def container(self, action: ContainerAction, machine: str) -> None:
         """Have Docker do it."""
-        await _run(["docker", action, _container(machine)], f"Docker could not {action} {machine}")
+        await self._run(["docker", action, _container(machine)], f"Docker could not {action} {machine}")
 
     async def packets(self, machine: str, script: str) -> str:
         """Enter the container's network namespace alone; a machine that is off has none."""
         what = f"the network of {machine} can't be changed"
-        process = await _run(["docker", "inspect", "--format={{.State.Pid}}", _container(machine)], what)
+        process = await self._run(["docker", "inspect", "--format={{.State.Pid}}", _container(machine)], what)
         if process.strip() == "0":
             return ""
         command = ["nsenter", f"--target={process.strip()}", "--net", "bash", "-euo", "pipefail", "-s"]
-        return await _run(command, what, text=script)
+        return await self._run(command, what, text=script)
+
+    async def _run(self, command: list[str], what: str, *, text: str = "", seconds: float = SHELL_SECONDS) -> str:
+        """Run a program. Ctrl-C does not reach it: what was begun is finished, and then undone.
+
+        Raises:
+            Failure: It failed, or took too long.
+        """
+        remedy = f"Look at {self.stack.command('status')}."
+        process = await asyncio.create_subprocess_exec(
+            *command, stdin=PIPE, stdout=PIPE, stderr=PIPE, start_new_session=True
+        )
+        try:
+            async with asyncio.timeout(seconds):
+                output, errors = await process.communicate(text.encode())
+        except TimeoutError:
+            raise Failure(what, f"it did not end within {seconds:g} s", remedy) from None
+        finally:
+            if process.returncode is None:
+                process.kill()
+                await process.wait()
+        if process.returncode:
+            why = errors.decode(errors="replace").strip() or f"status {process.returncode}"
+            raise Failure(what, why, remedy)
+        return output.decode(errors="replace")
 
 
 @dataclass(frozen=True)
@@ -104,32 +130,8 @@ class SshHands:
 
 def hands_for(stack: Stack, vault: Vault) -> Hands:
     """The hands for a stack."""
-    return LabHands() if stack.is_lab else SshHands(stack, vault)
+    return LabHands(stack) if stack.is_lab else SshHands(stack, vault)
 
 
 def _container(machine: str) -> str:
     return f"{lab_name()}-{machine}"
-
-
-async def _run(command: list[str], what: str, *, text: str = "", seconds: float = SHELL_SECONDS) -> str:
-    """Run a program. Ctrl-C does not reach it: what was begun is finished, and then undone.
-
-    Raises:
-        Failure: It failed, or took too long.
-    """
-    process = await asyncio.create_subprocess_exec(
-        *command, stdin=PIPE, stdout=PIPE, stderr=PIPE, start_new_session=True
-    )
-    try:
-        async with asyncio.timeout(seconds):
-            output, errors = await process.communicate(text.encode())
-    except TimeoutError:
-        raise Failure(what, f"it did not end within {seconds:g} s", "Look at ./perenne status.") from None
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
-    if process.returncode:
-        why = errors.decode(errors="replace").strip() or f"status {process.returncode}"
-        raise Failure(what, why, "Look at ./perenne status.")
-    return output.decode(errors="replace")

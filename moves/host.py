@@ -25,7 +25,7 @@ async def drain_host(site: Site, name: str) -> None:
     host = _state(found, name)
     if not host.in_maintenance:
         # Also with DRS: where there is no room, vCenter would only say so after its time is over.
-        plan = places(site.settings, found.hosts, host)
+        plan = places(site.stack, found.hosts, host)
         if not site.settings.vcenter.edition.has_drs:
             check_own(site.settings, host)
             for server, target in plan.items():
@@ -87,4 +87,5 @@ def _state(found: Look, name: str) -> HostState:
     for host in found.hosts:
         if host.name == name:
             return host
-    raise Failure(f"{name} is not in vCenter", "nothing there has that name", "Run ./perenne up.")
+    remedy = f"Run {found.standing.stack.command('up')}."
+    raise Failure(f"{name} is not in vCenter", "nothing there has that name", remedy)

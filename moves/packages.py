@@ -44,7 +44,8 @@ async def waiting(site: Site, name: str) -> list[str]:
     try:
         return (await site.hands.shell(name, _LOOK, seconds=_LOOK_SECONDS)).split()
     except Failure as failure:
-        remedy = "Give it a way to its package sources, or leave packages out: ./perenne patch --no-packages"
+        without = site.stack.command("patch", "--no-packages")
+        remedy = f"Give it a way to its package sources, or leave packages out: {without}"
         raise Failure(f"{name} can't look for newer packages", failure.why, remedy) from failure
 
 

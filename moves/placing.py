@@ -6,6 +6,7 @@ from blueprint.settings import Settings
 from blueprint.terms import Role
 from machine.failure import Failure
 from moves.vcenter import HostState
+from stack.workspace import Stack
 
 _APART = (Role.BALANCER, Role.APPLICATION, Role.DATABASE)
 """Tiers of which no two servers may share a host."""
@@ -14,20 +15,21 @@ _VCENTERS_OWN = "vCLS"
 """The agents of vSphere Cluster Services begin so; vCenter itself stops and moves them."""
 
 
-def places(settings: Settings, hosts: Sequence[HostState], leaving: HostState) -> dict[str, str]:
+def places(stack: Stack, hosts: Sequence[HostState], leaving: HostState) -> dict[str, str]:
     """A host for every server of the one that is emptied, such that no tier and no memory is lost with one host.
 
     Votes of the quorum are kept apart where that is possible, as their rules say "should". A server whose disk is the
     host's own goes nowhere.
 
     Args:
-        settings: The stack's settings.
+        stack: The stack.
         hosts: All hosts.
         leaving: The one that is emptied.
 
     Raises:
         Failure: There is no such way.
     """
+    settings = stack.settings
     others = {host.name: host for host in hosts if host.name != leaving.name}
     takers = [host for host in others.values() if host.connected and not host.in_maintenance]
     moving = [name for name in leaving.runs if name in settings.servers and name not in tied_to(settings, leaving.name)]
@@ -36,7 +38,8 @@ def places(settings: Settings, hosts: Sequence[HostState], leaving: HostState) -
     found = next(_ways(settings, moving, present, free), None)
     if found is None:
         why = f"no other host has room for {', '.join(moving)} without two servers of a tier on one host"
-        raise Failure(f"{leaving.name} can't be emptied", why, "Bring the other hosts back first: ./perenne status")
+        remedy = f"Bring the other hosts back first: {stack.command('status')}"
+        raise Failure(f"{leaving.name} can't be emptied", why, remedy)
     return found
 
 

@@ -58,7 +58,9 @@ class Look:
         for host in self.hosts:
             if server in host.runs:
                 return host.name
-        raise Failure(f"{server} runs nowhere", "vCenter has it on no host", "Look at ./perenne status.")
+        raise Failure(
+            f"{server} runs nowhere", "vCenter has it on no host", f"Look at {self.standing.stack.command('status')}."
+        )
 
     def _missing_hosts(self, away: Collection[str]) -> Iterator[str]:
         settings = self.standing.settings

@@ -25,8 +25,13 @@ _ETCD = (
 class Standing:
     """The site at one moment."""
 
-    settings: Settings
+    stack: Stack
     site: SiteStatus
+
+    @property
+    def settings(self) -> Settings:
+        """The stack's settings."""
+        return self.stack.settings
 
     @property
     def primary(self) -> str:
@@ -35,7 +40,7 @@ class Standing:
         Raises:
             Failure: There is none.
         """
-        return _there(self.site.primary, "the database has no primary")
+        return self._there(self.site.primary, "the database has no primary")
 
     @property
     def standby(self) -> str:
@@ -44,7 +49,7 @@ class Standing:
         Raises:
             Failure: There is none.
         """
-        return _there(self.site.sync_standby, "the database has no synchronous standby")
+        return self._there(self.site.sync_standby, "the database has no synchronous standby")
 
     @property
     def balancer(self) -> str:
@@ -53,7 +58,7 @@ class Standing:
         Raises:
             Failure: None does.
         """
-        return _there(self.site.site_address_at, "no balancer holds the virtual address")
+        return self._there(self.site.site_address_at, "no balancer holds the virtual address")
 
     @property
     def other_balancer(self) -> str:
@@ -68,7 +73,7 @@ class Standing:
             Failure: None does.
         """
         serving = (one.name for one in self.site.servers if one.role == Role.APPLICATION and one.serves)
-        return _there(next(serving, None), "no application server serves")
+        return self._there(next(serving, None), "no application server serves")
 
     def host_of(self, server: str) -> str:
         """The host on which a server runs."""
@@ -108,6 +113,12 @@ class Standing:
         vcenter = self.site.lab["vcenter"] if self.site.lab else None
         return [vm for vm in vcenter["vms"] if vm["name"] in self.settings.servers] if vcenter else []
 
+    def _there(self, name: str | None, why: str) -> str:
+        if name is None:
+            remedy = f"Mend the stack first: {self.stack.command('status')}"
+            raise Failure("there is nothing to break", why, remedy)
+        return name
+
     def _answer(self, server: str) -> Answer:
         return next(answer for answer in self.site.servers if answer.name == server)
 
@@ -119,19 +130,19 @@ async def standing(stack: Stack) -> Standing:
         Failure: The stack's secrets can't be read, or its lab is not there.
         StackFileError: The stack file can't be used.
     """
-    return Standing(stack.settings, await asyncio.to_thread(status, stack))
+    return Standing(stack, await asyncio.to_thread(status, stack))
 
 
-async def quorum_leader(settings: Settings, hands: Hands) -> str:
+async def quorum_leader(stack: Stack, hands: Hands) -> str:
     """The leader of etcd's members.
 
     Raises:
         Failure: No member knows one.
     """
-    endpoints = ",".join(f"https://{server.address}:2379" for server in settings.quorum.values())
+    endpoints = ",".join(f"https://{server.address}:2379" for server in stack.settings.quorum.values())
     script = f"{_ETCD}etcdctl --endpoints={endpoints} --command-timeout=3s endpoint status --write-out=json"
-    names = {f"https://{server.address}:2379": name for name, server in settings.quorum.items()}
-    for member in settings.quorum:
+    names = {f"https://{server.address}:2379": name for name, server in stack.settings.quorum.items()}
+    for member in stack.settings.quorum:
         try:
             said = json.loads(await hands.shell(member, script))
         except (Failure, ValueError):
@@ -140,22 +151,23 @@ async def quorum_leader(settings: Settings, hands: Hands) -> str:
             header = one["Status"]["header"]
             if header["member_id"] == one["Status"]["leader"]:
                 return names[one["Endpoint"]]
-    raise Failure("etcd has no leader", "no member knows one", "Look at ./perenne status.")
+    raise Failure("etcd has no leader", "no member knows one", f"Look at {stack.command('status')}.")
 
 
-async def lead_quorum(settings: Settings, hands: Hands, member: str) -> None:
+async def lead_quorum(stack: Stack, hands: Hands, member: str) -> None:
     """Have a member lead etcd.
 
     Raises:
         Failure: It can't.
     """
-    leader = await quorum_leader(settings, hands)
+    leader = await quorum_leader(stack, hands)
     if leader == member:
         return
+    endpoint = f"https://{stack.settings.servers[leader].address}:2379"
     script = f"""{_ETCD}
-member=$(etcdctl --endpoints=https://{settings.servers[leader].address}:2379 member list |
+member=$(etcdctl --endpoints={endpoint} member list |
     awk -F ', ' '$3 == "{member}" {{ print $1 }}')
-etcdctl --endpoints=https://{settings.servers[leader].address}:2379 move-leader "$member"
+etcdctl --endpoints={endpoint} move-leader "$member"
 """
     await hands.shell(leader, script)
 
@@ -195,9 +207,3 @@ def _missing_in_lab(found: Standing, away: Collection[str]) -> Iterator[str]:
 
 def _is_up(vm: Mapping[str, Any]) -> bool:
     return (vm["power_state"], vm["connection_state"]) == ("poweredOn", "connected")
-
-
-def _there(name: str | None, why: str) -> str:
-    if name is None:
-        raise Failure("there is nothing to break", why, "Look at ./perenne status; mend the stack first.")
-    return name

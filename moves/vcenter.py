@@ -170,7 +170,7 @@ class VCenter:
     def _restart_priority(self, server: str) -> str:
         with self._inventory(f"it isn't known how {server} is restarted") as inventory:
             cluster = inventory.cluster(self._stack.settings.cluster.name)
-            return str(_own_settings(cluster, inventory.vm(server), server).restartPriority)
+            return str(inventory.own_settings(cluster, server).restartPriority)
 
     async def set_restart_priority(self, server: str, priority: str) -> None:
         """Have vSphere HA restart a VM with a priority, or with `disabled` not at all.
@@ -183,7 +183,7 @@ class VCenter:
             types: Any = vim.cluster
             cluster = of.cluster(self._stack.settings.cluster.name)
             # Sent whole: what is left out is unset.
-            settings = _own_settings(cluster, of.vm(server), server)
+            settings = of.own_settings(cluster, server)
             settings.restartPriority = priority
             info = types.DasVmConfigInfo(key=of.vm(server), dasSettings=settings)
             change = types.DasVmConfigSpec(operation=vim.option.ArrayUpdateSpec.Operation.edit, info=info)
@@ -223,21 +223,21 @@ class VCenter:
     def _inventory(self, what: str) -> Iterator["_Inventory"]:
         """Have vCenter's inventory; `what` fails if it refuses."""
         with reached(self._stack, self._vault, what) as content:
-            yield _Inventory(content, self._stack.settings.domain)
+            yield _Inventory(content, self._stack)
 
 
 class _Inventory:
     """Finds things by name."""
 
-    def __init__(self, content: Any, domain: str) -> None:  # noqa: ANN401
+    def __init__(self, content: Any, stack: Stack) -> None:  # noqa: ANN401
         self._content = content
-        self._domain = domain
+        self._stack = stack
 
     def vm(self, name: str) -> Any:  # noqa: ANN401
         return self._find(vim.VirtualMachine, {name})
 
     def host(self, name: str) -> Any:  # noqa: ANN401
-        return self._find(vim.HostSystem, {name, f"{name}.{self._domain}"})
+        return self._find(vim.HostSystem, {name, self._stack.settings.fqdn(name)})
 
     def cluster(self, name: str) -> Any:  # noqa: ANN401
         return self._find(vim.ClusterComputeResource, {name})
@@ -260,15 +260,17 @@ class _Inventory:
         for found in view.view:
             if found.name in names:
                 return found
-        raise Failure(f"{min(names)} is not in vCenter", "nothing there has that name", "Run ./perenne up.")
+        remedy = f"Run {self._stack.command('up')}."
+        raise Failure(f"{min(names)} is not in vCenter", "nothing there has that name", remedy)
 
-
-def _own_settings(cluster: Any, vm: Any, server: str) -> Any:  # noqa: ANN401
-    """What vSphere HA does about a VM that has settings of its own (`ClusterDasVmSettings`)."""
-    for own in cluster.configurationEx.dasVmConfig:
-        if own.key == vm:
-            return own.dasSettings
-    raise Failure(f"{server} has no restart priority", "its cluster knows none of its own", "./perenne up --repair")
+    def own_settings(self, cluster: Any, server: str) -> Any:  # noqa: ANN401
+        """What vSphere HA does about a VM that has settings of its own (`ClusterDasVmSettings`)."""
+        vm = self.vm(server)
+        for own in cluster.configurationEx.dasVmConfig:
+            if own.key == vm:
+                return own.dasSettings
+        remedy = f"Run {self._stack.command('up', '--repair')}."
+        raise Failure(f"{server} has no restart priority", "its cluster knows none of its own", remedy)
 
 
 def _reconfigure(cluster: Any, **changes: Any) -> Any:  # noqa: ANN401

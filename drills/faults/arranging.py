@@ -24,7 +24,7 @@ def switch_over_script(primary: str, candidate: str) -> str:
 async def worst_host(scene: Scene) -> str:
     """The host that holds most of virtual address, primary and quorum leader."""
     found = scene.standing
-    leader = await quorum_leader(scene.settings, scene.hands)
+    leader = await quorum_leader(scene.stack, scene.hands)
     held = [found.host_of(server) for server in (found.balancer, found.primary, leader)]
     return max(scene.settings.hosts, key=held.count)
 
@@ -39,7 +39,7 @@ async def make_worst(scene: Scene) -> None:
         if role == Role.DATABASE:
             if server != scene.standing.primary:
                 await switch_over(scene, server)
-            await lead_quorum(scene.settings, scene.hands, server)
+            await lead_quorum(scene.stack, scene.hands, server)
     await until_whole(scene.stack)
 
 

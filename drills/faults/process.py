@@ -60,7 +60,7 @@ async def _primary(scene: Scene) -> str:
 
 
 async def _leader(scene: Scene) -> str:
-    return await quorum_leader(scene.settings, scene.hands)
+    return await quorum_leader(scene.stack, scene.hands)
 
 
 PROCESSES = (

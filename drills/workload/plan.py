@@ -120,5 +120,7 @@ class Plan(Model):
     """Certificate of the authority behind those of the servers, which are asked past the balancers, PEM."""
     path: str
     """From where to where the requests go, in words."""
+    status: str
+    """The command that shows how the stack is, for whom the workload fails: `./perenne status dev`."""
     folder: str
     """Where the process's log is kept; every recording has a folder of its own, outside the stack."""

@@ -55,6 +55,7 @@ def plan_for(stack: Stack, vault: Vault, folder: Path, load: Load | None = None)
         ),
         authority=authorities(values),
         path=f"{_here(stack)} to the virtual address {settings.site.address}, over the network of the servers",
+        status=stack.command("status"),
         folder=str(folder),
     )
 

@@ -119,7 +119,7 @@ class Workload:
         return said[what]
 
     def _failure(self, why: str) -> WorkloadFailure:
-        remedy = "Look at ./perenne status; once the stack is whole, run the drill again."
+        remedy = f"Look at {self._plan.status}; once the stack is whole, run the drill again."
         return WorkloadFailure("the workload could not go on", why, remedy, log=self._log)
 
     async def _end(self) -> None:

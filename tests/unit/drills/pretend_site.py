@@ -55,7 +55,7 @@ class PretendSite:
             ledger="/api/ledger",
             session="/api/session",
         )
-        return Plan(site=site, load=load, authority="", path="a test", folder=str(folder))
+        return Plan(site=site, load=load, authority="", path="a test", status="status", folder=str(folder))
 
     async def _get(self, request: web.Request) -> web.StreamResponse:
         self.asked.append(request.path)

@@ -45,7 +45,7 @@ def site(**changes: object) -> SiteStatus:
 
 
 def standing(**changes: object) -> Standing:
-    return Standing(SETTINGS, site(**changes))
+    return Standing(DEV, site(**changes))
 
 
 @dataclass
@@ -375,7 +375,7 @@ def test_a_lost_array_takes_everything_on_it_and_nothing_else(tmp_path: Path) ->
         for name, server in settings.servers.items()
     ]
     found = SiteStatus("200", "db02", "db01", "lb01", "db02", answers, 3, 2, None)
-    lost = scene(tmp_path, Standing(settings, found), Stack("prod"))
+    lost = scene(tmp_path, Standing(Stack("prod"), found), Stack("prod"))
     fault = CATALOGUE["lose-array"]
     hit = asyncio.run(fault.aim(lost))
     assert hit.machines == ("san02", "lb02", "app02", "db02", "bak01")

@@ -69,7 +69,7 @@ class Pretend:
         standby = None if other in self.drained | self.broken else other
         votes = sum(bool(answer.vote) for answer in answers)
         found = SiteStatus("200", self.primary, standby, self.balancer, self.primary, answers, votes, 2, None)
-        return Standing(self.settings, found)
+        return Standing(self.stack, found)
 
     async def shell(self, server: str, script: str, *, seconds: float = 0.0) -> str:  # noqa: ARG002
         """Run a server's own script."""

@@ -10,6 +10,7 @@ from pyVmomi import vim
 from moves import vcenter
 from moves.vcenter import HostState, _Inventory
 from stack.vcenter import Found
+from stack.workspace import Stack
 
 HOST = {
     "name": "psexi02.vmlabs.int",
@@ -33,7 +34,7 @@ def states(monkeypatch: pytest.MonkeyPatch, *found: Found, **changes: object) ->
         return iter(found if kind is vim.VirtualMachine else [(reference("host-1"), HOST | changes)])
 
     monkeypatch.setattr(vcenter, "properties_of_all", told)
-    return list(_Inventory(None, "vmlabs.int").states(["psexi02", "psexi09"]))
+    return list(_Inventory(None, Stack("prod")).states(["psexi02", "psexi09"]))
 
 
 def test_a_host_tells_what_runs_on_it_and_what_memory_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
