@@ -116,7 +116,7 @@ class Standing:
     def _there(self, name: str | None, why: str) -> str:
         if name is None:
             remedy = f"Mend the stack first: {self.stack.command('status')}"
-            raise Failure("there is nothing to break", why, remedy)
+            raise Failure("the site has no server in that role now", why, remedy)
         return name
 
     def _answer(self, server: str) -> Answer:
