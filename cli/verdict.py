@@ -18,12 +18,6 @@ from stack.workspace import Stack, have_private
 
 PAGES = "docs/policies"
 
-_MEANING = {
-    Severity.CRITICAL: "data is lost, or the service is down until somebody mends it by hand",
-    Severity.HIGH: "the service is down until vSphere HA has restarted what was lost",
-    Severity.MEDIUM: "the service goes on with nothing left in reserve, or recovers late",
-    Severity.LOW: "nobody notices at once; the next mistake costs more",
-}
 _STYLE = {
     Severity.CRITICAL: "bold red",
     Severity.HIGH: "red",
@@ -99,7 +93,7 @@ def rendered(report: Report) -> Group:
         for one in report.failed
     ]
     for severity, found in groupby(report.violations, lambda one: one.severity):
-        parts.append(Text.assemble((severity.upper(), _STYLE[severity]), f": {_MEANING[severity]}"))
+        parts.append(Text.assemble((severity.upper(), _STYLE[severity]), f": {severity.meaning}"))
         for _, same in groupby(found, lambda one: one.rule):
             parts += _rule(list(same))
     parts += [Text(_accepted(one), "yellow") for one in report.waived]

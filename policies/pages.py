@@ -9,41 +9,6 @@ from policies.rules import RULES
 
 FOLDER = Path(__file__).parents[1] / "docs" / "policies"
 
-PILLARS = {
-    Pillar.CLUSTER: "Cluster and vSphere HA",
-    Pillar.STORAGE: "Shared storage",
-    Pillar.NETWORK: "Network",
-    Pillar.PLACEMENT: "Placement",
-    Pillar.MACHINES: "Virtual machines",
-    Pillar.BALANCING: "Balancers",
-    Pillar.APPLICATION: "Application servers",
-    Pillar.DATABASE: "Database",
-    Pillar.BACKUP: "Backups",
-    Pillar.SECURITY: "Security",
-    Pillar.OPERATIONS: "The pack itself",
-}
-
-_NOT_SHOWN = {
-    "CLU-03": "Admission control acts when VMs are powered on; the lab's is simulated, so a figure would say nothing.",
-    "CLU-04": "Memory of simulated hosts is a number; running out of it can't be shown.",
-    "CLU-05": "The lab's vSphere HA is simulated: it knows an isolated host without any datastore.",
-    "NET-01": "The lab's switches are simulated: a host's uplinks carry nothing.",
-    "NET-02": "The lab's switches are simulated: a host's uplinks carry nothing.",
-    "NET-03": "Containers share the machine's clock, so it can't drift.",
-    "NET-04": "The lab's storage network has one frame size.",
-    "PLA-03": "DRS is not simulated: the lab's servers stay where they were made, or where vSphere HA restarted them.",
-    "CLU-08": "The lab's cluster keeps its members whoever owns them.",
-    "BAK-01": "No outage can show it; tests/lab/test_backup.py restores a backup to the last row.",
-    "STO-05": "No outage; a test shows that the lab's target refuses a wrong secret.",
-    "SEC-01": "No outage by itself.",
-    "SEC-02": "No outage by itself.",
-    "SEC-03": "No outage by itself.",
-    "SEC-04": "No outage by itself.",
-    "OPS-02": "A server that never comes up is no outage of a running site.",
-    "OPS-01": "No outage by itself.",
-}
-"""Why the lab can't show what a rule guards against."""
-
 
 def page(rule: Rule[Any]) -> str:
     """A rule's page, as Markdown."""
@@ -53,7 +18,7 @@ def page(rule: Rule[Any]) -> str:
     return f"""\
 # {rule.id}: {rule.title}
 
-{PILLARS[rule.pillar]} · severity {rule.severity} · {level} by default
+{rule.pillar.heading} · severity {rule.severity} · {level} by default
 
 ## What it costs
 
@@ -99,7 +64,7 @@ def index() -> str:
     lines = ["| rule | what holds in a sound stack | severity |", "|---|---|---|"]
     for pillar in Pillar:
         found = [rule for rule in RULES if rule.pillar is pillar]
-        lines.append(f"| **{PILLARS[pillar]}** | | |")
+        lines.append(f"| **{pillar.heading}** | | |")
         lines += [f"| [{rule.id}]({rule.id}.md) | {rule.title} | {rule.severity} |" for rule in found]
     return "\n".join(lines) + "\n"
 
@@ -121,8 +86,8 @@ def _measured(rule: Rule[Any]) -> str:
     file = FOLDER / "measured" / f"{rule.id}.md"
     if file.exists():
         return file.read_text().strip()
-    if rule.id in _NOT_SHOWN:
-        return _NOT_SHOWN[rule.id]
+    if rule.not_shown:
+        return rule.not_shown
     drill = f"Drill `{rule.drill}` makes this fault in the lab."
     return f"{drill} What users see is not measured yet."
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from enum import StrEnum
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Self, TypeVar
 
 from policies.judging.configuration import HostSize, Thresholds, Waiver
 from policies.judging.resource import Resource
@@ -17,30 +17,44 @@ Fact = TypeVar("Fact")
 class Pillar(StrEnum):
     """The parts of a site; a rule's id begins with the pillar's letters."""
 
-    CLUSTER = "CLU"
-    STORAGE = "STO"
-    NETWORK = "NET"
-    PLACEMENT = "PLA"
-    MACHINES = "VM"
-    BALANCING = "BAL"
-    APPLICATION = "APP"
-    DATABASE = "DB"
-    BACKUP = "BAK"
-    SECURITY = "SEC"
-    OPERATIONS = "OPS"
+    heading: str
+    """Over its rules where they are listed."""
+
+    def __new__(cls, letters: str, heading: str = "") -> Self:
+        """A member, whose value is its letters; mypy takes `Pillar("CLU")` for a call of this, too."""
+        made = str.__new__(cls, letters)
+        made._value_, made.heading = letters, heading
+        return made
+
+    CLUSTER = "CLU", "Cluster and vSphere HA"
+    STORAGE = "STO", "Shared storage"
+    NETWORK = "NET", "Network"
+    PLACEMENT = "PLA", "Placement"
+    MACHINES = "VM", "Virtual machines"
+    BALANCING = "BAL", "Balancers"
+    APPLICATION = "APP", "Application servers"
+    DATABASE = "DB", "Database"
+    BACKUP = "BAK", "Backups"
+    SECURITY = "SEC", "Security"
+    OPERATIONS = "OPS", "The pack itself"
 
 
 class Severity(StrEnum):
     """What users notice when the thing that a rule guards against happens; worst first."""
 
-    CRITICAL = "critical"
-    """Data is lost, or the service is down until somebody mends it by hand."""
-    HIGH = "high"
-    """The service is down until vSphere HA has restarted what was lost."""
-    MEDIUM = "medium"
-    """The service goes on, with nothing left in reserve, or recovers later than it could."""
-    LOW = "low"
-    """Nobody notices at once; the next mistake costs more."""
+    meaning: str
+    """What they notice, in one clause."""
+
+    def __new__(cls, word: str, meaning: str) -> Self:
+        """A member, whose value is its word."""
+        made = str.__new__(cls, word)
+        made._value_, made.meaning = word, meaning
+        return made
+
+    CRITICAL = "critical", "data is lost, or the service is down until somebody mends it by hand"
+    HIGH = "high", "the service is down until vSphere HA has restarted what was lost"
+    MEDIUM = "medium", "the service goes on with nothing left in reserve, or recovers late"
+    LOW = "low", "nobody notices at once; the next mistake costs more"
 
 
 @dataclass(frozen=True)
@@ -100,7 +114,14 @@ class Rule(Generic[Subject]):
     mandatory: bool = True
     """Its default level: refused, or reported only."""
     drill: str = ""
-    """The drill (drills/) that shows the outage; empty: docs/policies says why there is none."""
+    """The drill (drills/) that shows the outage."""
+    not_shown: str = ""
+    """Why the lab can't show the outage, where there is no drill: a sentence, for the rule's page."""
+
+    def __post_init__(self) -> None:
+        """Check that the page can say what the drill shows, or why there is none."""
+        if bool(self.drill) == bool(self.not_shown):
+            raise ValueError(f"rule {self.id} needs either a drill or not_shown, which says why it has none")
 
     @property
     def pillar(self) -> Pillar:
@@ -125,11 +146,14 @@ def rule(
     source: str = "",
     mandatory: bool = True,
     drill: str = "",
+    not_shown: str = "",
 ) -> Callable[[Callable[[Subject, Context], Iterable[Finding]]], Rule[Subject]]:
     """Make a rule of the function that judges one subject."""
 
     def made(judge: Callable[[Subject, Context], Iterable[Finding]]) -> Rule[Subject]:
-        return Rule(id, title, severity, outage, remedy, why, reads, subjects, judge, source, mandatory, drill)
+        return Rule(
+            id, title, severity, outage, remedy, why, reads, subjects, judge, source, mandatory, drill, not_shown
+        )
 
     return made
 

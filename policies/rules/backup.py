@@ -31,6 +31,7 @@ _ELSEWHERE = re.compile(
     source="PostgreSQL, “Continuous Archiving and Point-in-Time Recovery”",
     reads=("files of VMs: backup programs and their timers", "VirtualMachine.datastoreId", "VmfsDatastore.disks"),
     subjects=tiers.subjects_of(Kind.DATABASE),
+    not_shown="No outage can show it; tests/lab/test_backup.py restores a backup to the last row.",
 )
 def backed_up(tier: Tier, context: Context) -> Iterator[Finding]:
     """No backup, or one that shares its fate with what it copies."""

@@ -71,6 +71,7 @@ def enough_hosts(cluster: Resource, context: Context) -> Iterator[Finding]:
         "ComputeCluster.haAdmissionControlFailoverHostSystemIds",
     ),
     subjects=resources("ComputeCluster"),
+    not_shown="Admission control acts when VMs are powered on; the lab's is simulated, so a figure would say nothing.",
 )
 def admission_control(cluster: Resource, context: Context) -> Iterator[Finding]:
     """Admission control off, or keeping too little."""
@@ -129,6 +130,7 @@ def _percentages(cluster: Resource, context: Context) -> Iterator[Finding]:
     source=f"{_AVAILABILITY}, “Cluster Resources Percentage Admission Control”",
     reads=("VirtualMachine.memory", "VirtualMachine.numCpus", "EsxiCluster.capacity (outputs)", "configuration: hosts"),
     subjects=resources("ComputeCluster"),
+    not_shown="Memory of simulated hosts is a number; running out of it can't be shown.",
 )
 def fits_without_largest_host(cluster: Resource, context: Context) -> Iterator[Finding]:
     """Too much for the hosts that are left."""
@@ -163,6 +165,7 @@ def fits_without_largest_host(cluster: Resource, context: Context) -> Iterator[F
         "NasDatastore",
     ),
     subjects=resources("ComputeCluster"),
+    not_shown="The lab's vSphere HA is simulated: it knows an isolated host without any datastore.",
 )
 def heartbeat_datastores(cluster: Resource, context: Context) -> Iterator[Finding]:
     """Too few datastores to beat on, or the warning about it silenced."""
@@ -282,6 +285,7 @@ def component_protection(cluster: Resource, _context: Context) -> Iterator[Findi
     source="pulumi-vsphere, Host (`cluster`, `clusterManaged`), ComputeCluster (`hostManaged`)",
     reads=("ComputeCluster.hostManaged", "ComputeCluster.hostSystemIds", "Host.cluster", "Host.clusterManaged"),
     subjects=resources("ComputeCluster", "Host"),
+    not_shown="The lab's cluster keeps its members whoever owns them.",
 )
 def one_owner_of_membership(subject: Resource, context: Context) -> Iterator[Finding]:
     """Both owners, or none."""

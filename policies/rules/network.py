@@ -32,6 +32,7 @@ _RESOLVERS = re.compile(r"^\s*nameserver\s+(\S+)", re.MULTILINE)
         "DistributedVirtualSwitch.activeUplinks and .standbyUplinks",
     ),
     subjects=resources(*topology.SWITCHES),
+    not_shown="The lab's switches are simulated: a host's uplinks carry nothing.",
 )
 def two_uplinks(switch: Resource, context: Context) -> Iterator[Finding]:
     """One uplink."""
@@ -81,6 +82,7 @@ def two_uplinks(switch: Resource, context: Context) -> Iterator[Finding]:
         "Vnic.portgroup and .distributedPortGroup",
     ),
     subjects=resources("HostPortGroup", "DistributedPortGroup"),
+    not_shown="The lab's switches are simulated: a host's uplinks carry nothing.",
 )
 def second_path(group: Resource, context: Context) -> Iterator[Finding]:
     """One uplink, and no other way."""
@@ -151,6 +153,7 @@ def _is_elsewhere(adapter: Resource, group: Resource, context: Context) -> bool:
     reads=("files of VMs: chrony.conf, timesyncd.conf, ntp.conf, /etc/hosts, resolv.conf",),
     subjects=resources("VirtualMachine"),
     mandatory=True,
+    not_shown="Containers share the machine's clock, so it can't drift.",
 )
 def time_and_names(machine: Resource, context: Context) -> Iterator[Finding]:
     """One source of time, or of names."""
@@ -236,6 +239,7 @@ def _words(text: str) -> frozenset[str]:
     source="VMware, vSphere Storage, “Using Jumbo Frames with iSCSI”",
     reads=("Vnic.mtu", "HostVirtualSwitch.mtu"),
     subjects=resources("Vnic"),
+    not_shown="The lab's storage network has one frame size.",
 )
 def same_frame_size(adapter: Resource, context: Context) -> Iterator[Finding]:
     """An adapter with larger frames than its switch."""

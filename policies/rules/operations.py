@@ -21,6 +21,7 @@ _LONGEST_DAYS = 366
     " until when. One that has expired covers nothing any more: what it covered is refused again.",
     reads=("configuration: waivers",),
     subjects=lambda context: context.waivers,
+    not_shown="No outage by itself.",
 )
 def waivers_end(waiver: Waiver, context: Context) -> Iterator[Finding]:
     """A waiver that is void."""
@@ -46,6 +47,7 @@ def waivers_end(waiver: Waiver, context: Context) -> Iterator[Finding]:
     source="cloud-init, VMware data source; Patroni, “YAML Configuration Settings”",
     reads=("VirtualMachine.extraConfig: guestinfo", "files of VMs: Patroni's YAML and dynamic.json"),
     subjects=resources("VirtualMachine"),
+    not_shown="A server that never comes up is no outage of a running site.",
 )
 def readable(machine: Resource, context: Context) -> Iterator[Finding]:
     """A document that nobody can read."""

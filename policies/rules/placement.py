@@ -104,6 +104,7 @@ def apart(tier: Tier, context: Context) -> Iterator[Finding]:
         "ComputeCluster.drsAutomationLevel",
     ),
     subjects=resources(placement.ANTI_AFFINITY, placement.HOST_RULE, "ComputeClusterVmAffinityRule"),
+    not_shown="DRS is not simulated: the lab's servers stay where they were made, or where vSphere HA restarted them.",
 )
 def enforced(subject: Resource, context: Context) -> Iterator[Finding]:
     """A rule without DRS."""

@@ -40,6 +40,7 @@ _CREDULOUS = re.compile(
         "postgresql Provider.sslmode",
     ),
     subjects=resources("pulumi:providers:vsphere", "pulumi:providers:postgresql", *_COMMANDS, *guests.COPIES),
+    not_shown="No outage by itself.",
 )
 def verified(subject: Resource, _context: Context) -> Iterator[Finding]:
     """Somebody is believed."""
@@ -84,6 +85,7 @@ def _believes_anybody(script: str) -> bool:
         "the stack's outputs",
     ),
     subjects=resources("VirtualMachine", *_COMMANDS, *guests.COPIES, "pulumi:pulumi:Stack"),
+    not_shown="No outage by itself.",
 )
 def nothing_in_clear(subject: Resource, _context: Context) -> Iterator[Finding]:
     """A key or a password in a readable place."""
@@ -180,6 +182,7 @@ def _clear(value: str, encoding: str) -> str:
         "files of VMs: Patroni's restapi, ssl and pg_hba; etcd's listen URLs",
     ),
     subjects=resources("VirtualMachine"),
+    not_shown="No outage by itself.",
 )
 def tls_everywhere(machine: Resource, context: Context) -> Iterator[Finding]:
     """A listener in clear, or a request that is passed on in clear."""
@@ -241,6 +244,7 @@ def _in_clear(words: list[str]) -> bool:
     source="Pulumi, “protect” resource option",
     reads=("protect of ComputeCluster, VmfsDatastore, NasDatastore, Database, and VMs with a database",),
     subjects=resources(*_STATEFUL),
+    not_shown="No outage by itself.",
 )
 def protected(subject: Resource, context: Context) -> Iterator[Finding]:
     """Stateful, and not protected."""

@@ -250,6 +250,7 @@ def _stores_for(initiator: Initiator, stack: Stack) -> list[Resource]:
     source="RFC 7143, 9.2.1; RFC 3720, 8.2.1",
     reads=("remote.Command.create (esxcli … auth chap set)", "remote.Command.stdin"),
     subjects=_initiators,
+    not_shown="No outage; a test shows that the lab's target refuses a wrong secret.",
 )
 def mutual_chap(initiator: Initiator, _context: Context) -> Iterator[Finding]:
     """A direction without CHAP, or one secret for both."""

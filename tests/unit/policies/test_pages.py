@@ -1,6 +1,7 @@
 """The rules' pages say what the rules say."""
 
 import re
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -32,4 +33,9 @@ def test_metadata_is_whole(rule: Rule[Any]) -> None:
     for sentence in (rule.outage, rule.remedy, rule.why):
         assert sentence.endswith("."), sentence
     assert rule.reads
-    assert rule.drill or rule.id in pages._NOT_SHOWN, "a rule without a drill says why"
+
+
+@pytest.mark.parametrize(("drill", "not_shown"), [("", ""), ("kill-httpd", "No outage by itself.")])
+def test_a_rule_has_either_a_drill_or_the_reason_why_there_is_none(drill: str, not_shown: str) -> None:
+    with pytest.raises(ValueError, match="needs either a drill or not_shown"):
+        replace(RULES[0], drill=drill, not_shown=not_shown)
