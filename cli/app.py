@@ -3,9 +3,12 @@
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from stack.workspace import Stack
 
 app = typer.Typer(
     name="perenne",
@@ -25,7 +28,11 @@ Yes = Annotated[bool, typer.Option("--yes", "-y", help="Don't ask.")]
 Diff = Annotated[bool, typer.Option("--diff", help="Show each change in full, as Pulumi does.")]
 
 
-def _stack(name: str, option: str = ""):  # type: ignore[no-untyped-def]  # noqa: ANN202
+def _confirm(question: str) -> bool:
+    return sys.stdin.isatty() and typer.confirm(question, err=True)
+
+
+def _stack(name: str, option: str = "") -> "Stack":
     from stack.workspace import TWIN, Stack
 
     return Stack(TWIN or option or name)  # in a twin's folder there is one stack
@@ -317,11 +324,8 @@ def rotate(
     def prompt(question: str) -> str:
         return str(typer.prompt(question, hide_input=True, err=True))
 
-    def confirm(question: str) -> bool:
-        return sys.stdin.isatty() and typer.confirm(question, err=True)
-
     asked = prompt if sys.stdin.isatty() else None
-    raise typer.Exit(rotation.rotate(_stack(stack, option), only or (), yes=yes, prompt=asked, confirm=confirm))
+    raise typer.Exit(rotation.rotate(_stack(stack, option), only or (), yes=yes, prompt=asked, confirm=_confirm))
 
 
 @app.command()
@@ -364,7 +368,4 @@ def down(
     """Remove the lab with all that is in it; destroy a real stack after asking twice."""
     from cli.down import down as run
 
-    def confirm(question: str) -> bool:
-        return sys.stdin.isatty() and typer.confirm(question, err=True)
-
-    raise typer.Exit(run(_stack(stack, option), caches=caches, confirm=confirm, destroy=yes))
+    raise typer.Exit(run(_stack(stack, option), caches=caches, confirm=_confirm, destroy=yes))

@@ -39,7 +39,7 @@ def check(stack: Stack, *, simulate: bool, state: bool, as_json: bool, sarif_fil
         Failure: The preview failed before the policies were asked, or the policies can't be configured.
         StackFileError: The stack file can't be used, or secrets are missing.
     """
-    stack.settings  # noqa: B018 (a wrong stack file is found before anything is started)
+    stack.check_file()
     display = Display(log_file("check"))
     report = _deployed(stack, display) if state else _previewed(stack, display, simulate=simulate)
     if sarif_file:

@@ -99,7 +99,7 @@ def _machine() -> Iterator[Finding]:
 
 def _stack(stack: Stack) -> Iterator[Finding]:
     try:
-        stack.settings  # noqa: B018 (read to find its mistakes)
+        stack.check_file()
     except StackFileError as error:
         mistakes = len(error.mistakes)
         yield Finding(stack.file.name, f"{mistakes} mistakes", "./perenne preview " + stack.name)

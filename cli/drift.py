@@ -41,7 +41,7 @@ def drift(stack: Stack, *, as_json: bool) -> int:
         Failure: The stack is not deployed, or vCenter or a server does not answer.
         StackFileError: The stack file can't be used, or secrets are missing.
     """
-    stack.settings  # noqa: B018 (a wrong stack file is found before anything is started)
+    stack.check_file()
     display = Display(log_file("drift"))
     found = compare(previewing_engine(stack, display), display)
     if as_json:

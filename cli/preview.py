@@ -12,5 +12,5 @@ def preview(stack: Stack, options: tuple[str, ...]) -> int:
         Failure: The stack is a lab's, and the lab is not up.
         StackFileError: The stack file can't be used, or secrets are missing.
     """
-    stack.settings  # noqa: B018 (a wrong stack file is found before anything else)
+    stack.check_file()
     return previewing_engine(stack, Display(log_file("preview"))).preview(*options)

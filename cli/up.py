@@ -34,7 +34,7 @@ def up(stack: Stack, *, yes: bool, timings: bool, repair: bool = False, options:
         repair: Look at the site first, and undo what was changed there by hand.
         options: Passed on to `pulumi up` of a real stack.
     """
-    stack.settings  # noqa: B018 (a wrong stack file is found before anything is started)
+    stack.check_file()
     began = time.monotonic()
     display = Display(log_file("up"))
     with only_command():

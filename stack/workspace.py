@@ -141,6 +141,14 @@ class Stack:
 
         return settings_from_file(self.file)
 
+    def check_file(self) -> None:
+        """Have the stack file read, so that a mistake in it is found before anything is started.
+
+        Raises:
+            StackFileError: It can't be a site.
+        """
+        _ = self.settings
+
     @cached_property
     def config(self) -> dict[str, Any]:
         """The configuration in the stack file, encrypted values included."""
