@@ -1,11 +1,12 @@
 """The ESXi hosts as one vSphere HA cluster, with their switches and VMkernel adapters."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from ipaddress import IPv4Address
 
 import pulumi
 import pulumi_vsphere as vsphere
 
-from blueprint.settings import Settings
+from blueprint.settings import Network, Settings, Switch
 from blueprint.terms import VMOTION_PORT_GROUP, storage_port_group
 
 
@@ -102,98 +103,89 @@ def _high_availability(settings: Settings, datacenter: vsphere.Datacenter) -> vs
 def _networking(
     name: str, settings: Settings, host: str, host_id: pulumi.Input[str], child: pulumi.ResourceOptions
 ) -> list[pulumi.Resource]:
-    """Make one host's switches, port groups and storage VMkernel adapters.
-
-    Port groups say that physical switches are told where a server or adapter is after an uplink's loss or vMotion: left
-    open, the provider sends false (2.x, host_network_policy_structure.go), which overrides the virtual switch's true.
-    """
-    switch, vmotion = settings.switches.guests, settings.networks.vmotion
-    largest = max(settings.networks.guests.mtu, vmotion.mtu if vmotion else 0)
-    guests = _switch(f"{name}-guests", switch.name, switch.uplinks, host_id, child, mtu=largest)
-    guest_port_group = vsphere.HostPortGroup(
-        f"{name}-guests",
-        name=settings.networks.guests.port_group,
-        host_system_id=host_id,
-        virtual_switch_name=guests.name,
-        vlan_id=settings.networks.guests.vlan,
-        notify_switches=True,
-        opts=child,
-    )
+    """Make one host's switches, port groups and VMkernel adapters; returns the latter two."""
+    made, networks = _HostNetworking(name, host_id, child), settings.networks
+    largest = max(networks.guests.mtu, networks.vmotion.mtu if networks.vmotion else 0)
+    guests = made.switch("guests", settings.switches.guests, largest)
+    guest_port_group = made.port_group("guests", networks.guests.port_group, guests, networks.guests)
     uplinks = settings.switches.storage.uplinks
-    mtu = max(network.mtu for network in settings.networks.storage.values())
-    storage = _switch(f"{name}-storage", settings.switches.storage.name, uplinks, host_id, child, mtu=mtu)
-    adapters: list[pulumi.Resource] = []
-    for position, (path, network) in enumerate(settings.networks.storage.items()):
+    largest = max(network.mtu for network in networks.storage.values())
+    storage = made.switch("storage", settings.switches.storage, largest)
+    for position, (path, network) in enumerate(networks.storage.items()):
         # One active uplink per path: multipathing chooses between them, not teaming (docs/decisions, 61).
-        port_group = vsphere.HostPortGroup(
-            f"{name}-storage-{path}",
-            name=storage_port_group(path),
-            host_system_id=host_id,
-            virtual_switch_name=storage.name,
-            vlan_id=network.vlan,
-            active_nics=[uplinks[position % len(uplinks)]],
+        uplink = uplinks[position % len(uplinks)]
+        port_group = made.port_group(f"storage-{path}", storage_port_group(path), storage, network, only=uplink)
+        made.adapter(f"storage-{path}", port_group, network, settings.hosts[host].storage[path])
+    if networks.vmotion:
+        port_group = made.port_group("vmotion", VMOTION_PORT_GROUP, guests, networks.vmotion)
+        made.adapter("vmotion", port_group, networks.vmotion, settings.hosts[host].vmotion, ["vmotion"])
+    return [guest_port_group, *made.adapters]
+
+
+@dataclass
+class _HostNetworking:
+    """Makes switches, port groups and VMkernel adapters on one host."""
+
+    name: str
+    """How the names of all of them begin."""
+    host_id: pulumi.Input[str]
+    child: pulumi.ResourceOptions
+    adapters: list[pulumi.Resource] = field(default_factory=list)
+    """The VMkernel adapters so far."""
+
+    def switch(self, part: str, described: Switch, mtu: int) -> vsphere.HostVirtualSwitch:
+        """A standard switch that uses all of its uplinks."""
+        return vsphere.HostVirtualSwitch(
+            f"{self.name}-{part}",
+            name=described.name,
+            host_system_id=self.host_id,
+            network_adapters=list(described.uplinks),
+            active_nics=list(described.uplinks),
             standby_nics=[],
-            teaming_policy="failover_explicit",
-            notify_switches=True,
-            opts=child,
+            teaming_policy="loadbalance_srcid",
+            mtu=mtu,
+            opts=self.child,
         )
-        # One after the other: the host numbers VMkernel adapters in the order in which they are made.
+
+    def port_group(
+        self, part: str, name: str, switch: vsphere.HostVirtualSwitch, network: Network, only: str | None = None
+    ) -> vsphere.HostPortGroup:
+        """A port group that uses its switch's uplinks as that does, or one `only`.
+
+        It says that physical switches are told where a server or adapter is after an uplink's loss or vMotion: left
+        open, the provider sends false (2.x, host_network_policy_structure.go), which overrides the virtual switch's
+        true.
+        """
+        return vsphere.HostPortGroup(
+            f"{self.name}-{part}",
+            name=name,
+            host_system_id=self.host_id,
+            virtual_switch_name=switch.name,
+            vlan_id=network.vlan,
+            active_nics=[only] if only else None,
+            standby_nics=[] if only else None,
+            teaming_policy="failover_explicit" if only else None,
+            notify_switches=True,
+            opts=self.child,
+        )
+
+    def adapter(
+        self,
+        part: str,
+        port_group: vsphere.HostPortGroup,
+        network: Network,
+        address: IPv4Address | None,
+        services: list[str] | None = None,
+    ) -> None:
+        """A VMkernel adapter, after the one before it: the host numbers them in the order in which they are made."""
+        after = pulumi.ResourceOptions(depends_on=[port_group, *self.adapters[-1:]])
         adapter = vsphere.Vnic(
-            f"{name}-storage-{path}",
-            host=host_id,
+            f"{self.name}-{part}",
+            host=self.host_id,
             portgroup=port_group.name,
             mtu=network.mtu,
-            ipv4=vsphere.VnicIpv4Args(
-                ip=str(settings.hosts[host].storage[path]), netmask=str(network.cidr.netmask), dhcp=False
-            ),
-            opts=pulumi.ResourceOptions.merge(child, pulumi.ResourceOptions(depends_on=[port_group, *adapters[-1:]])),
+            services=services,
+            ipv4=vsphere.VnicIpv4Args(ip=str(address), netmask=str(network.cidr.netmask), dhcp=False),
+            opts=pulumi.ResourceOptions.merge(self.child, after),
         )
-        adapters.append(adapter)
-    if vmotion:
-        port_group = vsphere.HostPortGroup(
-            f"{name}-vmotion",
-            name=VMOTION_PORT_GROUP,
-            host_system_id=host_id,
-            virtual_switch_name=guests.name,
-            vlan_id=vmotion.vlan,
-            notify_switches=True,
-            opts=child,
-        )
-        adapters.append(
-            vsphere.Vnic(
-                f"{name}-vmotion",
-                host=host_id,
-                portgroup=port_group.name,
-                mtu=vmotion.mtu,
-                services=["vmotion"],
-                ipv4=vsphere.VnicIpv4Args(
-                    ip=str(settings.hosts[host].vmotion), netmask=str(vmotion.cidr.netmask), dhcp=False
-                ),
-                opts=pulumi.ResourceOptions.merge(
-                    child, pulumi.ResourceOptions(depends_on=[port_group, *adapters[-1:]])
-                ),
-            )
-        )
-    return [guest_port_group, *adapters]
-
-
-def _switch(
-    name: str,
-    switch: str,
-    uplinks: tuple[str, ...],
-    host_id: pulumi.Input[str],
-    child: pulumi.ResourceOptions,
-    *,
-    mtu: int = 1500,
-) -> vsphere.HostVirtualSwitch:
-    return vsphere.HostVirtualSwitch(
-        name,
-        name=switch,
-        host_system_id=host_id,
-        network_adapters=list(uplinks),
-        active_nics=list(uplinks),
-        standby_nics=[],
-        teaming_policy="loadbalance_srcid",
-        mtu=mtu,
-        opts=child,
-    )
+        self.adapters.append(adapter)
