@@ -16,7 +16,7 @@ from blueprint.terms import Measure, Role
 
 _MISSED_ADVERTISEMENTS = 3
 """A backup declares the master down after three intervals and its skew (RFC 9568, 6.1)."""
-_HIGHEST_PRIORITY = 256
+_SKEW_DIVISOR = 256
 """VRRP's skew time is (256 - priority) / 256 of an interval (RFC 9568, 6.1)."""
 _ELECTION_ROUNDS = 2
 """etcd's members wait between one and two election timeouts (Raft, 5.2)."""
@@ -161,7 +161,7 @@ class _Times:
             _number(_files_of(self._settings, name, GuestRole.BALANCER), path, r"priority (\d+)")
             for name in self._settings.servers_of(Role.BALANCER)
         )
-        skew = (_HIGHEST_PRIORITY - priority) / _HIGHEST_PRIORITY
+        skew = (_SKEW_DIVISOR - priority) / _SKEW_DIVISOR
         return Term("skew", skew * self._settings.site.vrrp.advertisement_seconds, path)
 
     @property
