@@ -37,6 +37,9 @@ _NO_SIDECARS = "metadata=skip"
 An engine that is killed meanwhile leaves an empty one, and none reads the state beside it any more: "failed to load
 checkpoint: EOF" (found by tests/benchmarks/interruptions.py)."""
 
+_READ_SUFFIXES = (".json", ".json.gz", ".json.zst", ".pulumi-tags")
+"""What the names of a stack's files end with that every run reads: its state, compressed or not, and its tags."""
+
 
 def environment_of(stack: Stack, pulumi: Pulumi, extra: Mapping[str, str]) -> dict[str, str]:
     """What the engine needs beside this process's own environment; the same that `./perenne env` prints.
@@ -281,8 +284,14 @@ class Engine:
         return Path(path).expanduser() / ".pulumi" if url.startswith("file://") else None
 
     def _drop_broken_sidecars(self, progress: Callable[[str], None]) -> None:
-        """Remove what `_NO_SIDECARS` is about from a backend of the user's own; it is a checksum, and may be away."""
-        for file in self._backend.rglob("*.attrs") if self._backend else ():
+        """Remove what `_NO_SIDECARS` is about from a backend of the user's own; it is a checksum, and may be away.
+
+        Only beside what a run reads (Pulumi 3.259, backend/diy): its history and older states grow, and stay unread.
+        """
+        if self._backend is None:
+            return
+        own = [self._state_file.with_name(f"{self.stack.name}{suffix}.attrs") for suffix in _READ_SUFFIXES]
+        for file in (self._backend / "meta.yaml.attrs", *own):
             try:
                 json.loads(file.read_bytes())
             except FileNotFoundError:

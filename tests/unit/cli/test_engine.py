@@ -129,10 +129,26 @@ def test_what_a_killed_engine_has_half_written_beside_its_files_is_removed(
     monkeypatch.setenv("PULUMI_BACKEND_URL", f"file://{tmp_path}?no_tmp_dir=true")
     folder = tmp_path / ".pulumi" / "stacks" / "perenne"
     folder.mkdir(parents=True)
-    for name, content in (("prod.json", '{"version": 3}'), ("prod.json.attrs", ""), ("prod.json.bak.attrs", "{}")):
+    for name, content in (("prod.json", '{"version": 3}'), ("prod.json.attrs", ""), ("prod.pulumi-tags.attrs", "{}")):
         (folder / name).write_text(content)
+    (tmp_path / ".pulumi" / "meta.yaml.attrs").write_text("")
     Engine(Stack("prod"), pulumi).release(progress)
-    assert sorted(file.name for file in folder.iterdir()) == ["prod.json", "prod.json.bak.attrs"]
+    assert sorted(file.name for file in folder.iterdir()) == ["prod.json", "prod.pulumi-tags.attrs"]
+    assert not (tmp_path / ".pulumi" / "meta.yaml.attrs").exists()
+
+
+def test_what_no_run_of_the_stack_reads_is_left_as_it_is(
+    pulumi: Pulumi, progress: Progress, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PULUMI_BACKEND_URL", f"file://{tmp_path}")
+    history = tmp_path / ".pulumi" / "history" / "perenne" / "prod" / "prod-1.history.json.attrs"
+    other = tmp_path / ".pulumi" / "stacks" / "perenne" / "prod.other.json.attrs"
+    for file in (history, other):
+        file.parent.mkdir(parents=True)
+        file.write_text("")
+    Engine(Stack("prod"), pulumi).release(progress)
+    assert history.exists()
+    assert other.exists()
 
 
 def test_another_machine_s_lock_is_left_alone(dev: Stack, pulumi: Pulumi, progress: Progress) -> None:
