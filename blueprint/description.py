@@ -15,7 +15,7 @@ _DOES = {
     Role.APPLICATION: "WildFly; sessions are kept on every node",
     Role.DATABASE: "PostgreSQL under Patroni, one primary and synchronous replication; an etcd vote",
     Role.WITNESS: "a further etcd vote",
-    Role.BACKUP: "base backups of the database, and its log as it is written",
+    Role.BACKUP: "base backups of the database, and its WAL, streamed",
 }
 
 

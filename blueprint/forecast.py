@@ -77,12 +77,26 @@ def forecast(settings: Settings) -> list[Forecast]:
         primary_off = primary_silent = (*times.quorum_elects, *times.lease_runs_out, *asked_in_vain, *after)
     return [
         Forecast("kill-httpd", "httpd dies on the balancer with the address", Measure.OUTAGE, times.httpd_restarts),
-        Forecast("kill-keepalived", "keepalived dies there", Measure.OUTAGE, times.address_moves),
+        Forecast(
+            "kill-keepalived", "keepalived dies on the balancer with the address", Measure.OUTAGE, times.address_moves
+        ),
         Forecast("lose-balancer", "the balancer with the address is lost", Measure.OUTAGE, times.address_moves),
-        Forecast("freeze-balancer-5s", "it stands still for 5 s", Measure.OUTAGE, times.address_moves),
-        Forecast("cut-balancer", "it is cut from the network", Measure.OUTAGE, times.address_moves),
+        Forecast(
+            "freeze-balancer-5s",
+            "the balancer with the address stands still for 5 s",
+            Measure.OUTAGE,
+            times.address_moves,
+        ),
+        Forecast(
+            "cut-balancer", "the balancer with the address is cut from the network", Measure.OUTAGE, times.address_moves
+        ),
         Forecast("move-site-address", "the address is handed over", Measure.OUTAGE, times.address_is_handed_over),
-        Forecast("reload-balancer", "httpd reloads there", Measure.OUTAGE, times.address_is_handed_over),
+        Forecast(
+            "reload-balancer",
+            "httpd reloads on the balancer with the address",
+            Measure.OUTAGE,
+            times.address_is_handed_over,
+        ),
         Forecast("kill-wildfly", "WildFly dies on a node", Measure.OUTAGE, times.node_refuses),
         Forecast("lose-app", "an application server is lost", Measure.OUTAGE, times.node_is_silent),
         Forecast(
@@ -97,7 +111,12 @@ def forecast(settings: Settings) -> list[Forecast]:
             Measure.PAUSED_WRITES,
             (*times.patroni_notices, *times.promotion, *times.clients_follow),
         ),
-        Forecast("kill-patroni", "Patroni dies there; PostgreSQL goes on", Measure.PAUSED_WRITES, times.nothing_moves),
+        Forecast(
+            "kill-patroni",
+            "Patroni dies on the primary; PostgreSQL goes on",
+            Measure.PAUSED_WRITES,
+            times.nothing_moves,
+        ),
         Forecast("kill-etcd", "the quorum's leader dies", Measure.PAUSED_WRITES, times.nothing_moves),
         Forecast("switchover", "the database is switched over", Measure.PAUSED_WRITES, times.switchover),
         Forecast("lose-primary", "the primary is lost", Measure.PAUSED_WRITES, primary_off),

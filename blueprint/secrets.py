@@ -233,7 +233,7 @@ def _of_databases(settings: Settings) -> Iterator[Secret]:
     yield password("database-rewind-password", "pg_rewind's role", reload)
     if settings.backup.servers:
         yield password(
-            "database-backup-password", "the backups' role", "the log's receiver restarts, and misses nothing"
+            "database-backup-password", "the backups' role", "the WAL's receiver restarts, and misses nothing"
         )
     for service in (name for name, service in settings.services.items() if service.database):
         touches = "a second role is made, application servers restart one after the other, then the first one goes"

@@ -43,7 +43,7 @@ class VCenter(Model):
     server: str = Field(pattern=forms.SERVER.pattern)
     """Name or address of the vCenter Server, as its certificate has it, with `:port` where it is not 443."""
     address: IPv4Address | None = None
-    """Where servers find it if `server` is a name: it goes into their hosts files, as fencing agents ask it, too."""
+    """vCenter's address if `server` is a name; written to the servers' hosts files, because fencing agents need it."""
     user: str = Field(min_length=3)
     """Who Perenne logs in as; the password is the secret `vcenter-password`."""
     datacenter: InventoryName
@@ -93,7 +93,7 @@ class GuestNetwork(Network):
     gateway: IPv4Address
     """Default gateway of the servers."""
     nameservers: tuple[IPv4Address, ...] = ()
-    """Whom servers ask where packages are; one another they know by their hosts file. None: the template has all."""
+    """DNS resolvers for downloads of packages; empty if the template has all. Servers find each other by /etc/hosts."""
 
 
 class Networks(Model):
@@ -102,7 +102,7 @@ class Networks(Model):
     management: Network
     """ESXi's and vCenter's management."""
     guests: GuestNetwork
-    """Servers, virtual addresses, users. An `mtu` above users' own needs a gateway that answers what is too large."""
+    """Servers, virtual addresses. An `mtu` above the users' needs a gateway that sends ICMP "fragmentation needed"."""
     vmotion: Network | None = None
     """vMotion's own network, on the switch of the servers; without it the site has made its own way for vMotion."""
     storage: dict[Name, Network] = Field(min_length=2)
@@ -171,9 +171,9 @@ class Cluster(Model):
     isolation_response: Isolation = Isolation.POWER_OFF
     """What happens to the servers of a host that is cut off from the others."""
     pdl_response: DeviceLoss = DeviceLoss.RESTART
-    """What happens to the servers of a host that the array tells that a datastore is gone (PDL)."""
+    """Response when the array reports a datastore as permanently lost (PDL)."""
     apd_response: PathLoss = PathLoss.RESTART_IF_ELSEWHERE
-    """What happens to the servers of a host to which a datastore does not answer on any path (APD)."""
+    """Response when a datastore answers on no path (APD)."""
     apd_delay_seconds: int = Field(default=180, ge=0, le=3600)
     """Seconds from ESXi's own APD timeout (140 s) to that response."""
     vm_failure_seconds: int = Field(default=30, ge=10, le=3600)
@@ -307,7 +307,7 @@ class Fencing(Model):
 
 
 class Backup(Model):
-    """Base backups of the database on a schedule, and its log as it is written, on servers of the site."""
+    """Base backups of the database on a schedule, and its WAL, streamed, on servers of the site."""
 
     servers: tuple[Name, ...] = ()
     """Who keeps them, of role backup or beside another; not all on the array of all databases (policy BAK-01)."""

@@ -19,7 +19,7 @@ class BackupArgs:
 
 
 class Backup(pulumi.ComponentResource):
-    """Base backups on a schedule and the log as it is written, taken from whoever is the primary."""
+    """Base backups on a schedule and the WAL, streamed, taken from whoever is the primary."""
 
     def __init__(self, name: str, args: BackupArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("perenne:index:Backup", name, {}, opts)

@@ -241,7 +241,7 @@ async def _look_inside(stack: Stack, vault: Vault, answer: Answer, seconds: floa
 
 
 async def _keeps(stack: Stack, vault: Vault, answer: Answer, seconds: float) -> None:
-    """Ask a server over SSH whether it receives the database's log, and when it made its last base backup."""
+    """Ask a server over SSH whether it receives the database's WAL, and when it made its last base backup."""
     question = (
         "systemctl is-active perenne-wal.service perenne-backup.timer || true; "
         "find /var/lib/perenne-backup/base -mindepth 1 -maxdepth 1 -name '[0-9]*' -printf '%f\\n' | sort | tail -1"

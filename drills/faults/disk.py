@@ -1,6 +1,6 @@
 """Full disks, and a clock that is wrong.
 
-The lab's guests write to the machine's own disk, so PostgreSQL's log gets a small one of its own first.
+The lab's guests write to the machine's own disk, so PostgreSQL's WAL gets a small one of its own first.
 """
 
 from drills.faults import arranging
@@ -11,7 +11,7 @@ from stack.workspace import Stack
 
 FULL_SECONDS = 30.0
 SPARE_MIB = 48
-"""What is free on the small disk before it is filled: three segments of PostgreSQL's log."""
+"""What is free on the small disk before it is filled: three segments of PostgreSQL's WAL."""
 
 _WAL = "wal=$(echo /var/lib/postgresql/*/*/pg_wal)\n"
 _CONFINE = f"""{_WAL}
@@ -54,7 +54,7 @@ def faults() -> tuple[Fault, ...]:
     return (
         Fault(
             name="fill-disk-primary",
-            title=f"The disk with the primary's log is full for {FULL_SECONDS:g} s",
+            title=f"The disk with the primary's WAL is full for {FULL_SECONDS:g} s",
             aim=aim_at(lambda scene: scene.standing.primary, "the primary"),
             inject=_fill,
             lasts=FULL_SECONDS,
@@ -64,7 +64,7 @@ def faults() -> tuple[Fault, ...]:
         ),
         Fault(
             name="fill-disk-standby",
-            title=f"The disk with the standby's log is full for {FULL_SECONDS:g} s",
+            title=f"The disk with the standby's WAL is full for {FULL_SECONDS:g} s",
             aim=aim_at(lambda scene: scene.standing.standby, "the synchronous standby"),
             inject=_fill,
             lasts=FULL_SECONDS,
@@ -122,7 +122,7 @@ async def _confine(scene: Scene, server: str) -> None:
         Step(
             how=How.SHELL,
             where=server,
-            does=f"put PostgreSQL's log on {server} back on its disk",
+            does=f"put PostgreSQL's WAL on {server} back on its disk",
             by_hand=f"On {server}: stop patroni, copy pg_wal, unmount it, put the copy in its place, start patroni.",
             script=_RELEASE,
         )
