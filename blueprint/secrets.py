@@ -92,7 +92,6 @@ _PREFIXES = (
     "tls-",
     "database-",
     "patroni-",
-    "etcd-",
     "jgroups-",
     "fencing-",
     "bmc-",

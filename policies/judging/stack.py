@@ -56,12 +56,6 @@ class Stack:
             self._referring[type_, key] = found
         return self._referring[type_, key]
 
-    def provider_of(self, resource: Resource) -> Resource | None:
-        """The provider resource behind `resource`, if the stack shows it."""
-        return self.by_urn.get((resource.provider or "").rpartition("::")[0]) or self.by_urn.get(
-            resource.provider or ""
-        )
-
     @cached_property
     def components(self) -> list[Resource]:
         """The component resources: those of no provider."""

@@ -32,8 +32,7 @@ def test_parents_components_outputs_and_providers_are_there(dev: Stack) -> None:
     balancer = dev.of_type("perenne:index:Balancer")[0]
     assert balancer.properties["virtual_address"] == "198.18.20.100"
     rule = next(one for one in dev.of_type("ComputeClusterVmAntiAffinityRule") if one.parent == balancer.urn)
-    provider = dev.provider_of(rule)
-    assert provider is not None
+    provider = dev.by_urn[str(rule.provider).rpartition("::")[0]]  # its id follows its URN
     assert provider.properties["allowUnverifiedSsl"] == "false"
 
 
