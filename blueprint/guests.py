@@ -5,7 +5,7 @@ secrets included (`bundle`).
 """
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Container, Mapping
 from enum import StrEnum
 from functools import partial
 from typing import Any
@@ -15,7 +15,7 @@ from blueprint.cloud_init import INTERFACE
 from blueprint.guest_files import SOURCES, File, SecretFile, render, template, text, verbatim
 from blueprint.hosts_file import hosts_file
 from blueprint.pools import jdbc_url, pool_size
-from blueprint.secrets import SITE_AUTHORITIES, Stage, password_of
+from blueprint.secrets import SITE_AUTHORITIES, keys_of, password_of
 from blueprint.settings import Settings
 from blueprint.terms import Certificate, Role
 
@@ -128,10 +128,10 @@ def secret_files(settings: Settings, name: str, role: GuestRole) -> dict[str, Se
     return {"/etc/perenne/tls/ca.pem": authority, "/root/.ssh/authorized_keys": login} | own
 
 
-def secret_names(needed: Mapping[str, SecretFile], known: Iterable[str]) -> set[str]:
+def secret_names(needed: Mapping[str, SecretFile], known: Container[str]) -> set[str]:
     """The names of all secrets that these files are made from, with those `known` of them in stages of a rotation."""
     names = {name for file in needed.values() for name in file.secrets}
-    return names | {key for key in known for stage in Stage if key.removeprefix(stage) in names and key not in names}
+    return names.union(*(keys_of(known, name) for name in names))
 
 
 def bundle(plain: Mapping[str, File], secret: Mapping[str, SecretFile], values: Mapping[str, str]) -> str:

@@ -1,5 +1,5 @@
 # shellcheck shell=bash disable=SC2154  # lower-case variables come from the role's env file
-# Backup: base backups on a schedule, and PostgreSQL's log as it is written. Beside another role, that one brings the common files.
+# Backup: base backups on a schedule, and the WAL, streamed. Beside another role, that one brings the common files.
 
 need postgresql-client-15 postgresql-15
 need_user perenne-backup /var/lib/perenne-backup
