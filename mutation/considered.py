@@ -92,7 +92,7 @@ UNSEEN: Mapping[str, str] = {
     "/usr/local/lib/perenne/start-patroni": "without it PostgreSQL isn't run by Patroni: no election, no standby",
     "/usr/local/lib/perenne/watch-postmaster": "without it a failover begins up to a second later",
     "/usr/local/share/perenne/patroni.txt": "a Patroni before 3.1 overwrites the key of another leader",
-    "/etc/logrotate.d/*": "without it logs fill a balancer's disk, some day those of both; Debian's own reloads httpd every night",
+    "/etc/logrotate.d/*": "without it logs fill the disks of balancers, some day of both",
     "/etc/systemd/system/logrotate.timer.d/*": "the same, where a flood of requests fills it within a day",
     "/usr/local/lib/perenne/hand-over": "without it the site's address moves all the same, and breaks requests",
     "/usr/local/lib/perenne/reload-httpd": "without it httpd does not take up a new certificate",
