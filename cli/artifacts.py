@@ -1,6 +1,7 @@
 """What a deployment needs to have been built: the services of this repository, and the lab's vCenter."""
 
 import hashlib
+import shutil
 import subprocess
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -34,6 +35,8 @@ def build(settings: Settings, progress: Callable[[str], None]) -> None:
         if made_from.exists() and made_from.read_text() == key:
             continue
         progress(f"{project.name}: mvn package")
+        # Maven leaves the classes of sources that are gone where they were.
+        shutil.rmtree(project / "target", ignore_errors=True)
         maven(project, "package", "-DskipTests")
         made_from.write_text(key)
 

@@ -56,6 +56,22 @@ def test_plain_http_is_sent_to_https(settings: Settings) -> None:
     assert answer.headers["Location"].startswith("https://")
 
 
+@pytest.mark.parametrize(
+    ("headers", "size", "status"),
+    [
+        ({"Sec-Fetch-Site": "cross-site"}, 0, httpx.codes.FORBIDDEN),
+        ({"Origin": "https://elsewhere.example"}, 0, httpx.codes.FORBIDDEN),
+        ({"Sec-Fetch-Site": "same-origin"}, 0, httpx.codes.UNPROCESSABLE_ENTITY),
+        ({}, 11_000_000, httpx.codes.REQUEST_ENTITY_TOO_LARGE),
+    ],
+)
+def test_forms_are_taken_from_the_site_s_own_pages_and_up_to_a_size(
+    site: httpx.Client, headers: dict[str, str], size: int, status: int
+) -> None:
+    """A form without a name is read, and refused with the field to correct."""
+    assert site.post("/people/new", data={"other": "x" * size}, headers=headers).status_code == status
+
+
 def test_both_nodes_serve(settings: Settings, site: httpx.Client) -> None:
     seen: set[str] = set()
 
