@@ -2,9 +2,9 @@
 
 import json as encoder
 from collections.abc import Sequence
-from dataclasses import asdict
 from typing import Any
 
+from pydantic import TypeAdapter
 from rich import box
 from rich.table import Table
 from rich.text import Text
@@ -12,12 +12,14 @@ from rich.text import Text
 from blueprint.secrets import secrets_of
 from cli.console import out
 from cli.leftover import undo_leftover
+from lab.status import Status as LabStatus
 from stack import checks
 from stack.status import SiteStatus
 from stack.status import status as ask
 from stack.upkeep import needs
 from stack.workspace import Stack
 
+_DATA = TypeAdapter(SiteStatus)
 _LOOKS: dict[str, Any] = {"title_justify": "left", "title_style": "bold", "box": box.SIMPLE_HEAD}
 
 
@@ -94,23 +96,22 @@ def show(found: SiteStatus, stack: Stack, missing: Sequence[str] = (), upkeep: S
         out.print(Text(f"look at it: {what}", "yellow"))
 
 
-def _show_lab(lab: dict[str, Any]) -> None:
-    vcenter = lab["vcenter"]
+def _show_lab(lab: LabStatus) -> None:
+    vcenter = lab.vcenter
+    vms = vcenter.vms if vcenter else ()
     hosts = Table("host", "connection", "power", "runs", title="Hosts", **_LOOKS)
-    for host in vcenter["hosts"] if vcenter else ():
-        running = [
-            vm["name"] for vm in vcenter["vms"] if vm["host"] == host["name"] and vm["power_state"] == "poweredOn"
-        ]
-        connection = "in maintenance mode" if host["in_maintenance_mode"] else host["connection_state"]
-        hosts.add_row(host["name"], connection, host["power_state"], ", ".join(sorted(running)))
+    for host in vcenter.hosts if vcenter else ():
+        running = [vm.name for vm in vms if vm.host == host.name and vm.power_state == "poweredOn"]
+        connection = "in maintenance mode" if host.in_maintenance_mode else host.connection_state
+        hosts.add_row(host.name, connection, host.power_state, ", ".join(sorted(running)))
     out.print(hosts if vcenter else Text("vCenter does not answer", "red"))
-    down = [f"{name} is {state}" for name, state in lab["machines"].items() if state != "running"]
+    down = [f"{name} is {state}" for name, state in lab.machines.items() if state != "running"]
     if down:
         out.print(Text(f"The lab's equipment: {', '.join(down)}", "red"))
-    for event in vcenter["ha_events"][-5:] if vcenter else ():
+    for event in vcenter.ha_events[-5:] if vcenter else ():
         out.print(
             Text(
-                f"{event['time'][:19]} vSphere HA: {event['event']} {event['vm'] or event['host']} {event['detail']}",
+                f"{event.time:%Y-%m-%dT%H:%M:%S} vSphere HA: {event.event} {event.vm or event.host} {event.detail}",
                 "dim",
             )
         )
@@ -122,4 +123,5 @@ def _mark(*, good: bool) -> Text:
 
 def as_json(found: SiteStatus) -> dict[str, Any]:
     """The same as data."""
-    return asdict(found)
+    data: dict[str, Any] = _DATA.dump_python(found, mode="json")
+    return data

@@ -67,8 +67,8 @@ class Performer:
         deadline = time.monotonic() + CONNECT_SECONDS
         while True:
             found = await standing(self.stack)
-            hosts = found.site.lab["vcenter"]["hosts"] if found.site.lab and found.site.lab["vcenter"] else []
-            away = [host["name"] for host in hosts if host["connection_state"] != "connected"]
+            hosts = found.site.lab.vcenter.hosts if found.site.lab and found.site.lab.vcenter else ()
+            away = [host.name for host in hosts if host.connection_state != "connected"]
             down = found.vms_down()
             if hosts and not away and not down:
                 return found

@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 from drills import invariants
@@ -202,15 +202,15 @@ class _Course:
 
 def _simulated(fault: Fault, recording: Recording, injected: float, after: Standing) -> tuple[SimulatedDelay, ...]:
     """When the lab's vSphere HA did what, from its own events."""
-    vcenter = after.site.lab and after.site.lab["vcenter"]
+    vcenter = after.site.lab and after.site.lab.vcenter
     if fault.simulated is Simulated.NONE or not vcenter:
         return ()
     began = recording.began + timedelta(seconds=injected)
     return tuple(
-        SimulatedDelay(f"{event['event']} {event['vm'] or event['host']}", seconds, _HA_SOURCES[fault.simulated])
-        for event in vcenter["ha_events"]
-        if (seconds := (_time(event["time"]) - began).total_seconds()) >= 0
-        and event["event"] in {"host declared dead", "host isolated", "isolation response", "restarted"}
+        SimulatedDelay(f"{event.event} {event.vm or event.host}", seconds, _HA_SOURCES[fault.simulated])
+        for event in vcenter.ha_events
+        if (seconds := (event.time - began).total_seconds()) >= 0
+        and event.event in {"host declared dead", "host isolated", "isolation response", "restarted"}
     )
 
 
@@ -223,7 +223,3 @@ def _about_fencing(stack: Stack, fault: Fault) -> tuple[str, ...]:
     patience = stack.settings.fencing
     seconds = f"{patience.host_patience_seconds:g} s where its host is silent too, else {patience.patience_seconds:g} s"
     return (f"With fencing: a silent primary is powered off after {seconds}.",)
-
-
-def _time(text: str) -> datetime:
-    return datetime.fromisoformat(text)

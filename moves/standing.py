@@ -5,10 +5,10 @@ import json
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from blueprint.settings import Settings
 from blueprint.terms import Role
+from lab.status import Vm
 from machine.failure import Failure
 from moves.hands import Hands
 from stack.checks import check_answers
@@ -102,16 +102,16 @@ class Standing:
     def vms_down(self, away: Collection[str] = ()) -> list[str]:
         """What the stack's VMs lack, in words, that are off, or whose host is not connected, in the lab's vCenter."""
         return [
-            f"{vm['name']} is {vm['power_state']}, {vm['connection_state']}"
+            f"{vm.name} is {vm.power_state}, {vm.connection_state}"
             for vm in self.vms
-            if vm["name"] not in away and not _is_up(vm)
+            if vm.name not in away and not _is_up(vm)
         ]
 
     @property
-    def vms(self) -> list[dict[str, Any]]:
+    def vms(self) -> list[Vm]:
         """The stack's VMs in the lab's vCenter; none while that does not answer."""
-        vcenter = self.site.lab["vcenter"] if self.site.lab else None
-        return [vm for vm in vcenter["vms"] if vm["name"] in self.settings.servers] if vcenter else []
+        vcenter = self.site.lab.vcenter if self.site.lab else None
+        return [vm for vm in vcenter.vms if vm.name in self.settings.servers] if vcenter else []
 
     def _there(self, name: str | None, why: str) -> str:
         if name is None:
@@ -193,17 +193,17 @@ def _missing_in_lab(found: Standing, away: Collection[str]) -> Iterator[str]:
     """What the lab's vCenter has out of use, and what its vSphere HA has not made good yet."""
     if not found.site.lab:
         return
-    vcenter = found.site.lab["vcenter"]
+    vcenter = found.site.lab.vcenter
     if not vcenter:
         yield "vCenter does not answer"
         return
-    hosts = (host["name"].partition(".")[0] for host in vcenter["hosts"] if host["in_maintenance_mode"])
+    hosts = (host.name.partition(".")[0] for host in vcenter.hosts if host.in_maintenance_mode)
     yield from (in_maintenance(host) for host in hosts if host not in away)
     yield from found.vms_down(away)
     for vm in found.vms:
-        if vm["name"] not in away and _is_up(vm) and vm["container_state"] != "running":
-            yield f"{vm['name']}'s guest is {vm['container_state'] or 'not there'}"
+        if vm.name not in away and _is_up(vm) and vm.container_state != "running":
+            yield f"{vm.name}'s guest is {vm.container_state or 'not there'}"
 
 
-def _is_up(vm: Mapping[str, Any]) -> bool:
-    return (vm["power_state"], vm["connection_state"]) == ("poweredOn", "connected")
+def _is_up(vm: Vm) -> bool:
+    return (vm.power_state, vm.connection_state) == ("poweredOn", "connected")

@@ -34,7 +34,7 @@ class Answer:
     """What one server says of itself."""
 
     name: str
-    role: str
+    role: Role
     address: str
     host: str
     """Where it runs, as far as anybody knows; else where the stack file wants it."""
@@ -61,7 +61,7 @@ class SiteStatus:
     servers: list[Answer]
     votes: int
     votes_needed: int
-    lab: dict[str, Any] | None
+    lab: LabStatus | None
     to_renew: list[str] = field(default_factory=list)
     """Certificates in the stack file that end soon or no longer fit."""
 
@@ -92,7 +92,7 @@ async def _ask_all(
     settings = stack.settings
     places = _places(lab)
     answers = {
-        name: Answer(name, str(server.role), str(server.address), places.get(name, server.host))
+        name: Answer(name, server.role, str(server.address), places.get(name, server.host))
         for name, server in settings.servers.items()
     }
     async with _client(settings, vault, context, seconds) as client:
@@ -118,7 +118,7 @@ async def _ask_all(
         servers=list(answers.values()),
         votes=votes,
         votes_needed=len(settings.quorum) // 2 + 1,
-        lab=lab.model_dump(mode="json") if lab else None,
+        lab=lab,
     )
 
 
@@ -161,7 +161,7 @@ async def _ask(client: httpx.AsyncClient, stack: Stack, vault: Vault, answer: An
         Role.APPLICATION: f":{_WILDFLY_PORT}{service.health_path}",
         Role.DATABASE: f":{PATRONI_PORT}/health",
     }
-    path = paths.get(Role(answer.role))
+    path = paths.get(answer.role)
     if path is None:
         return  # a witness serves by its vote, and who keeps backups is asked over SSH
     # A given certificate has the site's name alone.
@@ -216,7 +216,7 @@ def ask_drained(stack: Stack, seconds: float = ANSWER_SECONDS) -> Asked:
         StackFileError: The stack file or its secrets can't be used.
     """
     vault = Vault.open(stack)
-    answers = [Answer(name, str(one.role), str(one.address), one.host) for name, one in stack.settings.servers.items()]
+    answers = [Answer(name, one.role, str(one.address), one.host) for name, one in stack.settings.servers.items()]
 
     async def ask() -> list[bool]:
         return await asyncio.gather(*(_look_inside(stack, vault, answer, seconds) for answer in answers))

@@ -30,7 +30,7 @@ def test_the_exit_status_tells_a_line_of_cron(
     dev: Stack, monkeypatch: pytest.MonkeyPatch, primary: str | None, upkeep: list[str], said: str
 ) -> None:
     settings = dev.settings
-    answers = [Answer(name, str(one.role), str(one.address), one.host, True) for name, one in settings.servers.items()]
+    answers = [Answer(name, one.role, str(one.address), one.host, True) for name, one in settings.servers.items()]
     by_name = {answer.name: answer for answer in answers}
     by_name["lb01"].addresses = [str(settings.site.address)]
     by_name["db02"].addresses = [str(settings.database.address)]

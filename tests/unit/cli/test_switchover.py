@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from blueprint.terms import Role
 from cli.switchover import _agreed
 from machine.failure import Failure
 from stack.status import Answer, SiteStatus
@@ -15,7 +16,7 @@ WHOLE = SiteStatus(
     sync_standby="db02",
     site_address_at="lb01",
     database_address_at="db01",
-    servers=[Answer(name, "database", "198.18.20.31", "psexi02", vote=True) for name in ("db01", "db02", "wit01")],
+    servers=[Answer(name, Role.DATABASE, "198.18.20.31", "psexi02", vote=True) for name in ("db01", "db02", "wit01")],
     votes=3,
     votes_needed=2,
     lab=None,

@@ -16,6 +16,8 @@ from drills.faults import CATALOGUE, Fault, chance, operation
 from drills.faults.fault import Scene
 from drills.report.summary import ENOUGH_RUNS
 from drills.undo import How, Journal
+from lab.status import Host, Inventory
+from lab.status import Status as LabStatus
 from machine.failure import Failure
 from moves.hands import ContainerAction
 from moves.record import Progress
@@ -32,7 +34,7 @@ SETTINGS = DEV.settings
 def site(**changes: object) -> SiteStatus:
     """The dev site, whole."""
     answers = [
-        Answer(name, str(server.role), str(server.address), server.host, serves=True)
+        Answer(name, server.role, str(server.address), server.host, serves=True)
         for name, server in SETTINGS.servers.items()
     ]
     by_name = {answer.name: answer for answer in answers}
@@ -288,8 +290,11 @@ def test_beside_what_is_drained_everything_is_missed() -> None:
 
 
 def test_a_host_in_maintenance_is_drained() -> None:
-    hosts = [{"name": "psexi02.vmlabs.int", "in_maintenance_mode": True}]
-    found = standing(lab={"vcenter": {"hosts": hosts, "vms": []}})
+    host = Host(
+        name="psexi02.vmlabs.int", connection_state="connected", power_state="poweredOn", in_maintenance_mode=True
+    )
+    vcenter = Inventory(hosts=(host,), vms=(), ha_events=())
+    found = standing(lab=LabStatus(condition="healthy", machines={}, generation=None, url=None, vcenter=vcenter))
     assert found.missing() == ["psexi02 is in maintenance mode"]
     assert found.missing(("psexi02",)) == []
 
@@ -371,7 +376,7 @@ def test_containers_are_never_touched_on_a_real_site() -> None:
 def test_a_lost_array_takes_everything_on_it_and_nothing_else(tmp_path: Path) -> None:
     settings = Stack("prod").settings
     answers = [
-        Answer(name, str(server.role), str(server.address), server.host, serves=True)
+        Answer(name, server.role, str(server.address), server.host, serves=True)
         for name, server in settings.servers.items()
     ]
     found = SiteStatus("200", "db02", "db01", "lb01", "db02", answers, 3, 2, None)

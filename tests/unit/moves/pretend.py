@@ -58,7 +58,7 @@ class Pretend:
         answers = []
         for name, server in self.settings.servers.items():
             serves = name not in self.broken | self.drained | self.off
-            answer = Answer(name, str(server.role), str(server.address), self.places[name], serves=serves)
+            answer = Answer(name, server.role, str(server.address), self.places[name], serves=serves)
             answer.drained = name in self.drained - self.off
             answer.vote = serves or name in self.drained - self.off if name in self.settings.quorum else None
             answers.append(answer)

@@ -24,9 +24,7 @@ def answers(stack: Stack, *holders: str) -> list[Answer]:
     settings = stack.settings
     held = dict.fromkeys(holders, settings.site.address) | {"db01": settings.database.address}
     return [
-        Answer(
-            name, str(one.role), str(one.address), one.host, True, addresses=[str(held[name])] if name in held else []
-        )
+        Answer(name, one.role, str(one.address), one.host, True, addresses=[str(held[name])] if name in held else [])
         for name, one in settings.servers.items()
     ]
 

@@ -29,7 +29,7 @@ def refuse(request: httpx.Request) -> httpx.Response:
 async def asked(dev: Stack, name: str, handler: Handler) -> Answer:
     """What a server is found to be."""
     server = dev.settings.servers[name]
-    answer = Answer(name, str(server.role), str(server.address), server.host)
+    answer = Answer(name, server.role, str(server.address), server.host)
     async with httpx.AsyncClient(transport=httpx.MockTransport(handler)) as client:
         await status._ask(client, dev, Vault(dev, {}, Crypter.new("x")), answer, seconds=1.0)
     return answer
