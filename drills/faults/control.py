@@ -3,8 +3,8 @@
 import asyncio
 
 from drills.faults.fault import Fault, Hit, Scene, lab_only
-from drills.faults.steps import powered_on
-from drills.undo import How, Step
+from drills.faults.steps import on_server, powered_on
+from drills.undo import Step
 
 OFF_SECONDS = 40.0
 """Longer than Patroni's ttl of 20 s, so that the standby takes over before the old primary is back."""
@@ -46,9 +46,8 @@ async def _inject(scene: Scene, hit: Hit) -> None:
     scene.promise(
         _synchronous(standby),
         powered_on(primary),
-        Step(
-            how=How.SHELL,
-            where=standby,
+        on_server(
+            standby,
             does=f"let replication to {standby} go on",
             by_hand=f"On {standby}: kill -CONT PostgreSQL's walreceiver.",
             script=f"{_RECEIVERS}for one in $(receivers); do kill -CONT $one; done\n",
@@ -66,9 +65,8 @@ async def _inject(scene: Scene, hit: Hit) -> None:
 
 
 def _synchronous(server: str) -> Step:
-    return Step(
-        how=How.SHELL,
-        where=server,
+    return on_server(
+        server,
         does="make replication synchronous again",
         by_hand=f"On {server}: {_CTL} edit-config --set synchronous_mode=true",
         script=f"{_CTL} edit-config --force --quiet --set synchronous_mode=true\n",

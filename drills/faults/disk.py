@@ -1,13 +1,12 @@
-"""Full disks, and a clock that is wrong.
+"""Full disks.
 
 The lab's guests write to the machine's own disk, so PostgreSQL's WAL gets a small one of its own first.
 """
 
 from drills.faults import arranging
 from drills.faults.fault import Fault, Hit, Scene, aim_at, lab_only
-from drills.undo import How, Step
+from drills.faults.steps import on_server
 from moves.waiting import until_whole
-from stack.workspace import Stack
 
 FULL_SECONDS = 30.0
 SPARE_MIB = 48
@@ -73,36 +72,7 @@ def faults() -> tuple[Fault, ...]:
             primary_stays=True,
             proves=("DB-01",),
         ),
-        Fault(
-            name="step-clock",
-            title="The primary's clock is wrong by a minute",
-            aim=aim_at(lambda scene: scene.standing.primary, "the primary"),
-            inject=_step_clock,
-            lasts=FULL_SECONDS,
-            unavailable=_no_clock,
-            primary_stays=True,
-            proves=("NET-03",),
-            notes=("Nobody has tried it yet: the lab can't.",),
-        ),
     )
-
-
-def _no_clock(stack: Stack) -> str:
-    return "the lab's guests are containers and share the machine's clock" if stack.is_lab else ""
-
-
-async def _step_clock(scene: Scene, hit: Hit) -> None:
-    server = hit.machine
-    scene.promise(
-        Step(
-            how=How.SHELL,
-            where=server,
-            does=f"set {server}'s clock",
-            by_hand=f"On {server}: systemctl start chrony && chronyc waitsync 10 && chronyc makestep",
-            script="systemctl start chrony\nchronyc waitsync 10\nchronyc makestep\n",
-        )
-    )
-    await scene.hands.shell(server, "systemctl stop chrony\ndate --set '+60 seconds'\n")
 
 
 async def _small_disk_for_standby(scene: Scene) -> None:
@@ -119,9 +89,8 @@ async def _small_disk_for_primary(scene: Scene) -> None:
 
 async def _confine(scene: Scene, server: str) -> None:
     scene.promise(
-        Step(
-            how=How.SHELL,
-            where=server,
+        on_server(
+            server,
             does=f"put PostgreSQL's WAL on {server} back on its disk",
             by_hand=f"On {server}: stop patroni, copy pg_wal, unmount it, put the copy in its place, start patroni.",
             script=_RELEASE,
@@ -134,9 +103,8 @@ async def _confine(scene: Scene, server: str) -> None:
 async def _fill(scene: Scene, hit: Hit) -> None:
     server = hit.machine
     scene.promise(
-        Step(
-            how=How.SHELL,
-            where=server,
+        on_server(
+            server,
             does=f"make room on {server}",
             by_hand=f"On {server}: remove perenne-drill-fill in PostgreSQL's pg_wal.",
             script=f'{_WAL}rm -f "$wal/perenne-drill-fill"\n',

@@ -9,8 +9,9 @@ from dataclasses import replace
 from blueprint.terms import Role
 from drills.faults import guest, host, targets
 from drills.faults.fault import Fault, Hit, Scene, Simulated, lab_only
-from drills.faults.network import deaf, healed
-from drills.undo import How, Step
+from drills.faults.packets import deaf, healed
+from drills.faults.steps import on_server
+from drills.undo import Step
 from lab.equipment import bmc_name
 from stack.workspace import Stack
 
@@ -91,9 +92,8 @@ def _needs_fencing(stack: Stack) -> str:
 
 
 def _agent_started(server: str) -> Step:
-    return Step(
-        how=How.SHELL,
-        where=server,
+    return on_server(
+        server,
         does=f"start the fencing agent on {server}",
         by_hand=f"On {server}: systemctl start {_AGENT}",
         script=f"systemctl start {_AGENT}\n",

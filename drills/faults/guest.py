@@ -7,7 +7,7 @@ from functools import partial
 from blueprint.terms import Role
 from drills.faults import targets
 from drills.faults.fault import Fault, Hit, Scene, Simulated, aim_at, everywhere, lab_only
-from drills.faults.network import CUT_SECONDS, cut_off
+from drills.faults.packets import CUT_SECONDS, cut_off
 from drills.faults.steps import going_on, powered_on
 from drills.model import Target
 from stack.workspace import Stack

@@ -2,9 +2,8 @@
 
 from drills.faults import arranging, targets
 from drills.faults.fault import Fault, Hit, Scene, Simulated, lab_only
-from drills.faults.network import cutting_off, healed
-from drills.faults.steps import going_on
-from drills.undo import How, Step
+from drills.faults.packets import cutting_off, healed
+from drills.faults.steps import end_maintenance, going_on, home, started
 
 HANG_SECONDS = 60.0
 ISOLATION_SECONDS = 90.0
@@ -113,7 +112,7 @@ def _hit(scene: Scene, host: str) -> Hit:
 
 async def _kill(scene: Scene, hit: Hit) -> None:
     host = hit.machine
-    scene.promise(home(), _started(host))
+    scene.promise(home(), started(host))
     await scene.hands.container("kill", host)
 
 
@@ -121,7 +120,7 @@ async def _pause(scene: Scene, hit: Hit) -> None:
     host = hit.machine
     scene.promise(
         home(),
-        _started(host),  # fencing may have powered it off meanwhile
+        started(host),  # fencing may have powered it off meanwhile
         healed(host),
         going_on(host),
     )
@@ -144,28 +143,3 @@ async def _maintain(scene: Scene, hit: Hit) -> None:
     host = hit.machine
     scene.promise(home(), end_maintenance(host))
     await scene.vcenter.enter_maintenance(host)
-
-
-def _started(host: str) -> Step:
-    by_hand = f"docker start the container of {host}."
-    return Step(how=How.START, where=host, does=f"start {host} again", by_hand=by_hand)
-
-
-def end_maintenance(host: str) -> Step:
-    """A host takes servers again."""
-    return Step(
-        how=How.END_MAINTENANCE,
-        where=host,
-        does=f"take {host} out of maintenance mode",
-        by_hand=f"Exit maintenance mode of {host} in vCenter.",
-    )
-
-
-def home() -> Step:
-    """Every server runs where the stack file wants it."""
-    return Step(
-        how=How.HOME,
-        where="all servers",
-        does="move the servers back to their hosts",
-        by_hand="Move every server to its host of the stack file in vCenter (vMotion).",
-    )

@@ -4,33 +4,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from drills.faults.fault import Fault, Hit, Scene, aim_at, lab_only
+from drills.faults.packets import CUT_SECONDS, drop
 from drills.undo import How, Step
 from stack.workspace import Stack
 
-CUT_SECONDS = 30.0
-"""Longer than every detection time in the stack, Patroni's ttl of 20 s included."""
 NOISE_SECONDS = 30.0
 LOSS = 0.1
 DELAY = "100ms"
-
-_CHAIN = "PERENNE-DRILL"
-# A chain of its own, so that taking it back needs to know nothing of what was put into it.
-_BEGIN = f"""
-for chain in INPUT OUTPUT; do
-    iptables --wait --new-chain {_CHAIN}-$chain
-    iptables --wait --insert $chain --jump {_CHAIN}-$chain
-done
-"""
-_END = f"""
-for chain in INPUT OUTPUT; do
-    iptables --wait --delete $chain --jump {_CHAIN}-$chain 2>/dev/null || true
-    iptables --wait --flush {_CHAIN}-$chain 2>/dev/null || true
-    iptables --wait --delete-chain {_CHAIN}-$chain 2>/dev/null || true
-    arptables-nft --flush $chain 2>/dev/null || true
-done
-"""
-# A machine that is cut off does not say who has its address either: nobody in the lab has other rules for ARP.
-_SILENT = "for chain in INPUT OUTPUT; do arptables-nft --append $chain --jump DROP; done\n"
 
 
 @dataclass(frozen=True)
@@ -98,47 +78,6 @@ def faults() -> tuple[Fault, ...]:
     return (*(_cut(cut) for cut in CUTS), _loss(), _delay())
 
 
-async def deaf(scene: Scene, machine: str) -> None:
-    """Drop every packet that a machine is sent by others."""
-    scene.promise(healed(machine))
-    await scene.hands.packets(
-        machine, f"{_BEGIN}iptables --wait --append {_CHAIN}-INPUT ! --in-interface lo --jump DROP\n"
-    )
-
-
-async def cut_off(scene: Scene, machine: str) -> None:
-    """Drop every packet of a machine."""
-    scene.promise(healed(machine))
-    drop = f"iptables --wait --append {_CHAIN}-$chain ! --{{}} lo --jump DROP"
-    rules = "".join(
-        f"chain={chain}\n{drop.format(which)}\n"
-        for chain, which in (("INPUT", "in-interface"), ("OUTPUT", "out-interface"))
-    )
-    await scene.hands.packets(machine, _BEGIN + rules + _SILENT)
-
-
-def dropping(*, destination: str) -> str:
-    """The script that drops what a machine is sent at one of its addresses."""
-    return f"{_BEGIN}iptables --wait --append {_CHAIN}-INPUT --destination {destination} --jump DROP\n"
-
-
-def cutting_off(*, address: str) -> str:
-    """The script that cuts one of a machine's addresses off, in both directions."""
-    drop = f"iptables --wait --append {_CHAIN}"
-    return f"{_BEGIN}{drop}-INPUT --destination {address} --jump DROP\n{drop}-OUTPUT --source {address} --jump DROP\n"
-
-
-def healed(machine: str) -> Step:
-    """Let a machine's packets pass again."""
-    return Step(
-        how=How.PACKETS,
-        where=machine,
-        does=f"let packets of {machine} pass",
-        by_hand=f"docker restart the container of {machine}.",
-        script=_END,
-    )
-
-
 def _cut(cut: Cut) -> Fault:
     async def aim(scene: Scene) -> Hit:
         one, others = cut.parties(scene)
@@ -147,13 +86,10 @@ def _cut(cut: Cut) -> Fault:
 
     async def inject(scene: Scene, hit: Hit) -> None:
         one, *others = hit.machines
-        scene.promise(healed(one))
-        rules = []
-        for address in (address for other in others for address in _addresses(scene, other)):
-            rules.append(f"iptables --wait --append {_CHAIN}-OUTPUT --destination {address} --jump DROP\n")
-            if not cut.one_way:
-                rules.append(f"iptables --wait --append {_CHAIN}-INPUT --source {address} --jump DROP\n")
-        await scene.hands.packets(one, _BEGIN + "".join(rules))
+        addresses = [address for other in others for address in _addresses(scene, other)]
+        sent = [f"OUTPUT --destination {address}" for address in addresses]
+        heard = [f"INPUT --source {address}" for address in addresses if not cut.one_way]
+        await drop(scene, one, *sent, *heard)
 
     return Fault(
         name=cut.name,
@@ -179,11 +115,8 @@ def _all_others(scene: Scene, server: str) -> tuple[str, tuple[str, ...]]:
 
 def _loss() -> Fault:
     async def inject(scene: Scene, hit: Hit) -> None:
-        chance = f"--match statistic --mode random --probability {LOSS}"
-        rule = f"iptables --wait --append {_CHAIN}-INPUT {chance} --jump DROP\n"
         for machine in hit.machines:
-            scene.promise(healed(machine))
-            await scene.hands.packets(machine, _BEGIN + rule)
+            await drop(scene, machine, f"INPUT --match statistic --mode random --probability {LOSS}")
 
     return Fault(
         name="lose-packets",

@@ -6,8 +6,8 @@ from collections.abc import Callable, Coroutine, Iterator
 from blueprint.terms import Role
 from drills.faults import arranging, targets
 from drills.faults.fault import Fault, Hit, Scene, aim_at
-from drills.faults.host import end_maintenance, home
-from drills.undo import FOLDER, How, Step
+from drills.faults.steps import end_maintenance, home, on_server
+from drills.undo import FOLDER, Step
 from moves.patching import Patch, Work
 from moves.record import Progress, Record
 from moves.server import DRAIN, DRAIN_SECONDS, UNDRAIN
@@ -161,9 +161,8 @@ def _unseen(_step: str) -> Iterator[Callable[[str], None]]:
 
 
 def _undrain(stack: Stack, server: str) -> Step:
-    return Step(
-        how=How.SHELL,
-        where=server,
+    return on_server(
+        server,
         does=f"put {server} back into service",
         by_hand=stack.command("undrain", server),
         script=UNDRAIN,

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 
 from drills.faults import targets
 from drills.faults.fault import Fault, Hit, Scene
+from drills.faults.steps import on_server
 from drills.model import Target
-from drills.undo import How, Step
+from drills.undo import Step
 from moves.standing import quorum_leader
 
 HANG_SECONDS = 30.0
@@ -168,9 +169,8 @@ def _aim(process: Process) -> Callable[[Scene], Coroutine[None, None, Hit]]:
 def _go_on(process: Process, server: str, *, before: str = ":") -> Step:
     # What was stopped may have been replaced meanwhile; all that is there goes on.
     script = f'{before}\n{process.pids}\nfor one in $(pids); do kill -CONT "$one" 2>/dev/null || true; done\n'
-    return Step(
-        how=How.SHELL,
-        where=server,
+    return on_server(
+        server,
         does=f"let {process.title} on {server} go on",
         by_hand=f"On {server}, kill -CONT its processes, or restart its service.",
         script=script,

@@ -5,9 +5,8 @@ from collections import Counter
 from blueprint.terms import Role
 from drills.faults import arranging, targets
 from drills.faults.fault import Fault, Hit, Scene, lab_only
-from drills.faults.network import dropping, healed
-from drills.faults.steps import going_on
-from drills.undo import How, Step
+from drills.faults.packets import dropping, healed
+from drills.faults.steps import going_on, on_server
 from stack.workspace import Stack
 
 STALL_SECONDS = 30.0
@@ -132,9 +131,8 @@ async def _primary_with_few_votes(scene: Scene) -> None:
 async def _stall(scene: Scene, hit: Hit) -> None:
     for server in hit.machines:
         scene.promise(
-            Step(
-                how=How.SHELL,
-                where=server,
+            on_server(
+                server,
                 does=f"let {server} write to its disk again",
                 by_hand=f"On {server}: kill -CONT PostgreSQL's and etcd's processes.",
                 script=f'{_WRITERS}\nfor one in $(pids); do kill -CONT "$one" 2>/dev/null || true; done\n',

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from blueprint.terms import Role
 from drills.faults import arranging, fencing, guest, host, operation, process, storage
 from drills.faults.fault import Fault, Hit, Scene
+from drills.faults.steps import home, on_server
 from drills.undo import How, Step
 
 HURTS_SECONDS = 45.0
@@ -144,7 +145,7 @@ async def _votes_together(scene: Scene) -> None:
 
 async def _moved(scene: Scene, to: str, role: Role) -> None:
     """Move the servers of a role to the host of another server."""
-    scene.promise(host.home())
+    scene.promise(home())
     there = scene.standing.host_of(to)
     for name in scene.settings.servers_of(role):
         if scene.standing.host_of(name) != there:
@@ -155,9 +156,8 @@ async def _switch_over_and_back(scene: Scene, hit: Hit) -> None:
     """A switchover that is taken back: users get no further while the old primary is not there."""
     primary = scene.standing.primary
     scene.promise(
-        Step(
-            how=How.SHELL,
-            where=primary,
+        on_server(
+            primary,
             does=f"make {primary} the primary again",
             by_hand=f"{scene.stack.command('switchover')} (its primary was {primary})",
             script=arranging.switch_over_script(hit.machine, primary),
@@ -245,9 +245,8 @@ def _fault(without: Without) -> Fault:
 
 async def _stopped(scene: Scene, server: str, unit: str) -> None:
     scene.promise(
-        Step(
-            how=How.SHELL,
-            where=server,
+        on_server(
+            server,
             does=f"start {unit} on {server}",
             by_hand=f"On {server}: systemctl start {unit}",
             script=f"systemctl start {unit}",
@@ -264,9 +263,8 @@ async def _changed(scene: Scene, server: str, change: Change, *, then: str = "")
     """
     saved = f"{_SAVED}/{change.file.rsplit('/', 1)[-1]}"
     scene.promise(
-        Step(
-            how=How.SHELL,
-            where=server,
+        on_server(
+            server,
             does=f"put {change.file} on {server} back",
             by_hand=f"On {server}: mv {saved} {change.file} && {change.take_up}",
             script=f"if [ -e {saved} ]; then mv {saved} {change.file}; {change.take_up}; {then.strip() or ':'}; fi",
