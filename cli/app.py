@@ -111,8 +111,9 @@ def twin(
     keep: Annotated[bool, typer.Option("--keep", help="Leave the twin up.")] = False,
 ) -> None:
     """Rehearse a real stack in a lab of its own: deploy, check, change; or give a twin that is up a COMMAND."""
-    from cli.twin import Order, become
+    from cli.twin import Order
     from cli.twin import twin as run
+    from cli.twin_folder import become
 
     if context.args:
         become(_stack(stack), context.args)

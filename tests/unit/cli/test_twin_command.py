@@ -13,9 +13,10 @@ import yaml
 from typer.testing import CliRunner
 
 from blueprint import loading
-from cli import twin
+from cli import twin, twin_folder
 from cli.app import app
-from cli.twin import Order, write_stack_file
+from cli.twin import Order
+from cli.twin_folder import write_stack_file
 from machine.failure import Failure
 from stack import workspace
 from stack.workspace import Stack
@@ -31,7 +32,7 @@ class BecameError(Exception):
 def working_copy(clone: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A working copy in which the process stays what it is."""
     (clone / "components").mkdir()
-    for module in (workspace, twin):
+    for module in (workspace, twin_folder):
         monkeypatch.setattr(module, "REPOSITORY", clone)
 
     def execve(_program: str, arguments: list[str], environment: dict[str, str]) -> None:
