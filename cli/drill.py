@@ -25,6 +25,7 @@ from drills.runner import Drills
 from drills.running import run_series
 from drills.series import Ordered, Series, unfinished
 from drills.undo import FOLDER, at_work
+from drills.workload.figures import Figures
 from drills.workload.plan import Load
 from drills.workload.site import plan_for
 from machine.failure import Failure
@@ -207,8 +208,8 @@ def _say_result(stack: Stack, run: report.Run) -> None:
     result, seen = run.result, run.figures
     whole = "" if result.without else f", whole after {_seconds(result.recovery)}"
     say(
-        f"  outage {seen.outage:.2f} s, writes paused {seen.paused_writes:.2f} s, {seen.failed} of {seen.requests} "
-        f"requests failed ({seen.failed_idempotent} idempotent){whole}"
+        f"  outage {seen.outage:.2f} s{_again(seen)}, writes paused {seen.paused_writes:.2f} s, "
+        f"{seen.failed} of {seen.requests} requests failed ({seen.failed_idempotent} idempotent){whole}"
     )
     for each in result.invariants:
         say(f"  {'✓' if each.held else '✗'} {each.name}: {each.detail}", "green" if each.held else "red")
@@ -217,6 +218,12 @@ def _say_result(stack: Stack, run: report.Run) -> None:
     if result.whole is None:
         look = stack.command("status")
         say(f"  the stack did not come back whole: look at {look}, mend it, then go on", "bold red")
+
+
+def _again(seen: Figures) -> str:
+    """What users waited besides the longest time."""
+    more = (seen.unserved or 0.0) - seen.outage
+    return f" and {more:.2f} s at other times" if more > 0 else ""
 
 
 def _seconds(recovery: float | None) -> str:
@@ -251,10 +258,12 @@ def _busy() -> Failure:
 
 
 def _new_folder() -> Path:
-    """A folder for this drill's recordings; the oldest ones go."""
+    """A folder for this drill's recordings; the oldest ones go, but for the series that can go on."""
     RUNS.mkdir(parents=True, exist_ok=True)
+    going_on = unfinished(RUNS)
     for old in sorted(RUNS.iterdir())[: 1 - KEPT_RUNS]:
-        shutil.rmtree(old)
+        if going_on is None or old != going_on.folder:
+            shutil.rmtree(old)
     folder = RUNS / datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
     folder.mkdir()
     return folder

@@ -16,8 +16,10 @@ async def switch_over(scene: Scene, candidate: str) -> None:
 def switch_over_script(primary: str, candidate: str) -> str:
     """What a database server runs for it."""
     return (
-        f"{_PLACE}patronictl --config-file /etc/patroni/perenne switchover"
-        f' --leader {primary} --candidate {candidate} --force "$cluster"\n'
+        f"{_PLACE}said=$(patronictl --config-file /etc/patroni/perenne switchover"
+        f' --leader {primary} --candidate {candidate} --force "$cluster" 2>&1)\n'
+        # patronictl ends well also where Patroni refuses.
+        'grep --quiet "Successfully switched over" <<<"$said" || { echo "$said" >&2; exit 1; }\n'
     )
 
 

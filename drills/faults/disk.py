@@ -9,8 +9,8 @@ from drills.faults.steps import on_server
 from moves.waiting import until_whole
 
 FULL_SECONDS = 30.0
-SPARE_MIB = 48
-"""What is free on the small disk before it is filled: three segments of PostgreSQL's WAL."""
+SPARE_MIB = 160
+"""What is free on the small disk before it is filled: ten segments of WAL, as a restart and a switchover take some."""
 
 _WAL = "wal=$(echo /var/lib/postgresql/*/*/pg_wal)\n"
 _CONFINE = f"""{_WAL}

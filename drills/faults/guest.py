@@ -17,6 +17,9 @@ SHORT_FREEZE_SECONDS = 5.0
 LONG_FREEZE_SECONDS = 60.0
 
 
+_UNCUT = "With fencing it is restarted after some seconds, and with that its packets pass again."
+
+
 @dataclass(frozen=True)
 class Kind:
     """A kind of server by what it is at the moment."""
@@ -159,6 +162,7 @@ def _cut(kind: Kind) -> Fault:
         fenced_target=kind.fenced,
         idempotent_succeed=kind.idempotent_succeed,
         proves=kind.proves,
+        notes=(_UNCUT,) if kind.fenced else (),
     )
 
 

@@ -108,7 +108,7 @@ class DrillEntry:
 
 @dataclass(frozen=True, slots=True)
 class RandomSeries:
-    """Drills that were chosen by chance and ran in a row, on a stack that nobody mended between them."""
+    """Drills that were chosen by chance and ran in a row; between two of one part nobody mended the stack."""
 
     chance: Chance
     parts: tuple[Part, ...]

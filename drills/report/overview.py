@@ -12,6 +12,7 @@ from drills.report.forecasts import WANTED, Compared, compared, share
 from drills.report.machine import models, processors
 from drills.report.parts import told
 from drills.report.summary import ENOUGH_RUNS, Spread, Verdict
+from drills.workload.figures import BREAK_SECONDS
 
 
 def overview(found: Document, timelines: Iterable[str] = (), forecasts: Iterable[Forecast] = ()) -> str:
@@ -71,20 +72,21 @@ def _control(drill: DrillEntry) -> bool:
 
 
 def _table(drills: Iterable[DrillEntry]) -> Iterator[str]:
-    yield "| drill | what happens | runs | outage | writes paused | target | | failed requests | whole again |"
-    yield "|---|---|---|---|---|---|---|---|---|"
+    yield "| drill | what happens | runs | outage | unserved | writes paused | target | | failed requests | whole |"
+    yield "|---|---|---|---|---|---|---|---|---|---|"
     for drill in drills:
         target = f"{drill.target.seconds:g} {drill.target.measure}" if drill.target else ""
         failed = f"{drill.failed:,} of {drill.requests:,} ({drill.failed_idempotent:,} idempotent)"
         yield (
             f"| `{drill.fault}` | {drill.title} | {len(drill.runs)} | {_spread(drill.outage, drill)} |"
-            f" {_spread(drill.paused_writes, drill)} | {target} | {_verdict(drill)} | {failed} |"
+            f" {_unserved(drill)} | {_spread(drill.paused_writes, drill)} | {target} | {_verdict(drill)} | {failed} |"
             f" {f'{drill.recovery.worst:.0f}' if drill.recovery else 'never'} |"
         )
     yield ""
     yield (
         f"Seconds; of several runs: median (worst), from {ENOUGH_RUNS} runs on: median · 95th percentile (worst), by "
-        "nearest rank. Targets are for the 95th percentile, below 20 runs the worst run."
+        "nearest rank. Targets are for the 95th percentile, below 20 runs the worst run. Outage is the longest time; "
+        f"unserved all those above {BREAK_SECONDS:g} s together, in the worst run, where that was looked at."
     )
 
 
@@ -113,6 +115,11 @@ def _spread(spread: Spread, drill: DrillEntry) -> str:
         return f"{spread.worst:.2f}"
     p95 = f" · {spread.p95:.2f}" if len(drill.runs) >= ENOUGH_RUNS else ""
     return f"{spread.median:.2f}{p95} ({spread.worst:.2f})"
+
+
+def _unserved(drill: DrillEntry) -> str:
+    known = [run.figures.unserved for run in drill.runs if run.figures.unserved is not None]
+    return f"{max(known):.2f}" if known else ""
 
 
 def _verdict(drill: DrillEntry) -> str:
@@ -169,9 +176,10 @@ def _random(series: RandomSeries) -> Iterator[str]:
     yield ""
     yield (
         f"`./perenne drill --random {chance.ordered} --seed {chance.seed}`: {_runs(len(runs))} of {len(series.drills)} "
-        f"drills, {_row(runs)}, on a stack that nobody mended between them. {_writes(series.drills)} Two "
-        f"writers were found in {_broken(runs, invariants.TWO_WRITERS)} runs; in {_broken(runs, invariants.WHOLE)} the "
-        f"stack was not whole afterwards; {sum(len(run.sessions.lost) for run in runs):,} sessions were lost, in "
+        f"drills, {_row(runs)}, on a stack that nobody mended between two drills of a part. "
+        f"{_writes(series.drills)} Two writers were found in {_broken(runs, invariants.TWO_WRITERS)} runs; in "
+        f"{_broken(runs, invariants.WHOLE)} the stack was not whole afterwards; "
+        f"{sum(len(run.sessions.lost) for run in runs):,} sessions were lost, in "
         f"{sum(bool(run.sessions.lost) for run in runs)} runs."
     )
     yield ""

@@ -16,6 +16,10 @@ VISITS = (Kind.PAGE, Kind.API)
 """What the outage is taken from: requests at a fixed rate that anybody could send again."""
 
 
+BREAK_SECONDS = 0.5
+"""From here on a time without a good answer is one in which nobody was served: two and a half intervals of a kind."""
+
+
 @dataclass(frozen=True, slots=True)
 class Gap:
     """A time in which something did not happen."""
@@ -46,6 +50,8 @@ class Figures:
     median_answer: float
     """Seconds; of good visits."""
     p95_answer: float
+    unserved: float | None = None
+    """Seconds; see `unserved`. None in reports from before it was looked at."""
 
 
 def figures(recording: Recording) -> Figures:
@@ -63,6 +69,7 @@ def figures(recording: Recording) -> Figures:
         failed_idempotent=sum(request.idempotent for request in failed),
         median_answer=quantile(answers, 0.5),
         p95_answer=quantile(answers, 0.95),
+        unserved=unserved(visits, recording.seconds),
     )
 
 
@@ -79,18 +86,37 @@ def outage(visits: Iterable[Request], seconds: float) -> Gap:
     In quiet times it is about one interval between requests of a kind, plus what answers differ in their duration: the
     shortest outage that can be told apart.
     """
-    done: dict[Kind, list[float]] = {kind: [] for kind in VISITS}
-    for request in visits:
-        if request.good:
-            done[request.kind].append(request.done)
-    return max((longest_gap(times, seconds) for times in done.values()), key=lambda gap: gap.seconds)
+    return max((longest_gap(times, seconds) for times in _answered(visits).values()), key=lambda gap: gap.seconds)
+
+
+def unserved(visits: Iterable[Request], seconds: float) -> float:
+    """All times without a good answer that are longer than BREAK_SECONDS, of pages or of the API, whichever is more.
+
+    A fault may cost users twice: when it happens, and when what it took away comes back.
+    """
+    return max(
+        sum(gap.seconds for gap in _gaps(times, seconds) if gap.seconds > BREAK_SECONDS)
+        for times in _answered(visits).values()
+    )
 
 
 def longest_gap(times: Iterable[float], seconds: float) -> Gap:
     """The longest time between two neighbouring times, the beginning (0) and the end included."""
+    return max(_gaps(times, seconds), key=lambda gap: gap.seconds)
+
+
+def _answered(visits: Iterable[Request]) -> dict[Kind, list[float]]:
+    """When good answers were complete, by kind."""
+    done: dict[Kind, list[float]] = {kind: [] for kind in VISITS}
+    for request in visits:
+        if request.good:
+            done[request.kind].append(request.done)
+    return done
+
+
+def _gaps(times: Iterable[float], seconds: float) -> list[Gap]:
     ordered = sorted(time for time in times if time < seconds)
-    gaps = (Gap(before, after) for before, after in zip([0.0, *ordered], [*ordered, seconds], strict=True))
-    return max(gaps, key=lambda gap: gap.seconds)
+    return [Gap(before, after) for before, after in zip([0.0, *ordered], [*ordered, seconds], strict=True)]
 
 
 def quantile(values: Sequence[float], share: float) -> float:

@@ -326,6 +326,7 @@ def test_every_vote_has_the_same_first_members(settings: Settings) -> None:
     for name, server in settings.quorum.items():
         files = guests.files(settings, name, GuestRole.QUORUM, {})
         env = files["/etc/default/etcd"].content
+        assert "ETCD_PRE_VOTE=true" in env.splitlines(), "one that returns deposes the leader"
         cluster = files["/etc/default/etcd-cluster"].content
         found.add(re.findall(r"^ETCD_INITIAL_CLUSTER=(.+)$", cluster, re.MULTILINE)[0])
         assert f"ETCD_NAME={name}\n" in env

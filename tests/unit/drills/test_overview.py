@@ -130,7 +130,7 @@ def test_drills_by_chance_are_not_counted_among_those_that_were_named() -> None:
     told = overview(together)
     assert "1 run of 1 drills on stack" in told
     assert "## 10 drills by chance, seed 7" in told
-    assert "3 runs of 2 drills, numbers 1 to 3 of the sequence, on a stack that nobody mended" in told
+    assert "3 runs of 2 drills, numbers 1 to 3 of the sequence, on a stack that nobody mended between two" in told
     assert f"| `kill-httpd` | {named.drills[0].title} | 2 | 2.00 (2.00) |" in told, "a table of its own"
     assert "**27 writes were acknowledged, 0 of them lost**" in told
     assert "- 2026-11-23 12:00 to 2026-11-23 13:00 UTC, drills 1 to 3; ended: its time was over" in told

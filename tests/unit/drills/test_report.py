@@ -14,11 +14,23 @@ from rich.console import Console
 
 from blueprint.terms import Measure
 from drills import report
-from drills.model import Chance, Circumstances, Invariant, Part, Result, SimulatedDelay, Target, Unmeasured
+from drills.model import (
+    Chance,
+    Circumstances,
+    Invariant,
+    Kind,
+    Part,
+    Request,
+    Result,
+    SimulatedDelay,
+    Target,
+    Unmeasured,
+)
 from drills.report import document
 from drills.report.document import schema
 from drills.report.summary import Runs, Summary, Verdict, run_of
 from drills.workload import keeping
+from drills.workload.figures import outage, unserved
 from tests.unit.drills.recordings import BEGAN, FAULT, recording
 
 TARGET = Target(1.5, Measure.OUTAGE, "measured below: 1.1 s")
@@ -247,3 +259,16 @@ def test_what_happened_can_be_no_markup(tmp_path: Path) -> None:
 def test_nothing_is_no_report(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="no results"):
         report.write([], tmp_path)
+
+
+def test_a_second_time_without_an_answer_counts_too() -> None:
+    """A lost server may cost users when it is lost, and again when it comes back."""
+
+    def answered(kind: Kind, at: float) -> Request:
+        return Request(kind, "GET", scheduled=at, sent=at, seconds=0.0, status=200)
+
+    times = [one / 5 for one in range(50) if not 2.0 < one / 5 < 5.0 and not 7.0 < one / 5 < 8.0]
+    visits = [answered(kind, at) for kind in (Kind.PAGE, Kind.API) for at in times]
+    assert outage(visits, 10.0).seconds == pytest.approx(3.0)
+    assert unserved(visits, 10.0) == pytest.approx(4.0)
+    assert unserved(visits[: len(times)], 10.0) == pytest.approx(10.0), "without the API nobody is served by it"

@@ -86,6 +86,7 @@ class MadeUp:
 def made_up(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> MadeUp:
     site = MadeUp()
     monkeypatch.setattr(runner, "QUIET_SECONDS", 0.0)
+    monkeypatch.setattr(runner, "PHASE_SECONDS", 0.0)
     monkeypatch.setattr(runner, "until_whole", site.until_whole)
     monkeypatch.setattr(runner, "standing", site.standing)
     monkeypatch.setattr(runner, "Performer", lambda *_: site)
@@ -189,3 +190,15 @@ async def test_pulumi_is_asked_also_when_nothing_was_recorded(made_up: MadeUp, t
         await drills(made_up).run(FROZEN, 1, tmp_path)
     assert made_up.asked.is_set(), "what was begun has ended: two previews at once would wait for each other"
     assert made_up.done == [f"record {tmp_path}", "let db01 go on", "stop"]
+
+
+async def test_what_has_another_role_by_then_is_not_broken(made_up: MadeUp, tmp_path: Path) -> None:
+    """A standby that has become the primary meanwhile, say: the figures would be those of another fault."""
+    hits = [Hit("db01, the primary", ("db01",)), Hit("db02, the primary", ("db02",))]
+
+    async def moving(_scene: Scene) -> Hit:
+        return hits.pop(0)
+
+    with pytest.raises(NotMeasuredError, match="would hit db02, the primary now"):
+        await drills(made_up).run(replace(FROZEN, aim=moving), 1, tmp_path)
+    assert made_up.done == [f"record {tmp_path}", "stop"]
