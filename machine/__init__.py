@@ -1,1 +1,1 @@
-"""The machine that Perenne runs on: its processes, packages, locks and files. It imports nothing of Perenne's."""
+"""What all layers stand on: processes, packages, locks, files, certificates, failures; it imports none of them."""

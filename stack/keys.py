@@ -6,23 +6,22 @@ import ssl
 import string
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from ipaddress import ip_address
 
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
     NoEncryption,
     PrivateFormat,
-    load_pem_private_key,
 )
-from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from blueprint.keys import certificate_of
 from blueprint.secrets import Kind, Secret, secrets_of
 from blueprint.settings import Settings
+from machine import certificates
+from machine.certificates import new_authority, new_certificate
 
 AUTHORITY_VALIDITY = timedelta(days=3650)
 CERTIFICATE_VALIDITY = timedelta(days=825)
@@ -30,8 +29,6 @@ CERTIFICATE_VALIDITY = timedelta(days=825)
 RENEWAL = timedelta(days=30)
 """A certificate with less than this left is made anew."""
 
-_BACKDATING = timedelta(hours=1)
-"""Clocks of machines may differ."""
 _PASSWORD_LENGTH = 32
 _CHAP_LENGTH = 16
 _ALPHABET = string.ascii_letters + string.digits
@@ -89,13 +86,8 @@ def is_good(secret: Secret, value: str, authority: str = "") -> bool:
 
 
 def names_of(pem: str) -> set[str]:
-    """The DNS names and addresses that a certificate is valid for; what its subject says counts no more (RFC 9525)."""
-    certificate = x509.load_pem_x509_certificate(pem.encode())
-    try:
-        names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    except x509.ExtensionNotFound:
-        return set()
-    return {str(name.value) for name in names}
+    """The DNS names and addresses that a certificate is valid for."""
+    return certificates.names_of(x509.load_pem_x509_certificate(pem.encode()))
 
 
 def is_for(pem: str, name: str) -> bool:
@@ -147,16 +139,8 @@ def _ssh_key(kind: Kind) -> str:
 
 
 def _authority() -> str:
-    key = ec.generate_private_key(ec.SECP256R1())
     # A number in its name keeps a browser from taking one clone's authority for another's.
-    name = _name(f"Perenne authority {secrets.token_hex(4)}")
-    certificate = (
-        _builder(name, name, key.public_key(), AUTHORITY_VALIDITY)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-        .add_extension(_usage(key_cert_sign=True), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    return _bundle(key, certificate)
+    return _bundle(*new_authority(f"Perenne authority {secrets.token_hex(4)}", AUTHORITY_VALIDITY))
 
 
 def _purposes(secret: Secret) -> list[x509.ObjectIdentifier]:
@@ -173,64 +157,9 @@ def _purposes_of(pem: str) -> list[x509.ObjectIdentifier]:
 
 
 def _certificate(secret: Secret, authority: str) -> str:
-    issuer = x509.load_pem_x509_certificate(authority.encode())
-    issuer_key = load_pem_private_key(authority.encode(), password=None)
-    if not isinstance(issuer_key, ec.EllipticCurvePrivateKey):
-        raise TypeError("the authority's key is not an elliptic curve key")
-    key = ec.generate_private_key(ec.SECP256R1())
-    certificate = (
-        _builder(_name(secret.names[0]), issuer.subject, key.public_key(), CERTIFICATE_VALIDITY)
-        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-        .add_extension(_usage(digital_signature=True), critical=True)
-        .add_extension(x509.ExtendedKeyUsage(_purposes(secret)), critical=False)
-        .add_extension(x509.SubjectAlternativeName([_general_name(name) for name in secret.names]), critical=False)
-        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer_key.public_key()), critical=False)
-        .sign(issuer_key, hashes.SHA256())
-    )
-    return _bundle(key, certificate)
+    return _bundle(*new_certificate(secret.names, _purposes(secret), authority.encode(), CERTIFICATE_VALIDITY))
 
 
 def _bundle(key: ec.EllipticCurvePrivateKey, certificate: x509.Certificate) -> str:
     private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
     return (private + certificate.public_bytes(Encoding.PEM)).decode()
-
-
-def _builder(
-    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey, validity: timedelta
-) -> x509.CertificateBuilder:
-    now = datetime.now(UTC)
-    return (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(issuer)
-        .public_key(key)
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - _BACKDATING)
-        .not_valid_after(now + validity)
-        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key), critical=False)
-    )
-
-
-def _usage(*, digital_signature: bool = False, key_cert_sign: bool = False) -> x509.KeyUsage:
-    return x509.KeyUsage(
-        digital_signature=digital_signature,
-        key_cert_sign=key_cert_sign,
-        crl_sign=key_cert_sign,
-        content_commitment=False,
-        key_encipherment=False,
-        data_encipherment=False,
-        key_agreement=False,
-        encipher_only=False,
-        decipher_only=False,
-    )
-
-
-def _name(common_name: str) -> x509.Name:
-    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
-
-
-def _general_name(name: str) -> x509.GeneralName:
-    try:
-        return x509.IPAddress(ip_address(name))
-    except ValueError:
-        return x509.DNSName(name)

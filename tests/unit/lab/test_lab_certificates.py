@@ -9,6 +9,7 @@ from cryptography.x509.verification import PolicyBuilder, Store, VerificationErr
 
 from lab import certificates
 from lab.certificates import ensure_authority, ensure_server, write_bundle
+from machine.certificates import general_name
 
 NAMES = ("198.18.10.10", "vcenter.vmlabs.int")
 
@@ -20,7 +21,7 @@ def test_a_server_is_trusted_through_its_authority_by_address_and_name(tmp_path:
     leaf = x509.load_pem_x509_certificate(server.certificate.read_bytes())
     builder = PolicyBuilder().store(Store([root]))
 
-    for name in map(certificates._general_name, NAMES):
+    for name in map(general_name, NAMES):
         assert builder.build_server_verifier(name).verify(leaf, [])  # type: ignore[arg-type]
     with pytest.raises(VerificationError):
         builder.build_server_verifier(x509.DNSName("other.vmlabs.int")).verify(leaf, [])
