@@ -34,9 +34,7 @@ async def deaf(scene: Scene, machine: str) -> None:
 
 async def cut_off(scene: Scene, machine: str) -> None:
     """Drop every packet of a machine."""
-    scene.promise(healed(machine))
-    rules = (_dropping("INPUT ! --in-interface lo"), _dropping("OUTPUT ! --out-interface lo"))
-    await scene.hands.packets(machine, _BEGIN + "".join(rules) + _SILENT)
+    await drop(scene, machine, "INPUT ! --in-interface lo", "OUTPUT ! --out-interface lo", then=_SILENT)
 
 
 def dropping(*, destination: str) -> str:
@@ -60,10 +58,10 @@ def healed(machine: str) -> Step:
     )
 
 
-async def drop(scene: Scene, machine: str, *rules: str) -> None:
-    """Drop what matches one of these rules: a chain (INPUT or OUTPUT) and iptables' matches."""
+async def drop(scene: Scene, machine: str, *rules: str, then: str = "") -> None:
+    """Drop what matches one of these rules, a chain (INPUT or OUTPUT) and iptables' matches; `then` is a script."""
     scene.promise(healed(machine))
-    await scene.hands.packets(machine, _BEGIN + "".join(_dropping(rule) for rule in rules))
+    await scene.hands.packets(machine, _BEGIN + "".join(map(_dropping, rules)) + then)
 
 
 def _dropping(rule: str) -> str:
