@@ -193,6 +193,13 @@ async def _run(stack: Stack, series: Series, minutes: float | None) -> bool:
         return await run_series(drills, series, minutes, partial(_say_result, stack))
 
 
+def _can_go_on(folder: Path) -> bool:
+    try:
+        return Series.left(folder).can_go_on
+    except Failure:
+        return False  # nobody could go on with what can't be understood
+
+
 def _report(stack: Stack, series: Series) -> None:
     """Show and write what is known by now."""
     if not len(series.runs):
@@ -200,7 +207,7 @@ def _report(stack: Stack, series: Series) -> None:
     files = report.write(series.runs, REPORT, stack=stack.name, lab=stack.is_lab, went=series.circumstances)
     out.print(report.table(series.runs))
     say(f"Report: {files.page} (data: {files.data}; recordings: {series.folder})")
-    if series.left_over and len(series.ordered.sequence) > 1:
+    if series.can_go_on:
         say(f"{len(series.left_over)} drills are left: ./perenne drill --resume", "yellow")
 
 
@@ -258,11 +265,10 @@ def _busy() -> Failure:
 
 
 def _new_folder() -> Path:
-    """A folder for this drill's recordings; the oldest ones go, but for the series that can go on."""
+    """A folder for this drill's recordings; the oldest ones go, but for series that can go on."""
     RUNS.mkdir(parents=True, exist_ok=True)
-    going_on = unfinished(RUNS)
     for old in sorted(RUNS.iterdir())[: 1 - KEPT_RUNS]:
-        if going_on is None or old != going_on.folder:
+        if not _can_go_on(old):
             shutil.rmtree(old)
     folder = RUNS / datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
     folder.mkdir()

@@ -136,6 +136,11 @@ class Series:
         return tuple((number, names[number - 1]) for number in range(self._next, len(names) + 1))
 
     @property
+    def can_go_on(self) -> bool:
+        """Whether it is one of several drills, and has some left."""
+        return len(self.ordered.sequence) > 1 and bool(self.left_over)
+
+    @property
     def circumstances(self) -> Circumstances:
         """How it went so far."""
         return Circumstances(self.ordered.chance, tuple(self._parts), tuple(self._unmeasured))
@@ -214,7 +219,7 @@ def unfinished(folder: Path) -> Series | None:
     """
     for file in sorted(folder.glob(f"*/{ORDER}"), reverse=True):
         series = Series.left(file.parent)
-        if series.left_over and len(series.ordered.sequence) > 1:
+        if series.can_go_on:
             return series
     return None
 

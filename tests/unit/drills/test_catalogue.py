@@ -11,10 +11,12 @@ import pytest
 from blueprint import guests
 from blueprint.guests import GuestRole
 from blueprint.terms import Role
+from cli import drill as command
 from cli.drill import Order, drill, ordered_by
 from drills.faults import CATALOGUE, Fault, chance, operation
 from drills.faults.fault import Scene
 from drills.report.summary import ENOUGH_RUNS
+from drills.series import ORDER, Ordered, Series
 from drills.undo import How, Journal
 from lab.status import Host, Inventory
 from lab.status import Status as LabStatus
@@ -388,3 +390,18 @@ def test_a_lost_array_takes_everything_on_it_and_nothing_else(tmp_path: Path) ->
     assert [(step.how.value, step.where) for step in lost.journal.steps] == [("unpause", one) for one in hit.machines]
     assert "san01" not in hit.machines
     assert fault.unavailable(DEV)
+
+
+def test_the_oldest_recordings_go_but_not_those_of_a_series_that_can_go_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(command, "RUNS", tmp_path)
+    monkeypatch.setattr(command, "KEPT_RUNS", 2)
+    sequences = {"1": ("kill-httpd", "kill-etcd"), "2": ("kill-httpd",), "4": ("kill-httpd",)}
+    for name, sequence_ in sequences.items():
+        (tmp_path / name).mkdir()
+        Series.begin(tmp_path / name, Ordered(stack="dev", sessions=10, sequence=sequence_))
+    (tmp_path / "3").mkdir()
+    (tmp_path / "3" / ORDER).write_text("nothing that a drill writes")
+    new = command._new_folder()
+    assert {folder.name for folder in tmp_path.iterdir()} == {"1", "4", new.name}
