@@ -31,6 +31,7 @@ type fakeEngine struct {
 	changed  func()
 	ended    func(kind, name string, at time.Time)
 	serial   int
+	killing  func() // is called before a machine is killed
 }
 
 type fakeMachine struct {
@@ -210,6 +211,12 @@ func (e *fakeEngine) ShutDown(_ context.Context, id string) error {
 }
 
 func (e *fakeEngine) Kill(_ context.Context, id string) error {
+	e.mu.Lock()
+	killing := e.killing
+	e.mu.Unlock()
+	if killing != nil {
+		killing()
+	}
 	return e.change(id, func(m *fakeMachine) { m.State, m.exitCode = stateExited, 137 })
 }
 

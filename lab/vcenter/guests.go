@@ -165,7 +165,7 @@ func (g *guests) settle(ctx context.Context, vm vmState, container Machine, exis
 			return g.vcenter.engine.Kill(ctx, container.ID)
 		})
 	default:
-		known.started, known.shutdown, known.frozen = false, false, time.Time{}
+		known.off()
 		g.show(vm, known, container)
 	}
 }
@@ -536,6 +536,40 @@ func (g *guests) await(vm types.ManagedObjectReference, state string, limit time
 		}
 		g.changed.Wait()
 	}
+}
+
+// pullPlug ends a VM's guest, and then calls off, which shows the VM as off: whoever sees that may rely on it that nothing
+// of the guest runs any more. A guest that something else is being done to is ended once the VM is off.
+func (g *guests) pullPlug(vm types.ManagedObjectReference, off func() types.BaseMethodFault) types.BaseMethodFault {
+	g.mu.Lock()
+	known := g.byVM[vm]
+	if known == nil || known.busy || known.id == "" {
+		g.mu.Unlock()
+		return off()
+	}
+	known.busy = true
+	g.mu.Unlock()
+	log.Printf("guest %s: off", known.name)
+	fault := types.BaseMethodFault(nil)
+	if err := g.vcenter.engine.Kill(context.Background(), known.id); err != nil {
+		fault = systemFault(err.Error())
+	} else {
+		fault = off()
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	known.busy, known.acted = false, time.Now()
+	if fault == nil {
+		known.state = stateExited
+		known.off()
+	}
+	g.changed.Broadcast()
+	return fault
+}
+
+// off forgets what a guest was doing before its VM was powered off. The caller holds the guests' mu.
+func (known *guest) off() {
+	known.started, known.shutdown, known.frozen = false, false, time.Time{}
 }
 
 // forgive forgets why the last operation failed: it is about to be tried again.

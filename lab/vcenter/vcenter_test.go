@@ -284,6 +284,32 @@ func TestGuestFollowsItsVM(t *testing.T) {
 	})
 }
 
+// Fencing gives a primary's place away once vCenter shows it off.
+func TestVMIsNotOffWhileItsGuestRuns(t *testing.T) {
+	b := newBench(t, "psexi02")
+	b.addCluster("psexi02")
+	b.addDatastore("san")
+	vm := b.addVM("web01", "psexi02", 256)
+	b.powerOn(vm)
+	var shown []types.VirtualMachinePowerState
+	b.engine.mu.Lock()
+	b.engine.killing = func() { shown = append(shown, b.vm(vm).Runtime.PowerState) }
+	b.engine.mu.Unlock()
+	task, err := vm.PowerOff(b.ctx)
+	b.must(err)
+	b.must(task.WaitEx(b.ctx))
+	if !slices.Equal(shown, []types.VirtualMachinePowerState{types.VirtualMachinePowerStatePoweredOn}) {
+		t.Errorf("while its guest was being ended, vCenter showed the VM as %v", shown)
+	}
+	if state := b.vm(vm).Runtime.PowerState; state != types.VirtualMachinePowerStatePoweredOff {
+		t.Errorf("afterwards as %s", state)
+	}
+	b.powerOn(vm)
+	if guest, _ := b.engine.guest("web01"); guest.State != stateRunning || guest.starts != 2 {
+		t.Errorf("powered on again: %+v", guest)
+	}
+}
+
 func TestPowerOffEndsAGuestThatDoesNotShutDown(t *testing.T) {
 	b := newBench(t, "psexi02")
 	b.addCluster("psexi02")

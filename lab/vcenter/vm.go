@@ -107,7 +107,8 @@ func (m *vmMethods) PowerOffVMTask(ctx *simulator.Context, req *types.PowerOffVM
 			return nil, &types.HostNotConnected{} // nobody there could pull the plug
 		}
 		m.vcenter.guests.forgive(req.This)
-		if fault := m.powerOff(ctx, virtualMachine(ctx, req.This)); fault != nil {
+		vm := virtualMachine(ctx, req.This)
+		if fault := m.vcenter.guests.pullPlug(req.This, func() types.BaseMethodFault { return m.powerOff(ctx, vm) }); fault != nil {
 			return nil, fault
 		}
 		if err := m.vcenter.guests.await(req.This, stateExited, powerTimeout); err != nil {
