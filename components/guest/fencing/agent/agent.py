@@ -359,6 +359,7 @@ class Agent:
     async def _act(self, verdict: Verdict, leader: Leader) -> bool:
         """Have the primary off for certain, then give its key away."""
         silent = self._patroni.seconds if self._patroni else 0.0
+        fell_silent = _now() - silent
         log.warning("%s has been silent for %.1f s: %s", leader.name, silent, verdict)
         async with self._quorum.lock(self._name) as lock:
             if lock is None:
@@ -382,7 +383,7 @@ class Agent:
                 log.warning(
                     "%s is off: its leader key is gone, %.1f s after it fell silent",
                     leader.name,
-                    self._patroni.seconds if self._patroni else 0.0,
+                    _now() - fell_silent,
                 )
                 await self._await_successor()
             finally:
