@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 from drills.model import UNKNOWN, Invariant, Recording, Request, WriterSample
+from machine.failure import Failure
 from moves.standing import Standing
 
 SETTLED_SECONDS = 2.0
@@ -11,6 +12,7 @@ SETTLED_SECONDS = 2.0
 
 TWO_WRITERS = "never two writers"
 WHOLE = "the stack is whole again"
+TOOK_EFFECT = "the fault took effect"
 
 _SHOWN = 5
 """How many pieces of evidence are shown."""
@@ -24,6 +26,16 @@ def of_recording(recording: Recording) -> tuple[Invariant, ...]:
         sessions_survive(recording),
         one_holder(recording),
     )
+
+
+def took_effect(shown: str) -> Invariant:
+    """What was to be broken was: there is no figure of it otherwise."""
+    return Invariant(TOOK_EFFECT, True, shown)
+
+
+def took_no_effect(failure: Failure) -> Invariant:
+    """It wasn't, or not for as long as it was to be; or what an operator does on purpose has failed."""
+    return Invariant(TOOK_EFFECT, False, f"{failure.what}: {failure.why}")
 
 
 def with_control(found: Sequence[Invariant], must_break: str) -> tuple[Invariant, ...]:
@@ -113,21 +125,22 @@ def one_holder(recording: Recording) -> Invariant:
     return Invariant(name, held, detail + (f"; two at once for {together:.1f} s before" if together else ""))
 
 
-def whole_again(found: Standing, *, whole: bool, changes: str) -> Invariant:
+def whole_again(found: Standing, needs: Sequence[str], *, whole: bool, changes: str) -> Invariant:
     """All is redundant again and as the program describes it.
 
     Args:
         found: How the stack stands.
+        needs: What somebody would have to look at, such as a unit that does not run.
         whole: Whether it came to be whole within the bound.
         changes: What `pulumi preview` would change; empty if nothing.
     """
     name = WHOLE
-    reasons = [*found.missing(), *([f"pulumi preview: {changes}"] if changes else [])]
+    reasons = [*found.missing(), *needs, *([f"pulumi preview: {changes}"] if changes else [])]
     if not whole and not reasons:
         reasons = ["it was not whole within the bound"]
     if reasons:
         return Invariant(name, False, "; ".join(reasons))
-    return Invariant(name, True, "preview without changes, a synchronous standby, every server up")
+    return Invariant(name, True, "preview without changes, a synchronous standby, every server and unit up")
 
 
 def primary_stays(recording: Recording, injected: float) -> Invariant:

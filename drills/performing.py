@@ -31,7 +31,7 @@ class Performer:
         """
         match step.how:
             case How.SHELL:
-                await self.hands.shell(step.where, step.script)
+                await self.hands.shell(step.where, step.script, seconds=step.seconds)
             case How.PACKETS:
                 await self.hands.packets(step.where, step.script)
             case How.START:

@@ -1,6 +1,7 @@
 """Runs one drill: a whole stack, clients, a fault, recovery, what must hold."""
 
 import asyncio
+import contextlib
 import random
 import time
 from collections.abc import Callable
@@ -21,6 +22,7 @@ from moves.hands import Hands
 from moves.standing import Standing, standing
 from moves.vcenter import VCenter
 from moves.waiting import STEADY_SECONDS, to_its_end, until_whole
+from stack import upkeep
 from stack.workspace import Stack
 
 QUIET_SECONDS = 5.0
@@ -63,7 +65,7 @@ class Drills:
         """Run one drill.
 
         Raises:
-            Failure: The stack is not whole, so that nothing would be measured; or the fault can't be brought about.
+            Failure: The stack is not whole, so that nothing would be measured; or the fault can't be taken back.
             NotMeasuredError: The fault was made and taken back, and what users saw of it is not known.
         """
         journal = Journal(self.stack.name, fault.name)
@@ -93,9 +95,11 @@ class Drills:
         if fault.without:
             course = await self._mended(course, journal)
         _, after = await until_whole(self.stack, seconds=LAST_LOOK_SECONDS, steady=0.0)
+        needs = await asyncio.to_thread(upkeep.needs, self.stack)
         held = (
+            course.effect,
             *invariants.with_control(invariants.of_recording(recording), fault.must_break),
-            invariants.whole_again(after, whole=course.whole is not None, changes=changes),
+            invariants.whole_again(after, needs, whole=course.whole is not None, changes=changes),
             *self._promised(fault, recording, course.injected),
         )
         return Result(
@@ -147,10 +151,8 @@ class Drills:
         injected = self.clients.now()
         whole: float | None = None
         try:
-            await to_its_end(fault.inject(scene, hit))
-            if fault.lasts is not None:
-                await asyncio.sleep(fault.lasts)
-            else:
+            effect = await _break(fault, scene, hit)
+            if fault.lasts is None:
                 whole = await self._whole_again()
         finally:
             self.say("undoing it")
@@ -160,12 +162,12 @@ class Drills:
         # Everything is told on the recording's clock.
         offset = self.clients.now() - time.monotonic()
         if fault.without:
-            return _Course(injected, undone, None, offset)
+            return _Course(effect, injected, undone, None, offset)
         if fault.lasts is not None:
             whole = await self._whole_again()
         elif taken_back and await self._whole_again() is None:
             whole = None
-        return _Course(injected, undone, None if whole is None else whole + offset, offset)
+        return _Course(effect, injected, undone, None if whole is None else whole + offset, offset)
 
     async def _whole_again(self) -> float | None:
         """When it came to be whole, on `time.monotonic()`; None if it did not within the bound, which is said."""
@@ -215,11 +217,40 @@ class Drills:
 
 @dataclass(frozen=True)
 class _Course:
+    effect: Invariant
+    """Whether the fault took effect."""
     injected: float
     undone: float
     whole: float | None
     offset: float
     """From `time.monotonic()` to the recording's clock."""
+
+
+async def _break(fault: Fault, scene: Scene, hit: Hit) -> Invariant:
+    """Break it, for as long as that lasts, or until the stack is whole without it; says whether it took effect.
+
+    What can't be broken is a result, too: a drain that fails is what its drill is there to find.
+    """
+    try:
+        shown = await to_its_end(fault.inject(scene, hit))
+        if fault.lasts is not None:
+            await _last(fault, fault.lasts, scene, hit)
+    except Failure as failure:
+        if (task := asyncio.current_task()) and task.cancelling():
+            raise  # Ctrl-C came meanwhile
+        return invariants.took_no_effect(failure)
+    return invariants.took_effect(shown.strip())
+
+
+async def _last(fault: Fault, seconds: float, scene: Scene, hit: Hit) -> None:
+    """Wait for so long, and break again what is started again."""
+    if fault.again is None:
+        await asyncio.sleep(seconds)
+        return
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(seconds), contextlib.aclosing(scene.hands.starts(hit.machine)) as starts:
+            async for _ in starts:
+                await fault.again(scene, hit)
 
 
 def _simulated(fault: Fault, recording: Recording, injected: float, after: Standing) -> tuple[SimulatedDelay, ...]:

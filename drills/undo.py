@@ -61,6 +61,8 @@ class Step(BaseModel):
     """What to do where Perenne can't."""
     script: str = ""
     """What is to be run; for a restart priority, which one."""
+    seconds: float = TRY_SECONDS
+    """How long one try may take."""
 
 
 class Performer(Protocol):
@@ -153,12 +155,12 @@ async def _perform(performer: Performer, step: Step) -> str:
         if attempt:
             await asyncio.sleep(_PAUSE_SECONDS)
         try:
-            async with asyncio.timeout(TRY_SECONDS):
+            async with asyncio.timeout(step.seconds):
                 await performer.perform(step)
         except Failure as failure:
             why = f"{failure.why.rstrip('.')}."
         except TimeoutError:
-            why = f"it did not end within {TRY_SECONDS:g} s."
+            why = f"it did not end within {step.seconds:g} s."
         else:
             return ""
     return why

@@ -1,7 +1,8 @@
 """How a drill reaches what it breaks: a shell on servers; in the lab also the containers that stand for machines."""
 
 import asyncio
-from asyncio.subprocess import PIPE
+from asyncio.subprocess import DEVNULL, PIPE
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -29,8 +30,8 @@ class Hands(Protocol):
         """
         ...
 
-    async def container(self, action: ContainerAction, machine: str) -> None:
-        """Do something to the container that stands for a machine.
+    async def container(self, action: ContainerAction, machine: str) -> str:
+        """Do something to the container that stands for a machine; returns its state then, in Docker's words.
 
         Raises:
             Failure: There is none, or Docker refuses.
@@ -42,6 +43,14 @@ class Hands(Protocol):
 
         Raises:
             Failure: There is none, or the script failed.
+        """
+        ...
+
+    def starts(self, machine: str) -> AsyncGenerator[None]:
+        """Every start of a machine's container, as it happens, without end.
+
+        Raises:
+            Failure: Docker tells no more.
         """
         ...
 
@@ -57,9 +66,11 @@ class LabHands:
         command = ["docker", "exec", "--interactive", _container(server), "bash", "-euo", "pipefail", "-s"]
         return await self._run(command, f"a command on {server} failed", text=script, seconds=seconds)
 
-    async def container(self, action: ContainerAction, machine: str) -> None:
+    async def container(self, action: ContainerAction, machine: str) -> str:
         """Have Docker do it."""
         await self._run(["docker", action, _container(machine)], f"Docker could not {action} {machine}")
+        inspect = ["docker", "inspect", "--format={{.State.Status}}", _container(machine)]
+        return (await self._run(inspect, f"Docker says nothing of {machine}")).strip()
 
     async def packets(self, machine: str, script: str) -> str:
         """Enter the container's network namespace alone; a machine that is off has none."""
@@ -69,6 +80,20 @@ class LabHands:
             return ""
         command = ["nsenter", f"--target={process.strip()}", "--net", "bash", "-euo", "pipefail", "-s"]
         return await self._run(command, what, text=script)
+
+    async def starts(self, machine: str) -> AsyncGenerator[None]:
+        """Listen to Docker's events."""
+        command = ["docker", "events", "--filter=event=start", f"--filter=container={_container(machine)}"]
+        process = await asyncio.create_subprocess_exec(*command, stdout=PIPE, stderr=DEVNULL, start_new_session=True)
+        try:
+            while process.stdout and await process.stdout.readline():
+                yield
+        finally:
+            if process.returncode is None:
+                process.kill()
+                await process.wait()
+        what = f"it is not known whether {machine} is started again"
+        raise Failure(what, "`docker events` has ended", f"Look at {self.stack.command('status')}.")
 
     async def _run(self, command: list[str], what: str, *, text: str = "", seconds: float = SHELL_SECONDS) -> str:
         """Run a program. Ctrl-C does not reach it: what was begun is finished, and then undone.
@@ -117,7 +142,7 @@ class SshHands:
             raise Failure(f"a command on {server} failed", str(done.stderr).strip(), remedy)
         return str(done.stdout)
 
-    async def container(self, action: ContainerAction, machine: str) -> None:
+    async def container(self, action: ContainerAction, machine: str) -> str:
         """Not on a real site: no such fault is offered there."""
         raise Failure(f"{machine} is no container", f"{action} is for the lab alone", "Choose another drill.")
 
@@ -126,6 +151,11 @@ class SshHands:
         raise Failure(
             f"{machine} is no container", "its packets can't be filtered from outside", "Choose another drill."
         )
+
+    async def starts(self, machine: str) -> AsyncGenerator[None]:
+        """Not on a real site: no such fault is offered there."""
+        raise Failure(f"{machine} is no container", "nobody tells when it starts", "Choose another drill.")
+        yield  # makes it a generator
 
 
 def hands_for(stack: Stack, vault: Vault) -> Hands:

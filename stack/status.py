@@ -226,7 +226,10 @@ def ask_drained(stack: Stack, seconds: float = ANSWER_SECONDS) -> Asked:
     return Asked([answer.name for answer in answers if answer.drained], silent)
 
 
-_INSIDE = "ip -4 -oneline address show scope global\nif [ -e /var/lib/perenne/drained ]; then echo drained; fi\n"
+DRAINED_MARK = "/var/lib/perenne/drained"
+"""The file that a server has while it is out of use on purpose."""
+
+_INSIDE = f"ip -4 -oneline address show scope global\nif [ -e {DRAINED_MARK} ]; then echo drained; fi\n"
 """What a server says of itself over SSH: a line per address, and whether it is drained."""
 
 

@@ -1,24 +1,30 @@
-"""What a site needs before it breaks: full disks, units that have failed, gaps in the WAL. Every server is asked."""
+"""What a site needs before it breaks: full disks, units that don't run, gaps in the WAL. Every server is asked."""
 
 import asyncio
 
 from stack import ssh
-from stack.status import ANSWER_SECONDS
+from stack.status import ANSWER_SECONDS, DRAINED_MARK
 from stack.vault import Vault
 from stack.workspace import Stack
 
 FULL_PERCENT = 80
 """How full a disk may be."""
 
-_QUESTION = """\
+_QUESTION = f"""\
 df --output=pcent / | sed -n 's/^ *\\([0-9]*\\)%$/disk \\1/p'
 systemctl list-units --failed --plain --no-legend --no-pager | sed -n 's/^\\([^ ]*\\) .*/failed \\1/p'
+own='apache2.service chrony.service etcd.service keepalived.service patroni.service perenne-* wildfly.service'
+[[ -e {DRAINED_MARK} ]] || systemctl list-unit-files --state=enabled --no-legend --no-pager $own |
+    while read -r unit _; do
+        [[ $(systemctl is-active "$unit") != inactive ]] || echo "stopped $unit"
+    done
 cd /var/lib/perenne-backup 2>/dev/null || exit 0
 newest=$(ls base | sed -n '/^[0-9]/p' | tail -1)
-for gap in wal-until-*; do [[ -e $gap && ${gap#wal-until-} > $newest ]] && echo "gap ${gap#wal-until-}"; done
+for gap in wal-until-*; do [[ -e $gap && ${{gap#wal-until-}} > $newest ]] && echo "gap ${{gap#wal-until-}}"; done
 true
 """
-"""Prints `disk PERCENT`, `failed UNIT` for each, and `gap TIME` for each hole in the WAL since the last base backup."""
+"""Prints `disk PERCENT`, `failed UNIT` and `stopped UNIT` for each, `gap TIME` for each hole in the WAL since the last
+base backup."""
 
 
 def needs(stack: Stack, seconds: float = ANSWER_SECONDS) -> list[str]:
@@ -47,6 +53,8 @@ def _needs_of(name: str, said: str, fullest: int) -> list[str]:
                 found.append(f"the disk of {name} is {percent} % full")
             case ["failed", unit]:
                 found.append(f"{unit} has failed on {name} (systemctl status {unit})")
+            case ["stopped", unit]:
+                found.append(f"{unit} does not run on {name} (systemctl start {unit})")
             case ["gap", time]:
                 found.append(
                     f"{name} has no WAL after {time} until its next base backup (systemctl start perenne-backup)"

@@ -28,7 +28,7 @@ def _no_clock(stack: Stack) -> str:
     return "the lab's guests are containers and share the machine's clock" if stack.is_lab else ""
 
 
-async def _step_clock(scene: Scene, hit: Hit) -> None:
+async def _step_clock(scene: Scene, hit: Hit) -> str:
     server = hit.machine
     scene.promise(
         on_server(
@@ -38,4 +38,4 @@ async def _step_clock(scene: Scene, hit: Hit) -> None:
             script="systemctl start chrony\nchronyc waitsync 10\nchronyc makestep\n",
         )
     )
-    await scene.hands.shell(server, "systemctl stop chrony\ndate --set '+60 seconds'\n")
+    return await scene.hands.shell(server, "systemctl stop chrony\ndate --set '+60 seconds'\n")

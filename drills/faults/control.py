@@ -41,7 +41,7 @@ async def _aim(scene: Scene) -> Hit:
     return Hit(f"{found.primary}, the primary, while {found.standby} lags", (found.primary, found.standby))
 
 
-async def _inject(scene: Scene, hit: Hit) -> None:
+async def _inject(scene: Scene, hit: Hit) -> str:
     primary, standby = hit.machines
     scene.promise(
         _synchronous(standby),
@@ -62,6 +62,7 @@ async def _inject(scene: Scene, hit: Hit) -> None:
     await scene.hands.shell(
         standby, f"{_RECEIVERS}for one in $(receivers); do kill -TERM $one; kill -CONT $one; done\n"
     )
+    return f"replication was asynchronous, and vCenter has powered {primary} off"
 
 
 def _synchronous(server: str) -> Step:

@@ -37,7 +37,10 @@ systemctl start patroni
 """
 _FILL = f"""{_WAL}
 mountpoint --quiet "$wal"
-fallocate --length "$(df --block-size=1 --output=avail "$wal" | tail -1)" "$wal/perenne-drill-fill"
+room() {{ df --block-size=1 --output=avail "$wal" | tail -1; }}
+fallocate --length "$(room)" "$wal/perenne-drill-fill"
+(($(room) < 16 * 1024 * 1024)) || {{ echo "there is room for another segment of WAL" >&2; exit 1; }}
+echo "$(($(room))) bytes are free"
 """
 # The log of so few writes would take half an hour to need another segment.
 _NEED_ROOM = """
@@ -100,7 +103,7 @@ async def _confine(scene: Scene, server: str) -> None:
     await until_whole(scene.stack)
 
 
-async def _fill(scene: Scene, hit: Hit) -> None:
+async def _fill(scene: Scene, hit: Hit) -> str:
     server = hit.machine
     scene.promise(
         on_server(
@@ -110,5 +113,6 @@ async def _fill(scene: Scene, hit: Hit) -> None:
             script=f'{_WAL}rm -f "$wal/perenne-drill-fill"\n',
         )
     )
-    await scene.hands.shell(server, _FILL)
+    shown = await scene.hands.shell(server, _FILL)
     await scene.hands.shell(scene.standing.primary, _NEED_ROOM)
+    return shown

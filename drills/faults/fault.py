@@ -75,10 +75,12 @@ class Fault:
     title: str
     aim: Callable[[Scene], Coroutine[None, None, Hit]]
     """Chooses what to break, by the roles of the moment."""
-    inject: Callable[[Scene, Hit], Coroutine[None, None, None]]
-    """Promises to the journal what takes it back, then breaks it."""
+    inject: Callable[[Scene, Hit], Coroutine[None, None, str]]
+    """Promises to the journal what takes it back, breaks it, and says by what that shows; fails where it does not."""
     lasts: float | None = None
     """Seconds after which it is taken back; None: it stays until the stack is whole without what was broken."""
+    again: Callable[[Scene, Hit], Coroutine[None, None, None]] | None = None
+    """Does the same once more when the machine is started again while it lasts: a cable that is cut stays so."""
     arrange: Callable[[Scene], Awaitable[None]] | None = None
     """Brings the stack into the position in which the fault is at its worst, before clients come."""
     unavailable: Callable[[Stack], str] = everywhere

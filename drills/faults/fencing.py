@@ -68,13 +68,14 @@ def _unfenced(fault: Fault) -> Fault:
 def _without_devices(fault: Fault, name: str, title: str, *, vcenter: bool = True) -> Fault:
     """The same fault while what fences can't be reached."""
 
-    async def inject(scene: Scene, hit: Hit) -> None:
+    async def inject(scene: Scene, hit: Hit) -> str:
         devices = [bmc_name(one) for one in scene.settings.hosts] + (["vcenter"] if vcenter else [])
         for device in devices:
             await deaf(scene, device)
-        await fault.inject(scene, hit)
+        shown = await fault.inject(scene, hit)
         # Taken back first, too: what comes next may need vCenter.
         scene.promise(*(healed(device) for device in devices))
+        return shown
 
     return replace(
         fault,

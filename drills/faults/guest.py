@@ -6,8 +6,9 @@ from functools import partial
 
 from blueprint.terms import Role
 from drills.faults import targets
+from drills.faults.evidence import of_container
 from drills.faults.fault import Fault, Hit, Scene, Simulated, aim_at, everywhere, lab_only
-from drills.faults.packets import CUT_SECONDS, cut_off
+from drills.faults.packets import CUT_SECONDS, cut_off, cut_off_again
 from drills.faults.steps import going_on, powered_on
 from drills.model import Target
 from stack.workspace import Stack
@@ -15,9 +16,6 @@ from stack.workspace import Stack
 SHORT_FREEZE_SECONDS = 5.0
 """A snapshot or a vMotion that goes badly: nobody may fail over for it."""
 LONG_FREEZE_SECONDS = 60.0
-
-
-_UNCUT = "With fencing it is restarted after some seconds, and with that its packets pass again."
 
 
 @dataclass(frozen=True)
@@ -75,9 +73,9 @@ def faults() -> tuple[Fault, ...]:
 
 
 def _lose(kind: Kind) -> Fault:
-    async def inject(scene: Scene, hit: Hit) -> None:
+    async def inject(scene: Scene, hit: Hit) -> str:
         scene.promise(powered_on(hit.machine))
-        await scene.hands.container("kill", hit.machine)
+        return await of_container(scene, "kill", hit.machine)
 
     return Fault(
         name=f"lose-{kind.name}",
@@ -94,9 +92,10 @@ def _lose(kind: Kind) -> Fault:
 
 
 def _power_off(kind: Kind) -> Fault:
-    async def inject(scene: Scene, hit: Hit) -> None:
+    async def inject(scene: Scene, hit: Hit) -> str:
         scene.promise(powered_on(hit.machine))
         await scene.vcenter.power_off(hit.machine)
+        return f"vCenter has powered {hit.machine} off"
 
     return Fault(
         name=f"power-off-{kind.name}",
@@ -124,13 +123,13 @@ def freeze_for_long(kind: Kind) -> Fault:
 
 
 def _freeze(kind: Kind, seconds: float, target: Target | None) -> Fault:
-    async def inject(scene: Scene, hit: Hit) -> None:
+    async def inject(scene: Scene, hit: Hit) -> str:
         # Fencing may have powered it off meanwhile, and on again.
         scene.promise(
             powered_on(hit.machine),
             going_on(hit.machine),
         )
-        await scene.hands.container("pause", hit.machine)
+        return await of_container(scene, "pause", hit.machine)
 
     return Fault(
         name=f"freeze-{kind.name}-{seconds:g}s",
@@ -147,9 +146,9 @@ def _freeze(kind: Kind, seconds: float, target: Target | None) -> Fault:
 
 
 def _cut(kind: Kind) -> Fault:
-    async def inject(scene: Scene, hit: Hit) -> None:
+    async def inject(scene: Scene, hit: Hit) -> str:
         scene.promise(powered_on(hit.machine))
-        await cut_off(scene, hit.machine)
+        return await cut_off(scene, hit.machine)
 
     return Fault(
         name=f"cut-{kind.name}",
@@ -157,12 +156,12 @@ def _cut(kind: Kind) -> Fault:
         aim=aim_at(kind.server, kind.role),
         inject=inject,
         lasts=CUT_SECONDS,
+        again=cut_off_again,
         unavailable=partial(_unavailable, kind, lab_only),
         target=kind.lost,
         fenced_target=kind.fenced,
         idempotent_succeed=kind.idempotent_succeed,
         proves=kind.proves,
-        notes=(_UNCUT,) if kind.fenced else (),
     )
 
 

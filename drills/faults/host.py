@@ -1,6 +1,7 @@
 """ESXi hosts: lost, hung, taken into maintenance mode."""
 
 from drills.faults import arranging, targets
+from drills.faults.evidence import of_container
 from drills.faults.fault import Fault, Hit, Scene, Simulated, lab_only
 from drills.faults.packets import cutting_off, healed
 from drills.faults.steps import end_maintenance, going_on, home, started
@@ -110,13 +111,13 @@ def _hit(scene: Scene, host: str) -> Hit:
     return Hit(f"{host} with {', '.join(name + roles.get(name, '') for name in found.on(host))}", (host,))
 
 
-async def _kill(scene: Scene, hit: Hit) -> None:
+async def _kill(scene: Scene, hit: Hit) -> str:
     host = hit.machine
     scene.promise(home(), started(host))
-    await scene.hands.container("kill", host)
+    return await of_container(scene, "kill", host)
 
 
-async def _pause(scene: Scene, hit: Hit) -> None:
+async def _pause(scene: Scene, hit: Hit) -> str:
     host = hit.machine
     scene.promise(
         home(),
@@ -124,22 +125,23 @@ async def _pause(scene: Scene, hit: Hit) -> None:
         healed(host),
         going_on(host),
     )
-    await _silence(scene, host)  # a paused container's kernel would go on answering
-    await scene.hands.container("pause", host)
+    dropped = await _silence(scene, host)  # a paused container's kernel would go on answering
+    return f"{await of_container(scene, 'pause', host)}, {dropped}"
 
 
-async def _isolate(scene: Scene, hit: Hit) -> None:
+async def _isolate(scene: Scene, hit: Hit) -> str:
     host = hit.machine
     scene.promise(home(), healed(host))
-    await _silence(scene, host)
+    return await _silence(scene, host)
 
 
-async def _silence(scene: Scene, host: str) -> None:
+async def _silence(scene: Scene, host: str) -> str:
     """Nobody reaches a host's management address."""
-    await scene.hands.packets(host, cutting_off(address=str(scene.settings.hosts[host].address)))
+    return await scene.hands.packets(host, cutting_off(address=str(scene.settings.hosts[host].address)))
 
 
-async def _maintain(scene: Scene, hit: Hit) -> None:
+async def _maintain(scene: Scene, hit: Hit) -> str:
     host = hit.machine
     scene.promise(home(), end_maintenance(host))
     await scene.vcenter.enter_maintenance(host)
+    return f"vCenter has {host} in maintenance mode"

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from drills.faults.fault import Fault, Hit, Scene, aim_at, lab_only
-from drills.faults.packets import CUT_SECONDS, drop
+from drills.faults.packets import CUT_SECONDS, drop, drop_again
 from drills.undo import How, Step
 from stack.workspace import Stack
 
@@ -84,12 +84,16 @@ def _cut(cut: Cut) -> Fault:
         between = "to" if cut.one_way else "and"
         return Hit(f"{one} {between} {' and '.join(others)}", (one, *others))
 
-    async def inject(scene: Scene, hit: Hit) -> None:
-        one, *others = hit.machines
-        addresses = [address for other in others for address in _addresses(scene, other)]
+    def rules(scene: Scene, hit: Hit) -> list[str]:
+        addresses = [address for other in hit.machines[1:] for address in _addresses(scene, other)]
         sent = [f"OUTPUT --destination {address}" for address in addresses]
-        heard = [f"INPUT --source {address}" for address in addresses if not cut.one_way]
-        await drop(scene, one, *sent, *heard)
+        return sent if cut.one_way else sent + [f"INPUT --source {address}" for address in addresses]
+
+    async def inject(scene: Scene, hit: Hit) -> str:
+        return await drop(scene, hit.machine, *rules(scene, hit))
+
+    async def again(scene: Scene, hit: Hit) -> None:
+        await drop_again(scene, hit.machine, *rules(scene, hit))
 
     return Fault(
         name=cut.name,
@@ -97,6 +101,7 @@ def _cut(cut: Cut) -> Fault:
         aim=aim,
         inject=inject,
         lasts=CUT_SECONDS,
+        again=again,
         unavailable=lab_only,
         proves=cut.proves,
     )
@@ -114,9 +119,9 @@ def _all_others(scene: Scene, server: str) -> tuple[str, tuple[str, ...]]:
 
 
 def _loss() -> Fault:
-    async def inject(scene: Scene, hit: Hit) -> None:
-        for machine in hit.machines:
-            await drop(scene, machine, f"INPUT --match statistic --mode random --probability {LOSS}")
+    async def inject(scene: Scene, hit: Hit) -> str:
+        rule = f"INPUT --match statistic --mode random --probability {LOSS}"
+        return ", ".join([await drop(scene, machine, rule) for machine in hit.machines])
 
     return Fault(
         name="lose-packets",
@@ -130,7 +135,7 @@ def _loss() -> Fault:
 
 
 def _delay() -> Fault:
-    async def inject(scene: Scene, hit: Hit) -> None:
+    async def inject(scene: Scene, hit: Hit) -> str:
         for machine in hit.machines:
             scene.promise(
                 Step(
@@ -142,6 +147,9 @@ def _delay() -> Fault:
                 )
             )
             await scene.hands.packets(machine, f"tc qdisc add dev eth0 root netem delay {DELAY}")
+        return await scene.hands.packets(
+            hit.machine, "tc -statistics qdisc show dev eth0 | grep --after-context=1 netem"
+        )
 
     return Fault(
         name="delay-packets",

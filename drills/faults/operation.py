@@ -12,11 +12,21 @@ from moves.patching import Patch, Work
 from moves.record import Progress, Record
 from moves.server import DRAIN, DRAIN_SECONDS, UNDRAIN
 from moves.site import Site
+from stack.status import DRAINED_MARK
 from stack.vault import Vault
 from stack.workspace import Stack
 
 DRAINED_SECONDS = 10.0
 """How long a server stays drained: connections that were kept open are used again and again meanwhile."""
+
+_RESTART_WILDFLY = """
+main() { systemctl show --property=MainPID --value wildfly; }
+before=$(main)
+systemctl restart wildfly
+after=$(main)
+((after && before != after)) || { echo "it is still process $before" >&2; exit 1; }
+echo "process $after in the place of $before"
+"""
 
 HAND_OVER_SECONDS = 90.0
 """How long a hand-over may take: it waits for kept connections, for long requests and for the other balancer."""
@@ -110,20 +120,23 @@ async def _to_standby(scene: Scene) -> Hit:
     return Hit(f"from {found.primary} to {found.standby}", (found.standby,))
 
 
-async def _switch_over(scene: Scene, hit: Hit) -> None:
+async def _switch_over(scene: Scene, hit: Hit) -> str:
     await arranging.switch_over(scene, hit.machine)
+    return f"Patroni has switched over to {hit.machine}"
 
 
-async def _restart_wildfly(scene: Scene, hit: Hit) -> None:
-    await scene.hands.shell(hit.machine, "systemctl restart wildfly")
+async def _restart_wildfly(scene: Scene, hit: Hit) -> str:
+    return await scene.hands.shell(hit.machine, _RESTART_WILDFLY)
 
 
-async def _reload_httpd(scene: Scene, hit: Hit) -> None:
+async def _reload_httpd(scene: Scene, hit: Hit) -> str:
     await scene.hands.shell(hit.machine, "systemctl reload apache2", seconds=HAND_OVER_SECONDS)
+    return f"httpd on {hit.machine} has reloaded"
 
 
-async def _hand_over(scene: Scene, hit: Hit) -> None:
+async def _hand_over(scene: Scene, hit: Hit) -> str:
     await scene.hands.shell(hit.machine, "/usr/local/lib/perenne/hand-over", seconds=HAND_OVER_SECONDS)
+    return f"{hit.machine} has handed the address over"
 
 
 async def _everything(scene: Scene) -> Hit:
@@ -131,18 +144,20 @@ async def _everything(scene: Scene) -> Hit:
     return Hit(f"{len(settings.servers)} servers and {len(settings.hosts)} hosts", (*settings.servers, *settings.hosts))
 
 
-async def _drain_server(scene: Scene, hit: Hit) -> None:
+async def _drain_server(scene: Scene, hit: Hit) -> str:
     scene.promise(_undrain(scene.stack, hit.machine))
     await scene.hands.shell(hit.machine, DRAIN, seconds=DRAIN_SECONDS)
     units = _UNITS[scene.settings.servers[hit.machine].role]
-    await scene.hands.shell(hit.machine, f"systemctl restart {units}", seconds=DRAIN_SECONDS)
+    await scene.hands.shell(hit.machine, f"test -e {DRAINED_MARK}; systemctl restart {units}", seconds=DRAIN_SECONDS)
+    return f"{hit.machine} was drained, and {units} restarted"
 
 
-async def _patch(scene: Scene, hit: Hit) -> None:
+async def _patch(scene: Scene, hit: Hit) -> str:
     # Each is put back by the patch itself; what is promised is for a patch that is killed.
     scene.promise(home(), *(end_maintenance(host) for host in scene.settings.hosts))
     scene.promise(*(_undrain(scene.stack, name) for name in hit.machines if name in scene.settings.servers))
     await _rolling(scene).run(Progress(began=""))
+    return f"{hit.title} were patched"
 
 
 def _rolling(scene: Scene) -> Patch:
@@ -166,6 +181,7 @@ def _undrain(stack: Stack, server: str) -> Step:
         does=f"put {server} back into service",
         by_hand=stack.command("undrain", server),
         script=UNDRAIN,
+        seconds=DRAIN_SECONDS,
     )
 
 

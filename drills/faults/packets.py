@@ -1,6 +1,8 @@
 """Packets that a machine of the lab drops, and what lets them pass again."""
 
-from drills.faults.fault import Scene
+from collections.abc import Iterable
+
+from drills.faults.fault import Hit, Scene
 from drills.undo import How, Step
 
 _CHAIN = "PERENNE-DRILL"
@@ -23,28 +25,48 @@ done
 _SILENT = "for chain in INPUT OUTPUT; do arptables-nft --append $chain --jump DROP; done\n"
 
 
+# What the fault is about sends every second or so, and often more.
+_SHOWN = f"""
+dropped() {{
+    for chain in INPUT OUTPUT; do iptables --wait --list {_CHAIN}-$chain --numeric --verbose --exact; done |
+        awk '$3 == "DROP" {{ packets += $1 }} END {{ print packets + 0 }}'
+}}
+until (($(dropped))); do
+    ((SECONDS < 15)) || {{ echo "no packet came that was to be dropped, for $SECONDS s" >&2; exit 1; }}
+    sleep 0.1
+done
+echo "$(dropped) packets dropped"
+"""
+
 CUT_SECONDS = 30.0
 """How long parties are cut apart: longer than every detection time in the stack, Patroni's ttl of 20 s included."""
 
 
 async def deaf(scene: Scene, machine: str) -> None:
     """Drop every packet that a machine is sent by others."""
-    await drop(scene, machine, "INPUT ! --in-interface lo")
+    scene.promise(healed(machine))
+    await scene.hands.packets(machine, _BEGIN + _dropping("INPUT ! --in-interface lo"))
 
 
-async def cut_off(scene: Scene, machine: str) -> None:
-    """Drop every packet of a machine."""
-    await drop(scene, machine, "INPUT ! --in-interface lo", "OUTPUT ! --out-interface lo", then=_SILENT)
+async def cut_off(scene: Scene, machine: str) -> str:
+    """Drop every packet of a machine; says how many that were at once."""
+    scene.promise(healed(machine))
+    return await scene.hands.packets(machine, _CUT_OFF + _SHOWN)
+
+
+async def cut_off_again(scene: Scene, hit: Hit) -> None:
+    """Drop every packet of a machine that is cut off, and was started again: its rules went with what it was."""
+    await scene.hands.packets(hit.machine, _CUT_OFF)
 
 
 def dropping(*, destination: str) -> str:
-    """The script that drops what a machine is sent at one of its addresses."""
-    return _BEGIN + _dropping(f"INPUT --destination {destination}")
+    """The script that drops what a machine is sent at one of its addresses, and prints how many packets at once."""
+    return _BEGIN + _dropping(f"INPUT --destination {destination}") + _SHOWN
 
 
 def cutting_off(*, address: str) -> str:
-    """The script that cuts one of a machine's addresses off, in both directions."""
-    return _BEGIN + _dropping(f"INPUT --destination {address}") + _dropping(f"OUTPUT --source {address}")
+    """The script that cuts one of a machine's addresses off, in both directions, and prints the same."""
+    return _BEGIN + _dropping(f"INPUT --destination {address}") + _dropping(f"OUTPUT --source {address}") + _SHOWN
 
 
 def healed(machine: str) -> Step:
@@ -58,11 +80,23 @@ def healed(machine: str) -> Step:
     )
 
 
-async def drop(scene: Scene, machine: str, *rules: str, then: str = "") -> None:
-    """Drop what matches one of these rules, a chain (INPUT or OUTPUT) and iptables' matches; `then` is a script."""
+async def drop(scene: Scene, machine: str, *rules: str) -> str:
+    """Drop what matches one of these rules, a chain (INPUT or OUTPUT) and iptables' matches; says how much at once."""
     scene.promise(healed(machine))
-    await scene.hands.packets(machine, _BEGIN + "".join(map(_dropping, rules)) + then)
+    return await scene.hands.packets(machine, _dropping_all(rules) + _SHOWN)
+
+
+async def drop_again(scene: Scene, machine: str, *rules: str) -> None:
+    """Drop the same of a machine that was started again."""
+    await scene.hands.packets(machine, _dropping_all(rules))
+
+
+def _dropping_all(rules: Iterable[str]) -> str:
+    return _BEGIN + "".join(map(_dropping, rules))
 
 
 def _dropping(rule: str) -> str:
     return f"iptables --wait --append {_CHAIN}-{rule} --jump DROP\n"
+
+
+_CUT_OFF = _dropping_all(["INPUT ! --in-interface lo", "OUTPUT ! --out-interface lo"]) + _SILENT

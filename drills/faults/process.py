@@ -3,7 +3,7 @@
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 
-from drills.faults import targets
+from drills.faults import evidence, targets
 from drills.faults.fault import Fault, Hit, Scene
 from drills.faults.steps import on_server
 from drills.model import Target
@@ -99,9 +99,9 @@ def faults() -> tuple[Fault, ...]:
 
 
 def _kill(process: Process) -> Fault:
-    async def inject(scene: Scene, hit: Hit) -> None:
+    async def inject(scene: Scene, hit: Hit) -> str:
         # Its supervisor starts it again: there is nothing to take back.
-        await scene.hands.shell(hit.machine, f"{process.pids}\nkill -KILL $(pids)\n")
+        return await scene.hands.shell(hit.machine, process.pids + evidence.KILLED)
 
     return Fault(
         name=f"kill-{process.name}",
@@ -115,9 +115,9 @@ def _kill(process: Process) -> Fault:
 
 
 def _hang(process: Process) -> Fault:
-    async def inject(scene: Scene, hit: Hit) -> None:
+    async def inject(scene: Scene, hit: Hit) -> str:
         scene.promise(_go_on(process, hit.machine))
-        await scene.hands.shell(hit.machine, f"{process.pids}\nkill -STOP $(pids)\n")
+        return await scene.hands.shell(hit.machine, process.pids + evidence.STOPPED)
 
     return Fault(
         name=f"hang-{process.name}",
@@ -130,21 +130,22 @@ def _hang(process: Process) -> Fault:
 
 
 def _slow(process: Process) -> Fault:
-    async def inject(scene: Scene, hit: Hit) -> None:
+    async def inject(scene: Scene, hit: Hit) -> str:
         server = hit.machine
         stop = f"systemctl stop {SLOW_UNIT} 2>/dev/null || true"
         scene.promise(_go_on(process, server, before=stop))
-        await scene.hands.shell(
+        return await scene.hands.shell(
             server,
             f"""
 cat >/run/{SLOW_UNIT} <<'SCRIPT'
 {process.pids}
 trap 'kill -CONT $(pids)' EXIT
 trap exit TERM
-while :; do kill -STOP $(pids); sleep 0.18; kill -CONT $(pids); sleep 0.02; done
+found=$(pids)
+while :; do kill -STOP $found; sleep 0.15; found=$(pids); kill -CONT $found; sleep 0.02; done
 SCRIPT
 systemd-run --quiet --collect --unit={SLOW_UNIT} --property=RuntimeMaxSec={3 * SLOW_SECONDS:g} bash /run/{SLOW_UNIT}
-""",
+{process.pids}{evidence.SLOWED}""",
         )
 
     return Fault(
@@ -154,7 +155,7 @@ systemd-run --quiet --collect --unit={SLOW_UNIT} --property=RuntimeMaxSec={3 * S
         inject=inject,
         lasts=SLOW_SECONDS,
         proves=process.proves,
-        notes=("Slow means stopped for 180 of every 200 ms.",),
+        notes=("Slow means stopped for at least 150 ms, then on for 20 ms, and so on.",),
     )
 
 

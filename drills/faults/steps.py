@@ -1,11 +1,11 @@
 """Steps that take back what several faults do."""
 
-from drills.undo import How, Step
+from drills.undo import TRY_SECONDS, How, Step
 
 
-def on_server(server: str, *, does: str, by_hand: str, script: str) -> Step:
-    """A script has run on a server (bash, as root)."""
-    return Step(how=How.SHELL, where=server, does=does, by_hand=by_hand, script=script)
+def on_server(server: str, *, does: str, by_hand: str, script: str, seconds: float = TRY_SECONDS) -> Step:
+    """A script has run on a server (bash, as root), in so many seconds at most."""
+    return Step(how=How.SHELL, where=server, does=does, by_hand=by_hand, script=script, seconds=seconds)
 
 
 def powered_on(server: str) -> Step:

@@ -4,6 +4,7 @@ from collections import Counter
 
 from blueprint.terms import Role
 from drills.faults import arranging, targets
+from drills.faults.evidence import STOPPED, of_container
 from drills.faults.fault import Fault, Hit, Scene, lab_only
 from drills.faults.packets import dropping, healed
 from drills.faults.steps import going_on, on_server
@@ -29,7 +30,15 @@ _WRITERS = """pids() {
         echo "$main"
         ps -o pid= --ppid "$main" || true
     done
-}"""
+}
+"""
+
+_PATHS = """
+paths=$(esxcli storage core path list)
+active=$(grep --count 'State: active' <<<"$paths" || true) dead=$(grep --count 'State: dead' <<<"$paths" || true)
+((active && dead)) || { echo "$active paths are active, $dead are dead" >&2; exit 1; }
+echo "$dead of $((active + dead)) paths are dead"
+"""
 
 
 def faults() -> tuple[Fault, ...]:
@@ -87,10 +96,11 @@ async def _portal(scene: Scene) -> Hit:
     return Hit(f"{array}'s portal {address} on path {path}", (array, str(address)))
 
 
-async def _cut_portal(scene: Scene, hit: Hit) -> None:
+async def _cut_portal(scene: Scene, hit: Hit) -> str:
     array, address = hit.machines
     scene.promise(healed(array))
     await scene.hands.packets(array, dropping(destination=address))
+    return "; ".join([f"{host}: {await scene.hands.shell(host, _PATHS)}" for host in scene.settings.hosts])
 
 
 async def _array(scene: Scene) -> Hit:
@@ -103,10 +113,9 @@ async def _array(scene: Scene) -> Hit:
     return Hit(f"{array} with {', '.join(servers)}", (array, *servers))
 
 
-async def _lose_array(scene: Scene, hit: Hit) -> None:
+async def _lose_array(scene: Scene, hit: Hit) -> str:
     scene.promise(*(going_on(machine) for machine in hit.machines))
-    for machine in hit.machines:
-        await scene.hands.container("pause", machine)
+    return ", ".join([await of_container(scene, "pause", machine) for machine in hit.machines])
 
 
 async def _datastore(scene: Scene) -> Hit:
@@ -128,7 +137,7 @@ async def _primary_with_few_votes(scene: Scene) -> None:
         await arranging.switch_over(scene, best)
 
 
-async def _stall(scene: Scene, hit: Hit) -> None:
+async def _stall(scene: Scene, hit: Hit) -> str:
     for server in hit.machines:
         scene.promise(
             on_server(
@@ -138,5 +147,4 @@ async def _stall(scene: Scene, hit: Hit) -> None:
                 script=f'{_WRITERS}\nfor one in $(pids); do kill -CONT "$one" 2>/dev/null || true; done\n',
             )
         )
-    for server in hit.machines:
-        await scene.hands.shell(server, f"{_WRITERS}\nkill -STOP $(pids)\n")
+    return "; ".join([await scene.hands.shell(server, _WRITERS + STOPPED) for server in hit.machines])

@@ -51,7 +51,7 @@ class Without:
     """Seconds; None: as long as the fault of a sound stack."""
     aim: Callable[[Scene], Hit] | None = None
     """Another target than a sound stack's."""
-    inject: Callable[[Scene, Hit], Coroutine[None, None, None]] | None = None
+    inject: Callable[[Scene, Hit], Coroutine[None, None, str]] | None = None
     """Another way to bring the fault about, which promises to take it back."""
 
 
@@ -152,7 +152,7 @@ async def _moved(scene: Scene, to: str, role: Role) -> None:
             await scene.vcenter.migrate(name, there)
 
 
-async def _switch_over_and_back(scene: Scene, hit: Hit) -> None:
+async def _switch_over_and_back(scene: Scene, hit: Hit) -> str:
     """A switchover that is taken back: users get no further while the old primary is not there."""
     primary = scene.standing.primary
     scene.promise(
@@ -164,6 +164,7 @@ async def _switch_over_and_back(scene: Scene, hit: Hit) -> None:
         )
     )
     await arranging.switch_over(scene, hit.machine)
+    return f"Patroni has switched over to {hit.machine}"
 
 
 def _databases(scene: Scene) -> Hit:

@@ -3,6 +3,7 @@
 import asyncio
 import subprocess
 from collections import Counter
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -70,13 +71,19 @@ class Hands:
             return f"[{leader}]".replace("'", '"')
         return self._note("shell", server)
 
-    async def container(self, action: ContainerAction, machine: str) -> None:
+    async def container(self, action: ContainerAction, machine: str) -> str:
         """Note it."""
         self._note(action, machine)
+        return "paused" if action == "pause" else "exited"
 
     async def packets(self, machine: str, script: str) -> str:  # noqa: ARG002
         """Note it."""
         return self._note("packets", machine)
+
+    async def starts(self, machine: str) -> AsyncGenerator[None]:
+        """None."""
+        raise AssertionError(machine)
+        yield
 
 
 @dataclass

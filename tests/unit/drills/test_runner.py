@@ -1,7 +1,9 @@
 """One drill's course, on a site that is made up: when it looks whether the stack is whole, and what it reports."""
 
+import asyncio
 import threading
 import time
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -12,13 +14,15 @@ import pytest
 
 from drills import runner
 from drills.faults.fault import Fault, Hit, Scene
-from drills.model import Recording
+from drills.invariants import TOOK_EFFECT, WHOLE
+from drills.model import Invariant, Recording, Result
 from drills.runner import Drills, NotMeasuredError
 from drills.undo import How, Journal, Step
 from drills.workload.workload import WorkloadFailure
 from machine.failure import Failure
 from moves.hands import LabHands
 from moves.waiting import STEADY_SECONDS
+from stack import upkeep
 from stack.workspace import Stack
 from tests.unit.drills.recordings import recording
 
@@ -39,6 +43,8 @@ class MadeUp:
     last_looks: int = 0
     """How often it was looked at in the end."""
     done: list[str] = field(default_factory=list)
+    needs: list[str] = field(default_factory=list)
+    """What somebody would have to look at in the end."""
 
     async def until_whole(
         self, _stack: Stack, *, seconds: float = 0.0, steady: float = STEADY_SECONDS
@@ -89,6 +95,7 @@ def made_up(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> MadeUp:
     monkeypatch.setattr(runner, "PHASE_SECONDS", 0.0)
     monkeypatch.setattr(runner, "until_whole", site.until_whole)
     monkeypatch.setattr(runner, "standing", site.standing)
+    monkeypatch.setattr(upkeep, "needs", lambda _stack: site.needs)
     monkeypatch.setattr(runner, "Performer", lambda *_: site)
     monkeypatch.setattr(runner, "Journal", partial(Journal, file=tmp_path / "undo.json"))
     return site
@@ -111,13 +118,15 @@ async def aim(_scene: Scene) -> Hit:
     return Hit("db01, the primary", ("db01",))
 
 
-async def kill(_scene: Scene, _hit: Hit) -> None:
+async def kill(_scene: Scene, _hit: Hit) -> str:
     """What comes back by itself."""
+    return "db01 is exited"
 
 
-async def freeze(scene: Scene, hit: Hit) -> None:
+async def freeze(scene: Scene, hit: Hit) -> str:
     """What has to be taken back."""
     scene.promise(Step(how=How.UNPAUSE, where=hit.machine, does="let db01 go on", by_hand=""))
+    return "db01 is paused"
 
 
 KILLED = Fault("kill", "killed", aim, kill)
@@ -202,3 +211,78 @@ async def test_what_has_another_role_by_then_is_not_broken(made_up: MadeUp, tmp_
     with pytest.raises(NotMeasuredError, match="would hit db02, the primary now"):
         await drills(made_up).run(replace(FROZEN, aim=moving), 1, tmp_path)
     assert made_up.done == [f"record {tmp_path}", "stop"]
+
+
+def found(result: Result, name: str) -> Invariant:
+    """The one of that name."""
+    (one,) = (each for each in result.invariants if each.name == name)
+    return one
+
+
+async def test_by_what_it_shows_that_the_fault_took_effect_is_in_the_report(made_up: MadeUp, tmp_path: Path) -> None:
+    effect = found(await drills(made_up).run(FROZEN, 1, tmp_path), TOOK_EFFECT)
+    assert effect.held
+    assert effect.detail == "db01 is paused"
+
+
+async def test_fault_that_takes_no_effect_is_taken_back_and_reported_as_broken(made_up: MadeUp, tmp_path: Path) -> None:
+    """A drain that fails, say: left out, it would be the one bad end that nobody hears of."""
+
+    async def fails(scene: Scene, hit: Hit) -> str:
+        await freeze(scene, hit)
+        raise Failure("app01 is not drained", "it did not end within 300 s", "")
+
+    result = await drills(made_up).run(replace(FROZEN, inject=fails, lasts=60.0), 1, tmp_path)
+    assert found(result, TOOK_EFFECT).detail == "app01 is not drained: it did not end within 300 s"
+    assert not found(result, TOOK_EFFECT).held
+    assert made_up.done == [f"record {tmp_path}", "let db01 go on", "stop"]
+    assert result.whole is not None
+
+
+async def test_interruption_is_no_result_also_where_the_fault_fails(made_up: MadeUp, tmp_path: Path) -> None:
+    begun = asyncio.Event()
+
+    async def fails(scene: Scene, hit: Hit) -> str:
+        await freeze(scene, hit)
+        begun.set()
+        await asyncio.sleep(0)
+        raise Failure("app01 is not drained", "it did not end within 300 s", "")
+
+    running = asyncio.create_task(drills(made_up).run(replace(FROZEN, inject=fails), 1, tmp_path))
+    await begun.wait()
+    running.cancel()
+    with pytest.raises(Failure, match="not drained"):
+        await running
+    assert "let db01 go on" in made_up.done
+
+
+async def test_what_is_started_again_meanwhile_is_broken_again(made_up: MadeUp, tmp_path: Path) -> None:
+    """As fencing does with a primary that is cut off: it would be back with all its packets."""
+    restarts: asyncio.Queue[None] = asyncio.Queue()
+    ended = asyncio.Event()
+
+    async def starts(_machine: str) -> AsyncGenerator[None]:
+        try:
+            while True:
+                await restarts.get()
+                yield
+        finally:
+            ended.set()
+
+    async def again(_scene: Scene, hit: Hit) -> None:
+        made_up.done.append(f"break {hit.machine} again")
+
+    restarts.put_nowait(None)
+    restarts.put_nowait(None)
+    series = replace(drills(made_up), hands=cast("Any", SimpleNamespace(starts=starts)))
+    result = await series.run(replace(FROZEN, lasts=0.05, again=again), 1, tmp_path)
+    assert made_up.done[1:4] == ["break db01 again", "break db01 again", "let db01 go on"]
+    assert ended.is_set()
+    assert found(result, TOOK_EFFECT).held
+
+
+async def test_unit_that_does_not_run_in_the_end_is_missing(made_up: MadeUp, tmp_path: Path) -> None:
+    made_up.needs = ["perenne-fencing.service does not run on db01"]
+    whole = found(await drills(made_up).run(KILLED, 1, tmp_path), WHOLE)
+    assert not whole.held
+    assert whole.detail == "perenne-fencing.service does not run on db01"

@@ -19,6 +19,10 @@ from stack.workspace import Stack
             ["perenne-backup.service has failed on db01 (systemctl status perenne-backup.service)"],
         ),
         (
+            "stopped perenne-fencing.service\n",
+            ["perenne-fencing.service does not run on db01 (systemctl start perenne-fencing.service)"],
+        ),
+        (
             "gap 20261130T010203Z\n",
             ["db01 has no WAL after 20261130T010203Z until its next base backup (systemctl start perenne-backup)"],
         ),
