@@ -239,7 +239,7 @@ async def _break(fault: Fault, scene: Scene, hit: Hit) -> Invariant:
         if (task := asyncio.current_task()) and task.cancelling():
             raise  # Ctrl-C came meanwhile
         return invariants.took_no_effect(failure)
-    return invariants.took_effect(shown.strip())
+    return invariants.took_effect(shown)
 
 
 async def _last(fault: Fault, seconds: float, scene: Scene, hit: Hit) -> None:

@@ -23,7 +23,7 @@ class Hands(Protocol):
     """Does things to a site."""
 
     async def shell(self, server: str, script: str, *, seconds: float = SHELL_SECONDS) -> str:
-        """Run a Bash script as root on a server; returns what it printed.
+        """Run a Bash script as root on a server; returns what it printed, without spaces at either end.
 
         Raises:
             Failure: The server can't be reached, or the script failed.
@@ -70,15 +70,15 @@ class LabHands:
         """Have Docker do it."""
         await self._run(["docker", action, _container(machine)], f"Docker could not {action} {machine}")
         inspect = ["docker", "inspect", "--format={{.State.Status}}", _container(machine)]
-        return (await self._run(inspect, f"Docker says nothing of {machine}")).strip()
+        return await self._run(inspect, f"Docker says nothing of {machine}")
 
     async def packets(self, machine: str, script: str) -> str:
         """Enter the container's network namespace alone; a machine that is off has none."""
         what = f"the network of {machine} can't be changed"
         process = await self._run(["docker", "inspect", "--format={{.State.Pid}}", _container(machine)], what)
-        if process.strip() == "0":
+        if process == "0":
             return ""
-        command = ["nsenter", f"--target={process.strip()}", "--net", "bash", "-euo", "pipefail", "-s"]
+        command = ["nsenter", f"--target={process}", "--net", "bash", "-euo", "pipefail", "-s"]
         return await self._run(command, what, text=script)
 
     async def starts(self, machine: str) -> AsyncGenerator[None]:
@@ -117,7 +117,7 @@ class LabHands:
         if process.returncode:
             why = errors.decode(errors="replace").strip() or f"status {process.returncode}"
             raise Failure(what, why, remedy)
-        return output.decode(errors="replace")
+        return output.decode(errors="replace").strip()
 
 
 @dataclass(frozen=True)
@@ -140,7 +140,7 @@ class SshHands:
         if done.exit_status:
             remedy = f"Look there: {self.stack.command('ssh', server)}"
             raise Failure(f"a command on {server} failed", str(done.stderr).strip(), remedy)
-        return str(done.stdout)
+        return str(done.stdout).strip()
 
     async def container(self, action: ContainerAction, machine: str) -> str:
         """Not on a real site: no such fault is offered there."""

@@ -77,4 +77,4 @@ async def upgrade(site: Site, name: str) -> None:
 
 async def needs_restart(site: Site, name: str) -> bool:
     """Whether the server itself says that it has to be restarted."""
-    return (await site.hands.shell(name, _REBOOT_REQUIRED)).strip() == "yes"
+    return await site.hands.shell(name, _REBOOT_REQUIRED) == "yes"

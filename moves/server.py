@@ -100,7 +100,7 @@ async def _check_backup(site: Site, name: str) -> None:
     Raises:
         Failure: One is being taken.
     """
-    if (await site.hands.shell(name, _BACKUP_RUNS)).strip() == "activating":
+    if await site.hands.shell(name, _BACKUP_RUNS) == "activating":
         remedy = f"Wait for it: {site.stack.command('logs', name, '-u', 'perenne-backup', '-f')}"
         raise Failure(f"{name} can't be drained now", "a base backup is being taken there, and would be lost", remedy)
     site.say(

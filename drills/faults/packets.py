@@ -45,7 +45,7 @@ CUT_SECONDS = 30.0
 async def deaf(scene: Scene, machine: str) -> None:
     """Drop every packet that a machine is sent by others."""
     scene.promise(healed(machine))
-    await scene.hands.packets(machine, _BEGIN + _dropping("INPUT ! --in-interface lo"))
+    await scene.hands.packets(machine, _dropping_all(["INPUT ! --in-interface lo"]))
 
 
 async def cut_off(scene: Scene, machine: str) -> str:
@@ -60,13 +60,13 @@ async def cut_off_again(scene: Scene, hit: Hit) -> None:
 
 
 def dropping(*, destination: str) -> str:
-    """The script that drops what a machine is sent at one of its addresses, and prints how many packets at once."""
-    return _BEGIN + _dropping(f"INPUT --destination {destination}") + _SHOWN
+    """The script that drops what a machine is sent at one of its addresses."""
+    return _dropping_all([f"INPUT --destination {destination}"])
 
 
 def cutting_off(*, address: str) -> str:
-    """The script that cuts one of a machine's addresses off, in both directions, and prints the same."""
-    return _BEGIN + _dropping(f"INPUT --destination {address}") + _dropping(f"OUTPUT --source {address}") + _SHOWN
+    """The script that cuts one of a machine's addresses off, in both directions, and prints what that dropped."""
+    return _dropping_all([f"INPUT --destination {address}", f"OUTPUT --source {address}"]) + _SHOWN
 
 
 def healed(machine: str) -> Step:

@@ -110,7 +110,7 @@ async def test_the_witness_tells_of_backups_and_waits_for_one(dev: Pretend) -> N
     await node.drain(dev.site, "wit01")
     assert any("keeps backups" in line for line in dev.said)
     await node.undrain(dev.site, "wit01")
-    dev.answers["perenne-backup.service"] = "activating\n"
+    dev.answers["perenne-backup.service"] = "activating"
     with pytest.raises(Failure, match="a base backup is being taken"):
         await node.drain(dev.site, "wit01")
     assert not dev.drained

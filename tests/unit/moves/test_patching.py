@@ -93,7 +93,7 @@ async def test_only_what_lacks_packages_is_drained(dev: Pretend, record: Record)
 
 async def test_a_server_that_asks_for_a_restart_gets_it(dev: Pretend, record: Record) -> None:
     dev.answers["reboot-required"] = ""
-    dev.answers["lb01 if [ -e /run/reboot-required"] = "yes\n"
+    dev.answers["lb01 if [ -e /run/reboot-required"] = "yes"
     del dev.answers["reboot-required"]
     await patch(dev, Work(hosts=False), record).run(progress())
     assert dev.done == ["drain lb01", "restart lb01", "undrain lb01"]
