@@ -76,6 +76,7 @@ class DrillEntry:
     title: str
     target: Target | None
     verdict: Verdict
+    """Of as many runs as there are: below `ENOUGH_RUNS` it says little of the 95th percentile (`summary.judged`)."""
     outage: Spread
     paused_writes: Spread
     recovery: Spread | None

@@ -11,7 +11,7 @@ from drills.report.document import Document, DrillEntry, RandomSeries, RunEntry
 from drills.report.forecasts import WANTED, Compared, compared, share
 from drills.report.machine import models, processors
 from drills.report.parts import told
-from drills.report.summary import ENOUGH_RUNS, Spread, Verdict
+from drills.report.summary import ENOUGH_RUNS, Spread, Verdict, in_runs, judged
 from drills.workload.figures import BREAK_SECONDS
 
 
@@ -46,7 +46,7 @@ def _conditions(found: Document) -> Iterator[str]:
     first, last = min(run.began for run in runs), max(run.began for run in runs)
     yield (
         f"Made from [results.json](results.json) by `python -m drills.report.publish`; how it is measured: "
-        f"[README.md](README.md). {_runs(len(runs))} of {len(found.drills)} drills on stack `{found.stack}`, "
+        f"[README.md](README.md). {in_runs(len(runs))} of {len(found.drills)} drills on stack `{found.stack}`, "
         f"{first:%Y-%m-%d %H:%M} to {last:%Y-%m-%d %H:%M} UTC, on {machine.cores} cores with "
         f"{machine.memory_gib:.0f} GiB ({models(found.drills, machine.processor)}); "
         f"{found.rates.requests_per_second:g} requests and {found.rates.writes_per_second:g} writes a second, "
@@ -85,7 +85,8 @@ def _table(drills: Iterable[DrillEntry]) -> Iterator[str]:
     yield ""
     yield (
         f"Seconds; of several runs: median (worst), from {ENOUGH_RUNS} runs on: median · 95th percentile (worst), by "
-        "nearest rank. Targets are for the 95th percentile, below 20 runs the worst run. Outage is the longest time; "
+        f"nearest rank. Targets are for the 95th percentile. Below {ENOUGH_RUNS} runs the worst run is compared with "
+        "them, and the verdict says of how many runs it is. Outage is the longest time; "
         f"unserved all those above {BREAK_SECONDS:g} s together, in the worst run, where that was looked at."
     )
 
@@ -123,7 +124,7 @@ def _unserved(drill: DrillEntry) -> str:
 
 
 def _verdict(drill: DrillEntry) -> str:
-    return "" if drill.verdict is Verdict.NO_TARGET else f"**{drill.verdict}**"
+    return "" if drill.verdict is Verdict.NO_TARGET else f"**{judged(drill.verdict, len(drill.runs))}**"
 
 
 def _not_held(drills: Sequence[DrillEntry], level: str, unmeasured: Sequence[Unmeasured]) -> Iterator[str]:
@@ -175,8 +176,8 @@ def _random(series: RandomSeries) -> Iterator[str]:
     yield f"## {chance.ordered} drills by chance, seed {chance.seed}"
     yield ""
     yield (
-        f"`./perenne drill --random {chance.ordered} --seed {chance.seed}`: {_runs(len(runs))} of {len(series.drills)} "
-        f"drills, {_row(runs)}, on a stack that nobody mended between two drills of a part. "
+        f"`./perenne drill --random {chance.ordered} --seed {chance.seed}`: {in_runs(len(runs))} of "
+        f"{len(series.drills)} drills, {_row(runs)}, on a stack that nobody mended between two drills of a part. "
         f"{_writes(series.drills)} Two writers were found in {_broken(runs, invariants.TWO_WRITERS)} runs; in "
         f"{_broken(runs, invariants.WHOLE)} the stack was not whole afterwards; "
         f"{sum(len(run.sessions.lost) for run in runs):,} sessions were lost, in "
@@ -203,7 +204,3 @@ def _row(runs: Sequence[RunEntry]) -> str:
 
 def _broken(runs: Iterable[RunEntry], name: str) -> int:
     return sum(any(each.name == name and not each.held for each in run.invariants) for run in runs)
-
-
-def _runs(count: int) -> str:
-    return "1 run" if count == 1 else f"{count:,} runs"

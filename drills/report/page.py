@@ -10,7 +10,7 @@ from drills.model import Circumstances, Observation
 from drills.report import timeline
 from drills.report.machine import processors
 from drills.report.parts import told
-from drills.report.summary import ENOUGH_RUNS, Run, Runs, Summary, Verdict, changes
+from drills.report.summary import ENOUGH_RUNS, Run, Runs, Summary, changes, tally
 
 _HERE = Path(__file__).parent
 
@@ -42,7 +42,7 @@ def render(runs: Runs, stack: str, *, lab: bool, went: Circumstances | None = No
             for place, summary in enumerate(summaries)
         ],
         went=went,
-        counts={verdict: sum(summary.verdict is verdict for summary in summaries) for verdict in Verdict},
+        tally=tally(summaries),
         machine=first.machine,
         rates=first.rates,
         path=first.path,

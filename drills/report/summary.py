@@ -6,6 +6,7 @@ Quantiles are by nearest rank (drills.workload.figures): each is a run that was 
 percentile is the worst run, and the report says how few runs there were.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -26,7 +27,7 @@ TYPICAL_RUNS = 3
 
 
 class Verdict(StrEnum):
-    """Whether a drill's runs reached what they should."""
+    """Whether a drill's runs, as many as there are, reached what they should; `judged` says it to people."""
 
     MET = "met"
     MISSED = "missed"
@@ -35,6 +36,9 @@ class Verdict(StrEnum):
     NO_TARGET = "no target"
     WITHOUT_RULE = "rule broken"
     """A rule was broken for it: it shows what the rule is for, and nothing need have held."""
+
+
+_OF_A_TARGET = {Verdict.MET, Verdict.MISSED}
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,6 +186,11 @@ class Summary:
         return verdict(self.target, self.measured, broken=bool(self.broken), without=self.runs[0].result.without)
 
     @property
+    def judged(self) -> str:
+        """The verdict in words."""
+        return judged(self.verdict, len(self.runs))
+
+    @property
     def worst(self) -> Run:
         """The worst run, whose timeline is shown."""
         return max(self.runs, key=lambda run: run.rank)
@@ -234,3 +243,27 @@ def verdict(target: Target | None, measured: Spread, *, broken: bool, without: s
     if target is None:
         return Verdict.NO_TARGET
     return Verdict.MET if measured.p95 <= target.seconds else Verdict.MISSED
+
+
+def judged(of: Verdict, runs: int) -> str:
+    """A verdict in words that claim no more than is known: `met (1 run)`.
+
+    Targets are for the 95th percentile. Below `ENOUGH_RUNS` runs it can't be told from the worst one, and what was met,
+    or missed, so far may be otherwise in the next run: then the words say how many there were.
+    """
+    return f"{of} ({in_runs(runs)})" if of in _OF_A_TARGET and runs < ENOUGH_RUNS else str(of)
+
+
+def tally(summaries: Iterable[Summary]) -> list[tuple[Verdict, str, int]]:
+    """How many drills came to which verdict: the verdict, its words, the number; those with few runs apart."""
+
+    def words(of: Verdict, *, few: bool) -> str:
+        return f"{of} in fewer than {ENOUGH_RUNS} runs" if few and of in _OF_A_TARGET else str(of)
+
+    found = Counter((each.verdict, words(each.verdict, few=each.few)) for each in summaries)
+    return [(of, told, found[of, told]) for of, told in sorted(found, key=lambda key: list(Verdict).index(key[0]))]
+
+
+def in_runs(count: int) -> str:
+    """How many runs there were."""
+    return "1 run" if count == 1 else f"{count:,} runs"

@@ -35,7 +35,7 @@ def table(results: Runs | Iterable[Result]) -> RenderableType:
             f"{summary.paused_writes.p95:.2f}",
             f"{summary.failed} ({summary.failed_idempotent})",
             f"{recovery.p95:.1f}" if recovery else "never" if _broke(summary) else "",
-            Text(summary.verdict, _COLOURS[summary.verdict]),
+            Text(summary.judged, _COLOURS[summary.verdict]),
         )
     legend = (
         "Seconds, 95th percentile (nearest rank): outage, paused writes, until whole again. "

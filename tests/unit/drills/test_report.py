@@ -28,7 +28,7 @@ from drills.model import (
 )
 from drills.report import document
 from drills.report.document import schema
-from drills.report.summary import Runs, Summary, Verdict, run_of
+from drills.report.summary import Runs, Summary, Verdict, judged, run_of, tally
 from drills.workload import keeping
 from drills.workload.figures import outage, unserved
 from tests.unit.drills.recordings import BEGAN, FAULT, recording
@@ -75,6 +75,35 @@ def test_few_runs_are_judged_by_the_worst() -> None:
     (summary,) = summarise([result(1.0), result(4.0, run=2)])
     assert summary.verdict is Verdict.MISSED
     assert summary.few
+
+
+@pytest.mark.parametrize(
+    ("verdict", "runs", "words"),
+    [
+        (Verdict.MET, 1, "met (1 run)"),
+        (Verdict.MET, 19, "met (19 runs)"),
+        (Verdict.MET, 20, "met"),
+        (Verdict.MISSED, 3, "missed (3 runs)"),
+        (Verdict.MISSED, 20, "missed"),
+        (Verdict.BROKEN, 1, "broken"),
+        (Verdict.NO_TARGET, 1, "no target"),
+        (Verdict.WITHOUT_RULE, 1, "rule broken"),
+    ],
+)
+def test_a_verdict_on_a_target_says_of_how_few_runs_it_is(verdict: Verdict, runs: int, words: str) -> None:
+    assert judged(verdict, runs) == words
+
+
+def test_drills_with_few_runs_are_counted_apart() -> None:
+    enough = [result(1.0, run=run) for run in range(1, 21)]
+    others = [replace(result(outage), fault=f"other-{place}") for place, outage in enumerate((4.0, 1.0, 1.0))]
+    quiet = replace(result(), fault="", target=None)
+    assert tally(summarise([*others, quiet, *enough])) == [
+        (Verdict.MET, "met in fewer than 20 runs", 2),
+        (Verdict.MET, "met", 1),
+        (Verdict.MISSED, "missed in fewer than 20 runs", 1),
+        (Verdict.NO_TARGET, "no target", 1),
+    ]
 
 
 def test_no_figure_makes_up_for_a_broken_invariant() -> None:
@@ -147,9 +176,17 @@ def test_table_names_drill_verdict_and_evidence() -> None:
     console = Console(file=shown, width=80)
     console.print(report.table([result(4.0, failed=3), broken]))
     assert "kill-postgres" in shown.getvalue()
+    assert "met" not in shown.getvalue()
     assert "3 (3)" in shown.getvalue()
     assert "broken" in shown.getvalue()
     assert "never two writers: db01 and db02" in shown.getvalue()
+    assert max(map(len, shown.getvalue().splitlines())) <= 80
+
+
+def test_table_says_of_how_few_runs_a_verdict_is() -> None:
+    shown = StringIO()
+    Console(file=shown, width=80).print(report.table([result(), result(run=2)]))
+    assert "met (2 runs)" in shown.getvalue()
     assert max(map(len, shown.getvalue().splitlines())) <= 80
 
 
@@ -239,7 +276,8 @@ def test_page_tells_what_is_simulated_what_is_proved_and_how_few_runs_there_were
     assert "host declared dead: 18.0 s (Epping)" in text
     assert "DATA-2" in text
     assert "2 runs are fewer than 20: p95 is the worst run." in text
-    assert ">missed<" in text
+    assert ">missed (2 runs)<" in text
+    assert "1 missed in fewer than 20 runs" in text
 
 
 def test_page_shows_the_worst_run(page: tuple[str, Page]) -> None:
