@@ -21,6 +21,7 @@ from drills import report
 from drills.clients import Clients
 from drills.faults import CATALOGUE, Fault
 from drills.faults.chance import chosen
+from drills.report import document
 from drills.runner import Drills
 from drills.running import run_series
 from drills.series import Ordered, Series, unfinished
@@ -92,6 +93,8 @@ def drill(stack: Stack, order: Order, confirm: Callable[[str], str]) -> int:
         why = "--resume goes on with the sequence that there is"
         raise Failure("it is not clear what to run", why, "Give --resume alone, or the drills alone.")
     ordered = None if order.resume else ordered_by(stack, order)
+    if ordered:
+        _check_continues(ordered)
     if not stack.is_lab:
         _check_meant(stack, order, confirm)
     with only_command(), at_work() as free:
@@ -129,6 +132,30 @@ def ordered_by(stack: Stack, order: Order) -> Ordered:
         first=order.first,
         seed=seed if order.random_count else None,
     )
+
+
+def _check_continues(ordered: Ordered) -> None:
+    """Look whether what begins in the middle of a sequence goes on with the published one, where there is one.
+
+    Raises:
+        Failure: The same seed chooses other drills now: the two halves would be put together as if they were one whole.
+    """
+    chance = ordered.chance
+    if ordered.first == 1 or chance is None or not document.RESULTS.exists():
+        return
+    published = document.parsed(document.RESULTS.read_bytes())
+    alike = [
+        series.chance
+        for series in published.random
+        if (series.chance.seed, series.chance.ordered) == (chance.seed, chance.ordered)
+    ]
+    if published.stack == ordered.stack and alike and chance not in alike:
+        why = (
+            f"--random {chance.ordered} --seed {chance.seed} chooses other drills than those of which the first are "
+            f"published ({document.RESULTS.name}): since then the catalogue of drills has changed, or how often chance "
+            "takes each"
+        )
+        raise Failure("the series can't begin there", why, "Begin the new sequence, without --from.")
 
 
 def choose(stack: Stack, order: Order) -> list[Fault]:

@@ -4,7 +4,7 @@ import asyncio
 import subprocess
 from collections import Counter
 from collections.abc import AsyncGenerator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
@@ -16,7 +16,9 @@ from cli import drill as command
 from cli.drill import Order, drill, ordered_by
 from drills.faults import CATALOGUE, Fault, chance, operation
 from drills.faults.fault import Scene
-from drills.report.summary import ENOUGH_RUNS
+from drills.model import Circumstances
+from drills.report import document
+from drills.report.summary import ENOUGH_RUNS, Runs, run_of
 from drills.series import ORDER, Ordered, Series
 from drills.undo import How, Journal
 from lab.status import Host, Inventory
@@ -28,6 +30,7 @@ from moves.standing import Standing
 from policies.rules import RULES
 from stack.status import Answer, SiteStatus
 from stack.workspace import Stack
+from tests.unit.drills.test_rules_report import result
 from tests.unit.drills.virtual_time import VirtualTimeLoop
 
 DEV = Stack("dev")
@@ -372,6 +375,48 @@ def test_refusals(order: Order, why: str) -> None:
 def test_resuming_is_no_other_order() -> None:
     with pytest.raises(Failure, match="not clear what to run"):
         drill(DEV, Order(("kill-httpd",), resume=True), lambda _: "")
+
+
+class BegunError(Exception):
+    """A drill would begin now."""
+
+
+@pytest.fixture
+def published(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The published results: the first drill of 20 with the seed 7; whatever would begin is kept from it."""
+
+    def begins() -> None:
+        raise BegunError
+
+    found = Runs()
+    found.keep(run_of(result("kill-httpd", 0.5), 1))
+    went = Circumstances(ordered_by(DEV, Order(random_count=20, seed=7)).chance)
+    file = tmp_path / "results.json"
+    file.write_bytes(document.as_json(document.document(found, "dev", lab=True, went=went)))
+    monkeypatch.setattr(document, "RESULTS", file)
+    monkeypatch.setattr(command, "only_command", begins)
+    return file
+
+
+LATER = Order(random_count=20, seed=7, first=11)
+
+
+def test_the_published_sequence_goes_on(published: Path) -> None:
+    with pytest.raises(BegunError):
+        drill(DEV, LATER, lambda _: "")
+    published.unlink()
+    with pytest.raises(BegunError):
+        drill(DEV, LATER, lambda _: "")
+
+
+@pytest.mark.usefixtures("published")
+def test_another_sequence_than_the_published_one_does_not_begin_in_the_middle(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(chance, "OFTEN", {**chance.OFTEN, "kill-httpd": 1000})
+    with pytest.raises(Failure, match="the catalogue of drills has changed"):
+        drill(DEV, LATER, lambda _: "")
+    for order in (replace(LATER, first=1), replace(LATER, seed=8), replace(LATER, random_count=21)):
+        with pytest.raises(BegunError):
+            drill(DEV, order, lambda _: "")
 
 
 def test_containers_are_never_touched_on_a_real_site() -> None:
