@@ -36,6 +36,10 @@ class Drift:
     renew: str = ""
     """The URN of the resource that has to be made afresh for it to be mended; empty where a refresh is enough."""
 
+    def __str__(self) -> str:
+        """In words."""
+        return " ".join(filter(None, (self.where, self.what, self.problem, f"({self.cause})")))
+
 
 def drifted(steps: Sequence[Mapping[str, Any]], recorded: Mapping[str, Mapping[str, Any]]) -> Iterator[Drift]:
     """What the steps of a preview after a refresh would mend.

@@ -15,13 +15,16 @@ from rich.table import Table
 from cli import toolchain
 from cli.attach import ready_engine
 from cli.console import Display, out, say
+from cli.drift import compare
 from cli.engine import Engine
 from cli.leftover import take_back
 from drills import report
 from drills.clients import Clients
 from drills.faults import CATALOGUE, Fault
 from drills.faults.chance import chosen
+from drills.model import UNKNOWN
 from drills.report import document
+from drills.report.parts import drift_told
 from drills.runner import Drills
 from drills.running import run_series
 from drills.series import Ordered, Series, unfinished
@@ -79,7 +82,9 @@ def show_list(stack: Stack) -> int:
 
 
 def drill(stack: Stack, order: Order, confirm: Callable[[str], str]) -> int:
-    """Run drills, and report what was measured, also when they are interrupted; returns 1 if an invariant did not hold.
+    """Run drills, and report what was measured, also when they are interrupted.
+
+    Returns 1 if an invariant did not hold, the stack did not come back whole, or drills left it changed.
 
     Args:
         stack: The lab's stack, or with `order.real` the real one.
@@ -107,7 +112,9 @@ def drill(stack: Stack, order: Order, confirm: Callable[[str], str]) -> int:
         finally:
             _report(stack, series)
     held = all(each.held or run.result.without for run in series.runs for each in run.result.invariants)
-    return 0 if done and held and not series.circumstances.unmeasured else BROKEN
+    went = series.circumstances
+    drifted = any(part.drift for part in went.parts)
+    return 0 if done and held and not drifted and not went.unmeasured else BROKEN
 
 
 def ordered_by(stack: Stack, order: Order) -> Ordered:
@@ -215,8 +222,18 @@ async def _run(stack: Stack, series: Series, minutes: float | None) -> bool:
     """Run what is left of a series; False if it ended before its time."""
     vault = Vault.open(stack)
     plan = plan_for(stack, vault, series.folder, Load(sessions=series.ordered.sessions))
+    display = Display(log_file("drill"))
+    pulumi = _engine(stack, display)
     async with Clients(plan) as clients:
-        drills = Drills(stack, hands_for(stack, vault), VCenter(stack, vault), clients, _changes(stack), say)
+        drills = Drills(
+            stack,
+            hands_for(stack, vault),
+            VCenter(stack, vault),
+            clients,
+            changes=pulumi.changes,
+            drift=partial(drift_of, pulumi, display),
+            say=say,
+        )
         return await run_series(drills, series, minutes, partial(_say_result, stack))
 
 
@@ -229,8 +246,14 @@ def _can_go_on(folder: Path) -> bool:
 
 def _report(stack: Stack, series: Series) -> None:
     """Show and write what is known by now."""
-    if not len(series.runs):
-        return
+    if len(series.runs):
+        _report_runs(stack, series)
+    for told in filter(None, map(drift_told, series.circumstances.parts)):
+        say(told, "bold red")
+        say(f"{stack.command('drift')} looks again; {stack.command('up')} --repair mends it.", "red")
+
+
+def _report_runs(stack: Stack, series: Series) -> None:
     files = report.write(series.runs, REPORT, stack=stack.name, lab=stack.is_lab, went=series.circumstances)
     out.print(report.table(series.runs))
     say(f"Report: {files.page} (data: {files.data}; recordings: {series.folder})")
@@ -264,18 +287,21 @@ def _seconds(recovery: float | None) -> str:
     return "never" if recovery is None else f"{recovery:.1f} s"
 
 
-def _changes(stack: Stack) -> Callable[[], str]:
-    """Asks Pulumi whether the stack is as the program describes it."""
-    display = Display(log_file("drill"))
+def _engine(stack: Stack, display: Display) -> Engine:
+    """Says whether the stack is as the program describes it."""
     if stack.is_lab:
-        pulumi = Engine(stack, toolchain.ensure(display.log), lab_of(stack).prepare().environment)
-    else:
-        pulumi = ready_engine(stack, display)
+        return Engine(stack, toolchain.ensure(display.log), lab_of(stack).prepare().environment)
+    return ready_engine(stack, display)
 
-    def ask() -> str:
-        return pulumi.changes()
 
-    return ask
+def drift_of(pulumi: Engine, display: Display) -> str:
+    """What `./perenne drift` finds, in a line; empty if nothing."""
+    try:
+        found = compare(pulumi, display)
+    except Failure as failure:
+        return f"{UNKNOWN}{failure.what}: {failure.why}"
+    silent = (f"{UNKNOWN}files on {server}: {why}" for server, why in found.silent.items())
+    return "; ".join((*map(str, found.drift), *silent))
 
 
 def _check_meant(stack: Stack, order: Order, confirm: Callable[[str], str]) -> None:

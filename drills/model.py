@@ -289,6 +289,18 @@ class Result:
 
 
 @dataclass(frozen=True, slots=True)
+class Subject:
+    """What drills ran on, as far as it is known."""
+
+    program: str = ""
+    """The commit; ends with `-dirty` where the working copy's program was not quite that one."""
+    settings: str = ""
+    """The first digits of a SHA-256: with the same ones, the stack file said the same."""
+    lab_since: datetime | None = None
+    """When the lab was made, UTC; None on a real site, too."""
+
+
+@dataclass(frozen=True, slots=True)
 class Part:
     """A stretch of a series: it may be interrupted, and go on later."""
 
@@ -304,6 +316,11 @@ class Part:
     """Why it ended."""
     interrupted: str = ""
     """The drill that was under way: its fault was taken back, and it runs again in the next part."""
+    on: Subject = field(default_factory=Subject)
+    """What it ran on."""
+    drift: str | None = None
+    """What was not as the program says when it had ended, vCenter and servers asked; empty if nothing; None if nobody
+    asked, as after an interruption. It begins with `UNKNOWN` where it could not be found out."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -59,6 +59,8 @@ class Drills:
     """Who use the site; they stay from drill to drill."""
     changes: Callable[[], str]
     """What `pulumi preview` would change; empty if nothing."""
+    drift: Callable[[], str]
+    """What is not as the program says, vCenter and servers asked (`Part.drift`); takes longer."""
     say: Callable[[str], None]
 
     async def run(self, fault: Fault, run: int, folder: Path) -> Result:

@@ -1,5 +1,6 @@
 """Runs a series of drills, one after the other, with one set of clients, for as long as the stack comes back whole."""
 
+import asyncio
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -9,6 +10,7 @@ from drills.model import Unmeasured
 from drills.report.summary import Run, run_of
 from drills.runner import Drills, NotMeasuredError
 from drills.series import Series
+from drills.subject import subject_of
 from drills.workload import keeping
 from machine.failure import Failure
 
@@ -24,7 +26,8 @@ INTERRUPTED = "it was interrupted"
 async def run_series(drills: Drills, series: Series, minutes: float | None, tell: Callable[[Run], None]) -> bool:
     """Run the drills that are left, and note each on disk; False if the stack did not come back whole.
 
-    A drill in which an invariant did not hold ends nothing as long as the stack comes back whole.
+    A drill in which an invariant did not hold ends nothing as long as the stack comes back whole. At the end, but not
+    where it was interrupted, vCenter and servers are asked whether the drills have left anything changed.
 
     Args:
         drills: How one is run.
@@ -35,15 +38,17 @@ async def run_series(drills: Drills, series: Series, minutes: float | None, tell
     Raises:
         Failure: A drill could not be run, or what it broke could not be taken back.
     """
-    series.begin_part()
-    why = INTERRUPTED
+    series.begin_part(subject_of(drills.stack))
+    why, drift = INTERRUPTED, None
     try:
         why = await _run_left(drills, series, time.monotonic() + 60 * minutes if minutes is not None else None, tell)
+        drills.say("Looking whether the drills have left anything changed: vCenter and all servers are asked.")
+        drift = await asyncio.to_thread(drills.drift)
     except Failure as failure:
         why = f"{failure.what}: {failure.why}"
         raise
     finally:
-        series.end_part(why)
+        series.end_part(why, drift)
     return why != NOT_WHOLE
 
 

@@ -6,14 +6,14 @@ A folder has `series.json`, the sequence, and `progress.jsonl`, to which each ev
 import hashlib
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-from drills.model import Chance, Circumstances, Part, Unmeasured
+from drills.model import Chance, Circumstances, Part, Subject, Unmeasured
 from drills.report.summary import Run, Runs
 from machine.failure import Failure
 
@@ -52,6 +52,7 @@ class PartBegan:
 
     number: int
     at: datetime
+    on: Subject = field(default_factory=Subject)
     event: Literal["part began"] = "part began"
 
 
@@ -86,6 +87,7 @@ class PartEnded:
 
     at: datetime
     why: str
+    drift: str | None = None
     event: Literal["part ended"] = "part ended"
 
 
@@ -150,12 +152,12 @@ class Series:
         names = self.ordered.sequence
         return names[:number].count(names[number - 1])
 
-    def begin_part(self) -> None:
-        """Note that it begins, or goes on; what was cut off in the writing goes."""
+    def begin_part(self, on: Subject) -> None:
+        """Note that it begins, or goes on, and on what; what was cut off in the writing goes."""
         progress = self.folder / PROGRESS
         if progress.exists():
             os.truncate(progress, len(_whole_lines(progress)))
-        self._note(PartBegan(self._next, datetime.now(UTC)))
+        self._note(PartBegan(self._next, datetime.now(UTC), on))
 
     def begin_drill(self, number: int) -> None:
         """Note which drill is under way."""
@@ -171,9 +173,9 @@ class Series:
         """Note that a drill ran of which nothing is known."""
         self._note(Missed(drill))
 
-    def end_part(self, why: str) -> None:
-        """Note why it goes on no further now."""
-        self._note(PartEnded(datetime.now(UTC), why))
+    def end_part(self, why: str, drift: str | None = None) -> None:
+        """Note why it goes on no further now, and what it left otherwise than the program says (`Part.drift`)."""
+        self._note(PartEnded(datetime.now(UTC), why, drift))
 
     def _note(self, event: Event) -> None:
         with (self.folder / PROGRESS).open("ab") as file:
@@ -184,9 +186,9 @@ class Series:
 
     def _learn(self, event: Event) -> None:
         match event:
-            case PartBegan(number, at):
+            case PartBegan(number, at, on):
                 self._interrupt()
-                self._parts.append(Part(at, None, number, number - 1, KILLED))
+                self._parts.append(Part(at, None, number, number - 1, KILLED, on=on))
             case DrillBegan(number):
                 self._under_way = number
             case Measured(number, run):
@@ -195,8 +197,8 @@ class Series:
             case Missed(drill):
                 self._unmeasured.append(drill)
                 self._has_come_to(drill.number)
-            case PartEnded(at, why):
-                self._parts[-1] = replace(self._parts[-1], ended=at, why=why)
+            case PartEnded(at, why, drift):
+                self._parts[-1] = replace(self._parts[-1], ended=at, why=why, drift=drift)
                 self._interrupt()
 
     def _has_come_to(self, number: int) -> None:

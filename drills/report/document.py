@@ -1,7 +1,7 @@
 """The report as data, `results.json`; its schema is docs/drills/results.schema.json."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -138,6 +138,8 @@ class Document:
     unmeasured: tuple[Unmeasured, ...] = ()
     """Runs of them of which nothing is known."""
     random: tuple[RandomSeries, ...] = ()
+    parts: tuple[Part, ...] = ()
+    """When the named ones ran, and on what; reports of before 1 December don't say it."""
 
     @property
     def everything(self) -> tuple[DrillEntry, ...]:
@@ -153,11 +155,25 @@ def document(runs: Runs, stack: str, *, lab: bool, went: Circumstances | None = 
     went = went or Circumstances()
     first = next(iter(runs)).result.recording
     drills = tuple(_drill(summary) for summary in runs.summaries())
-    found = Document(SCHEMA, stack, lab, first.path, first.machine, first.rates, drills, went.unmeasured)
+    found = Document(
+        schema=SCHEMA,
+        stack=stack,
+        lab=lab,
+        path=first.path,
+        machine=first.machine,
+        rates=first.rates,
+        drills=drills,
+        unmeasured=went.unmeasured,
+        parts=went.parts,
+    )
     if went.chance is None:
         return found
     return replace(
-        found, drills=(), unmeasured=(), random=(RandomSeries(went.chance, went.parts, went.unmeasured, drills),)
+        found,
+        drills=(),
+        unmeasured=(),
+        parts=(),
+        random=(RandomSeries(went.chance, went.parts, went.unmeasured, drills),),
     )
 
 
@@ -178,6 +194,12 @@ def parsed(content: bytes) -> Document:
 def schema() -> dict[str, Any]:
     """JSON Schema of the document."""
     return _ADAPTER.json_schema(mode="serialization")
+
+
+def part_of(run: RunEntry, parts: Iterable[Part]) -> Part | None:
+    """Of which of these a run was, if it is known: the last one that had begun by then, and had not ended."""
+    under_way = [part for part in parts if part.began <= run.began and (part.ended is None or run.began <= part.ended)]
+    return max(under_way, key=lambda part: part.began, default=None)
 
 
 def drill_entry(like: DrillEntry, runs: Sequence[RunEntry]) -> DrillEntry:

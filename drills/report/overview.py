@@ -1,16 +1,16 @@
 """The report as a page of Markdown, docs/drills/results.md: a line per drill, the forecasts, drills by chance."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 
 from blueprint.forecast import Forecast
 from drills import invariants
 from drills.faults import CATALOGUE
-from drills.model import Unmeasured
-from drills.report.document import Document, DrillEntry, RandomSeries, RunEntry
+from drills.model import Part, Unmeasured
+from drills.report.document import Document, DrillEntry, RandomSeries, RunEntry, part_of
 from drills.report.forecasts import WANTED, Compared, compared, share
 from drills.report.machine import models, processors
-from drills.report.parts import told
+from drills.report.parts import drift_told, told
 from drills.report.summary import ENOUGH_RUNS, Spread, Verdict, in_runs, judged
 from drills.workload.figures import BREAK_SECONDS
 
@@ -33,8 +33,9 @@ def overview(found: Document, timelines: Iterable[str] = (), forecasts: Iterable
         *_table([drill for drill in found.drills if not drill.without]),
         "",
         *_without_rules([drill for drill in found.drills if drill.without]),
-        *_not_held(found.drills, "##", found.unmeasured),
+        *_not_held(found.drills, "##", found.unmeasured, found.parts),
         "",
+        *_when(found),
         *_forecasts(compared(found, forecasts)),
         *(line for series in found.random for line in _random(series)),
     ]
@@ -127,9 +128,28 @@ def _verdict(drill: DrillEntry) -> str:
     return "" if drill.verdict is Verdict.NO_TARGET else f"**{judged(drill.verdict, len(drill.runs))}**"
 
 
-def _not_held(drills: Sequence[DrillEntry], level: str, unmeasured: Sequence[Unmeasured]) -> Iterator[str]:
+def _when(found: Document) -> Iterator[str]:
+    """When named drills ran, and on what, where that is known."""
+    if not found.parts:
+        return
+    yield "## When it ran"
+    yield ""
+    counted = Counter(part_of(run, found.parts) for drill in found.drills for run in drill.runs)
+    yield from (_part(part, in_runs(counted[part])) for part in found.parts)
+    yield ""
+
+
+def _part(part: Part, drills: str = "") -> str:
+    line = told(part, drills)
+    return f"- **{line}**" if part.drift else f"- {line}"
+
+
+def _not_held(
+    drills: Sequence[DrillEntry], level: str, unmeasured: Sequence[Unmeasured], parts: Sequence[Part]
+) -> Iterator[str]:
     """What did not hold, a line per drill and invariant, with the evidence of the first run in which it did not."""
-    if not any(drill.broken for drill in drills) and not unmeasured:
+    drifted = list(filter(None, map(drift_told, parts)))
+    if not any(drill.broken for drill in drills) and not unmeasured and not drifted:
         yield "Every invariant held in every run."
         return
     yield f"{level} What did not hold"
@@ -144,6 +164,7 @@ def _not_held(drills: Sequence[DrillEntry], level: str, unmeasured: Sequence[Unm
             yield f"- `{drill.fault}`, {often}run {run.run} ({run.hit}): {name}: {detail}"
     for missed in unmeasured:
         yield f"- `{missed.fault}`, {missed.began:%Y-%m-%d %H:%M}, was not measured: {missed.why}"
+    yield from (f"- **{line}**" for line in drifted)
 
 
 def _forecasts(known: Sequence[Compared]) -> Iterator[str]:
@@ -186,11 +207,11 @@ def _random(series: RandomSeries) -> Iterator[str]:
     yield ""
     yield "When it ran:"
     yield ""
-    yield from (f"- {told(part)}" for part in series.parts)
+    yield from map(_part, series.parts)
     yield ""
     yield from _table(series.drills)
     yield ""
-    yield from _not_held(series.drills, "###", series.unmeasured)
+    yield from _not_held(series.drills, "###", series.unmeasured, series.parts)
     yield ""
 
 

@@ -9,7 +9,7 @@ from markupsafe import Markup
 from drills.model import Circumstances, Observation
 from drills.report import timeline
 from drills.report.machine import processors
-from drills.report.parts import told
+from drills.report.parts import drift_told, told
 from drills.report.summary import ENOUGH_RUNS, Run, Runs, Summary, changes, tally
 
 _HERE = Path(__file__).parent
@@ -28,6 +28,7 @@ def render(runs: Runs, stack: str, *, lab: bool, went: Circumstances | None = No
     environment.filters["seconds"] = _seconds
     environment.filters["events"] = _events
     environment.filters["told"] = told
+    environment.filters["drift_told"] = drift_told
     summaries = runs.summaries()
     recordings = [run.result.recording for run in runs]
     first = recordings[0]

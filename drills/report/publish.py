@@ -9,13 +9,14 @@ other conditions, or on a stack that is no more. Without a folder, the pages are
 
 import shutil
 from argparse import ArgumentParser
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from blueprint.forecast import forecast
+from drills.model import Part
 from drills.report import document, rules
-from drills.report.document import Document, DrillEntry, RandomSeries, RunEntry, drill_entry
+from drills.report.document import Document, DrillEntry, RandomSeries, RunEntry, drill_entry, part_of
 from drills.report.overview import overview
 from policies import pages
 from stack.workspace import Stack
@@ -35,13 +36,22 @@ def merged(former: Document, newer: Document) -> Document:
     former = _on_its_processor(former)
     again = {drill.fault: drill for drill in newer.drills}
     missed = tuple(each for each in former.unmeasured if each.fault not in again)
-    drills = [again.pop(drill.fault, drill) for drill in former.drills]
+    kept = [again.pop(drill.fault, drill) for drill in former.drills]
+    drills = (*kept, *again.values())
     return replace(
         newer,
-        drills=(*drills, *again.values()),
+        drills=drills,
         unmeasured=(*missed, *newer.unmeasured),
         random=_random(former.random, newer.random),
+        parts=_parts(former, newer, [run for drill in drills for run in drill.runs]),
     )
+
+
+def _parts(former: Document, newer: Document, runs: Iterable[RunEntry]) -> tuple[Part, ...]:
+    """When the runs ran that are left of both, and whatever left the site changed."""
+    every = sorted({*former.parts, *newer.parts}, key=lambda part: part.began)
+    known = {part_of(run, every) for run in runs}
+    return tuple(part for part in every if part.drift or part in known)
 
 
 def _random(former: Sequence[RandomSeries], newer: Sequence[RandomSeries]) -> tuple[RandomSeries, ...]:

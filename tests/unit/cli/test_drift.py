@@ -15,12 +15,13 @@ import asyncssh
 import pytest
 
 from cli import drift as command
-from cli import drifted_files, up
+from cli import drifted_files, drill, up
 from cli.console import Display
 from cli.drifted_files import Asked, Question, questions
 from cli.drifted_resources import Cause, Drift, drifted
 from cli.engine import Engine
 from cli.toolchain import Pulumi
+from drills.model import UNKNOWN
 from machine.failure import Failure
 from stack import ssh
 from stack.crypter import Crypter
@@ -264,6 +265,21 @@ def test_differences_are_told_with_what_mends_them(
     assert data["stack"] == "dev"
     assert data["drift"][-1]["what"] == "/etc/hosts"
     assert up._to_mend(pulumi, Display(plain=True)) == ["--refresh", "--replace", ROLE]
+
+
+def test_drills_note_differences_as_a_line(pulumi: FakeEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+    display = Display(plain=True)
+    assert drill.drift_of(pulumi, display) == ""
+    pulumi.found = RECORDINGS["ha-off"]
+    edited = Drift("db01", "/etc/hosts", "has another content", Cause.SITE, ROLE)
+    monkeypatch.setattr(drifted_files, "ask", lambda *_: Asked([edited], {"app01": "no answer within 30 s"}))
+    *others, last, silent = drill.drift_of(pulumi, display).split("; ")
+    ha_off = "ComputeCluster esxi-cluster haEnabled is false, the program says true (changed on the site)"
+    assert ha_off in others
+    assert last == "db01 /etc/hosts has another content (changed on the site)"
+    assert silent == "not known: files on app01: no answer within 30 s"
+    pulumi.resources = []
+    assert drill.drift_of(pulumi, display).startswith(f"{UNKNOWN}stack dev is not deployed: ")
 
 
 def test_a_server_that_was_not_asked_is_an_error(pulumi: FakeEngine, monkeypatch: pytest.MonkeyPatch) -> None:

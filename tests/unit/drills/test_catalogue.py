@@ -4,6 +4,7 @@ import asyncio
 import subprocess
 from collections import Counter
 from collections.abc import AsyncGenerator
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from cli import drill as command
 from cli.drill import Order, drill, ordered_by
 from drills.faults import CATALOGUE, Fault, chance, operation
 from drills.faults.fault import Scene
-from drills.model import Circumstances
+from drills.model import Circumstances, Subject
 from drills.report import document
 from drills.report.summary import ENOUGH_RUNS, Runs, run_of
 from drills.series import ORDER, Ordered, Series
@@ -417,6 +418,28 @@ def test_another_sequence_than_the_published_one_does_not_begin_in_the_middle(mo
     for order in (replace(LATER, first=1), replace(LATER, seed=8), replace(LATER, random_count=21)):
         with pytest.raises(BegunError):
             drill(DEV, order, lambda _: "")
+
+
+@pytest.mark.parametrize(
+    ("drift", "status"), [("", 0), (None, 0), ("db01 /etc/hosts has another content", command.BROKEN)]
+)
+def test_drills_that_left_the_site_changed_have_not_gone_well(
+    drift: str | None, status: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async def run(_stack: Stack, series: Series, _minutes: float | None) -> bool:
+        series.begin_part(Subject())
+        series.end_part("all its drills were run", drift)
+        return True
+
+    monkeypatch.setattr(command, "RUNS", tmp_path)
+    monkeypatch.setattr(command, "_run", run)
+    for name in ("only_command", "at_work"):
+        monkeypatch.setattr(command, name, lambda: nullcontext(enter_result=True))
+    monkeypatch.setattr(command, "take_back", lambda: None)
+    assert drill(DEV, Order(("kill-httpd",)), lambda _: "") == status
+    told = " ".join(capsys.readouterr().err.split())
+    assert ("the site was not what the program says: db01 /etc/hosts has another content" in told) == bool(drift)
+    assert ("./perenne up dev --repair mends it" in told) == bool(drift)
 
 
 def test_containers_are_never_touched_on_a_real_site() -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from blueprint.forecast import Forecast, Term, forecast
 from blueprint.terms import Measure
-from drills.model import Chance, Circumstances, Generator, Invariant, Part, Target, Unmeasured
+from drills.model import Chance, Circumstances, Generator, Invariant, Part, Subject, Target, Unmeasured
 from drills.report import document, publish, rules
 from drills.report.document import Document
 from drills.report.forecasts import compared
@@ -148,6 +148,56 @@ def test_parts_of_a_sequence_are_put_together_and_the_newest_run_counts() -> Non
         {"kill-httpd": 2.0, "kill-etcd": 2.0}
     )
     assert merged(merged(first, later), later) == merged(first, later), "a report may be published twice"
+
+
+def named(fault: str, *, days: int, drift: str | None = "", outage: float = 0.5) -> Document:
+    """The report of a drill of some day, begun 0.5 h after its part."""
+    began = BEGAN + timedelta(days=days)
+    run = result(fault, outage)
+    run = replace(run, recording=replace(run.recording, began=began))
+    on = Subject(f"commit{days}", f"settings{days}")
+    half = timedelta(hours=0.5)
+    part = Part(began - half, began + half, 1, 1, "all its drills were run", on=on, drift=drift)
+    return document.parsed(
+        document.as_json(document.document(Runs([run]), "dev", lab=True, went=Circumstances(None, (part,))))
+    )
+
+
+def test_when_named_drills_ran_and_on_what_is_told_of_those_that_are_left() -> None:
+    first, second = named("kill-httpd", days=0), named("kill-etcd", days=1)
+    told = overview(merged(first, second))
+    assert (
+        "- 2026-11-23 11:30 to 2026-11-23 12:30 UTC, 1 run; ended: all its drills were run; ran on commit commit0, "
+        "settings settings0; it left the site as the program says"
+    ) in told
+    assert "commit commit1," in told
+    again = named("kill-httpd", days=2)
+    told = overview(merged(merged(first, second), again))
+    assert "commit commit0," not in told, "none of its runs is left"
+    assert "commit commit2," in told
+    assert "CHANGED" not in told
+
+
+def test_what_drills_left_changed_stays_on_the_page() -> None:
+    first = named("kill-httpd", days=0, drift="db01 /etc/hosts has another content")
+    told = overview(merged(first, named("kill-httpd", days=1)))
+    line = "**After 2026-11-23 11:30 to 2026-11-23 12:30 UTC the site was not what the program says: db01 /etc/hosts"
+    assert f"## What did not hold\n\n- {line}" in told
+    assert "UTC, 0 runs; ended: all its drills were run; ran on commit commit0" in told
+    assert "Every invariant held in every run." not in told
+    by_chance_ = by_chance(1, 2)
+    (series,) = by_chance_.random
+    drifted = replace(series, parts=(replace(series.parts[0], drift="db01 /etc/hosts has another content"),))
+    told = overview(merged(named("kill-httpd", days=0), replace(by_chance_, random=(drifted,))))
+    assert "### What did not hold\n\n- **After 2026-11-23 12:00 to 2026-11-23 13:00 UTC" in told
+
+
+def test_a_run_after_a_killed_part_is_of_the_part_that_followed() -> None:
+    found = named("kill-httpd", days=1)
+    killed = replace(found.parts[0], began=BEGAN, ended=None, why="it was killed")
+    told = overview(replace(found, parts=(killed, *found.parts)))
+    assert "- 2026-11-23 12:00 UTC, 0 runs; ended: it was killed" in told
+    assert "2026-11-24 12:30 UTC, 1 run; ended: all" in told
 
 
 def test_gaps_in_a_sequence_are_told() -> None:

@@ -15,6 +15,7 @@ from rich.console import Console
 from blueprint.terms import Measure
 from drills import report
 from drills.model import (
+    UNKNOWN,
     Chance,
     Circumstances,
     Invariant,
@@ -23,6 +24,7 @@ from drills.model import (
     Request,
     Result,
     SimulatedDelay,
+    Subject,
     Target,
     Unmeasured,
 )
@@ -161,7 +163,26 @@ def test_parts_and_what_was_not_measured_are_told(tmp_path: Path) -> None:
     assert "2026-11-23 12:00 UTC, drills 1 to 3; ended: it was killed; kill-httpd was under way" in text
     assert "2026-11-23 14:00 to 2026-11-23 15:00 UTC, drills 4 to 9; ended: all its drills were run" in text
     assert "Drill 5, kill-etcd, was not measured:" in text
-    assert document.parsed((tmp_path / "results.json").read_bytes()).unmeasured == (missed,)
+    assert text.count("nobody looked whether it left the site changed") == 2
+    assert "Left changed" not in text
+    found = document.parsed((tmp_path / "results.json").read_bytes())
+    assert (found.parts, found.unmeasured) == ((first, second), (missed,))
+
+
+def test_what_a_part_ran_on_and_left_changed_is_told(tmp_path: Path) -> None:
+    on = Subject("0123abc-dirty", "4567def", BEGAN - timedelta(hours=1))
+    part = Part(BEGAN, BEGAN + timedelta(hours=1), 1, 1, "all its drills were run", on=on, drift="")
+    text = report.write([result()], tmp_path, went=Circumstances(None, (part,))).page.read_text()
+    assert "; ran on commit 0123abc-dirty, settings 4567def, a lab of 2026-11-23 11:00 UTC; it left the site as" in text
+    drifted = replace(part, drift="ComputeCluster esxi-cluster haEnabled is false")
+    text = report.write([result()], tmp_path, went=Circumstances(None, (drifted,))).page.read_text()
+    assert "it left the site CHANGED" in text
+    assert (
+        "After 2026-11-23 12:00 to 2026-11-23 13:00 UTC the site was not what the program says: ComputeCluster" in text
+    )
+    unknown = replace(part, drift=f"{UNKNOWN}vCenter does not answer")
+    text = report.write([result()], tmp_path, went=Circumstances(None, (unknown,))).page.read_text()
+    assert "what the program says after 2026-11-23 12:00 to 2026-11-23 13:00 UTC is not known: vCenter does not" in text
 
 
 def test_runs_are_a_line_each(tmp_path: Path) -> None:

@@ -111,7 +111,7 @@ def drills(site: MadeUp) -> Drills:
             site,
         ),
     )
-    return Drills(stack, LabHands(stack), nobody, clients, site.changes, lambda _: None)
+    return Drills(stack, LabHands(stack), nobody, clients, site.changes, lambda: "", lambda _: None)
 
 
 async def aim(_scene: Scene) -> Hit:

@@ -9,7 +9,7 @@ import pytest
 
 from drills import report, running
 from drills.faults import Fault
-from drills.model import Result
+from drills.model import Result, Subject
 from drills.report import document
 from drills.report.summary import run_of
 from drills.runner import Drills, NotMeasuredError
@@ -17,7 +17,8 @@ from drills.running import run_series
 from drills.series import ORDER, PROGRESS, Ordered, Series, unfinished
 from drills.workload import keeping
 from machine.failure import Failure
-from tests.unit.drills.recordings import FAULT, recording
+from stack.workspace import Stack
+from tests.unit.drills.recordings import BEGAN, FAULT, recording
 
 SEQUENCE = ("kill-httpd", "kill-etcd", "kill-httpd", "kill-patroni")
 
@@ -35,6 +36,14 @@ def result(fault: str, run: int = 1) -> Result:
     )
 
 
+ON = Subject("0123abc", "4567def", BEGAN)
+
+
+@pytest.fixture(autouse=True)
+def _on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(running, "subject_of", lambda _stack: ON)
+
+
 @pytest.fixture
 def series(tmp_path: Path) -> Series:
     return begun(tmp_path / "20261124T120000Z")
@@ -48,7 +57,11 @@ def begun(folder: Path, sequence: tuple[str, ...] = SEQUENCE, first: int = 1) ->
 class MadeUpDrills:
     """Runs nothing, but ends as it is told."""
 
-    def __init__(self, *ends: BaseException | Result | None) -> None:
+    stack = Stack("dev")
+
+    def __init__(self, *ends: BaseException | Result | None, left: str = "") -> None:
+        self.left = left
+        self.asked = 0
         self.ran: list[tuple[str, int, str]] = []
         self.said: list[str] = []
         self.say = self.said.append
@@ -64,6 +77,11 @@ class MadeUpDrills:
         found = end or result(fault.name, run)
         keeping.write(found.recording, folder)
         return found
+
+    def drift(self) -> str:
+        """Say what the drills have left changed."""
+        self.asked += 1
+        return self.left
 
     def drills(self) -> Drills:
         """As what it is taken for."""
@@ -90,6 +108,8 @@ async def test_all_are_run_and_counted_by_fault(series: Series) -> None:
     (part,) = series.circumstances.parts
     assert (part.first, part.last, part.why, part.interrupted) == (1, 4, running.ALL_RUN, "")
     assert part.ended
+    assert (part.on, part.drift) == (ON, "")
+    assert drills.asked == 1, "when all have run, not after each"
 
 
 async def test_what_was_measured_is_on_disk_without_single_requests(series: Series) -> None:
@@ -121,13 +141,47 @@ async def test_interrupted_drill_runs_again(series: Series, end: BaseException) 
     drills = await go(again)
     assert [name for name, _, _ in drills.ran] == ["kill-etcd", "kill-httpd", "kill-patroni"]
     first, second = again.circumstances.parts
-    assert (first.first, first.last, first.interrupted) == (1, 1, "kill-etcd")
+    assert (first.first, first.last, first.interrupted, first.drift) == (1, 1, "kill-etcd", None)
     assert first.why == ("it can't be run: why" if isinstance(end, Failure) else running.INTERRUPTED)
-    assert (second.first, second.last, second.interrupted) == (2, 4, "")
+    assert (second.first, second.last, second.interrupted, second.drift) == (2, 4, "", "")
+
+
+@pytest.mark.parametrize("end", [KeyboardInterrupt(), asyncio.CancelledError()])
+async def test_interrupted_while_it_is_asked_what_the_drills_left_nothing_is_known_of_it(
+    series: Series, end: BaseException
+) -> None:
+    drills = MadeUpDrills()
+
+    def drift() -> str:
+        raise end
+
+    drills.drift = drift  # type: ignore[method-assign]
+    with pytest.raises(type(end)):
+        await run_series(drills.drills(), series, None, lambda _: None)
+    (part,) = Series.left(series.folder).circumstances.parts
+    assert (part.why, part.drift) == (running.ALL_RUN, None)
+
+
+@pytest.mark.parametrize("minutes", [None, 0.0])
+async def test_what_the_drills_left_changed_is_noted_with_their_part(series: Series, minutes: float | None) -> None:
+    drills = MadeUpDrills(left="ComputeCluster esxi-cluster haEnabled is false")
+    assert await run_series(drills.drills(), series, minutes, lambda _: None), "the stack is whole all the same"
+    (part,) = Series.left(series.folder).circumstances.parts
+    assert part.drift == "ComputeCluster esxi-cluster haEnabled is false"
+    assert any("changed" in line for line in drills.said), "it takes its time"
+
+
+def test_progress_of_a_former_program_is_understood(series: Series) -> None:
+    (series.folder / PROGRESS).write_text(
+        '{"number":1,"at":"2026-11-30T22:40:00Z","event":"part began"}\n'
+        '{"at":"2026-11-30T23:00:00Z","why":"it was interrupted","event":"part ended"}\n'
+    )
+    (part,) = Series.left(series.folder).circumstances.parts
+    assert (part.on, part.drift) == (Subject(), None)
 
 
 def test_killed_series_goes_on_where_it_was(series: Series) -> None:
-    series.begin_part()
+    series.begin_part(ON)
     series.begin_drill(1)
     series.add(1, run_of(result("kill-httpd"), 1))
     series.begin_drill(2)
@@ -135,7 +189,7 @@ def test_killed_series_goes_on_where_it_was(series: Series) -> None:
     progress.write_bytes(progress.read_bytes() + b'{"event":"measured","num')
     again = Series.left(series.folder)
     assert again.left_over == ((2, "kill-etcd"), (3, "kill-httpd"), (4, "kill-patroni"))
-    again.begin_part()
+    again.begin_part(ON)
     first, second = Series.left(series.folder).circumstances.parts
     assert first.ended is None
     assert "killed" in first.why
@@ -181,7 +235,7 @@ async def test_series_can_begin_in_the_middle_of_its_sequence(tmp_path: Path) ->
 
 async def test_newest_series_of_several_drills_that_has_some_left_goes_on(tmp_path: Path) -> None:
     begun(tmp_path / "1")
-    begun(tmp_path / "2").begin_part()
+    begun(tmp_path / "2").begin_part(ON)
     begun(tmp_path / "3", ("kill-httpd",))
     await go(begun(tmp_path / "4"))
     found = unfinished(tmp_path)
