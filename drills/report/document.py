@@ -63,6 +63,11 @@ class RunEntry:
     """On what it ran: reports of several machines that differ in nothing else are put together."""
 
     @property
+    def broken(self) -> tuple[Invariant, ...]:
+        """Invariants that did not hold, whether they had to or not."""
+        return tuple(each for each in self.invariants if not each.held)
+
+    @property
     def recovery(self) -> float | None:
         """Seconds from the fault to full redundancy."""
         return None if self.whole is None or self.injected is None else self.whole - self.injected
@@ -93,17 +98,12 @@ class DrillEntry:
         """Invariants that had to hold and did not, each with its run."""
         if self.without:
             return ()
-        return tuple((run, each) for run in self.runs for each in run.invariants if not each.held)
+        return tuple((run, each) for run in self.runs for each in run.broken)
 
     @property
     def gave_way(self) -> str:
         """In words, the invariants that did not hold, whether they had to or not; empty if all did."""
-        names = (
-            each.name if each.known else f"{each.name} (not known)"
-            for run in self.runs
-            for each in run.invariants
-            if not each.held
-        )
+        names = (each.name if each.known else f"{each.name} (not known)" for run in self.runs for each in run.broken)
         return ", ".join(dict.fromkeys(names))
 
 
@@ -120,6 +120,20 @@ class RandomSeries:
     def runs(self) -> tuple[RunEntry, ...]:
         """All runs, in the order of the sequence."""
         return tuple(sorted((run for drill in self.drills for run in drill.runs), key=lambda run: run.number))
+
+
+@dataclass(frozen=True, slots=True)
+class BrokenRun:
+    """A run in which something did not hold that must, and which is not among the runs of the report any more."""
+
+    fault: str
+    began: datetime
+    stack: str
+    program: str
+    """The commit; empty where it is not known."""
+    hit: str
+    invariants: tuple[Invariant, ...]
+    """Those that did not hold."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +154,8 @@ class Document:
     random: tuple[RandomSeries, ...] = ()
     parts: tuple[Part, ...] = ()
     """When the named ones ran, and on what; reports of before 1 December don't say it."""
+    broken: tuple[BrokenRun, ...] = ()
+    """What was found broken, and whose drill, or number of a sequence, counts as it ran since."""
 
     @property
     def everything(self) -> tuple[DrillEntry, ...]:
@@ -226,7 +242,7 @@ def _entry(fault: str, title: str, target: Target | None, rules: "_Rules", runs:
     paused_writes = spread(run.figures.paused_writes for run in runs)
     recoveries = [run.recovery for run in runs]
     measured = paused_writes if target and target.measure is Measure.PAUSED_WRITES else outage
-    broken = any(not each.held for run in runs for each in run.invariants)
+    broken = any(run.broken for run in runs)
     return DrillEntry(
         fault=fault,
         title=title,

@@ -7,6 +7,7 @@ from blueprint.forecast import Forecast
 from drills import invariants
 from drills.faults import CATALOGUE
 from drills.model import Part, Unmeasured
+from drills.report import record
 from drills.report.document import Document, DrillEntry, RandomSeries, RunEntry, part_of
 from drills.report.forecasts import WANTED, Compared, compared, share
 from drills.report.machine import models, processors
@@ -35,6 +36,7 @@ def overview(found: Document, timelines: Iterable[str] = (), forecasts: Iterable
         *_without_rules([drill for drill in found.drills if drill.without]),
         *_not_held(found.drills, "##", found.unmeasured, found.parts),
         "",
+        *_on_record(found),
         *_when(found),
         *_forecasts(compared(found, forecasts)),
         *(line for series in found.random for line in _random(series)),
@@ -126,6 +128,18 @@ def _unserved(drill: DrillEntry) -> str:
 
 def _verdict(drill: DrillEntry) -> str:
     return "" if drill.verdict is Verdict.NO_TARGET else f"**{judged(drill.verdict, len(drill.runs))}**"
+
+
+def _on_record(found: Document) -> Iterator[str]:
+    """What was found broken in runs that count no more."""
+    if not found.broken:
+        return
+    yield "## What was found broken before"
+    yield ""
+    yield "These runs are in no figure of this page any more: their drills ran again, or all was measured anew."
+    yield ""
+    yield from (f"- {line}" for line in record.told(found))
+    yield ""
 
 
 def _when(found: Document) -> Iterator[str]:

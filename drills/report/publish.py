@@ -4,7 +4,8 @@ What a drill has written (.perenne/drill/report) is added to docs/drills; the ov
 are made from it. Of each drill the newest series counts; a drill that did not run again keeps its former one, and each
 series keeps its page of timelines. Drills by chance are a section of their own: parts of one sequence are put together,
 of a drill that ran again the newest run counts. With `--anew` all that was published before goes: it was measured under
-other conditions, or on a stack that is no more. Without a folder, the pages are made again from what is there.
+other conditions, or on a stack that is no more. Either way, a run in which something did not hold that must stays on
+record, whatever came later. Without a folder, the pages are made again from what is there.
 """
 
 import shutil
@@ -18,6 +19,7 @@ from drills.model import Part
 from drills.report import document, rules
 from drills.report.document import Document, DrillEntry, RandomSeries, RunEntry, drill_entry, part_of
 from drills.report.overview import overview
+from drills.report.record import on_record
 from policies import pages
 from stack.workspace import Stack
 
@@ -26,7 +28,7 @@ TIMELINES = "report.html"
 
 
 def merged(former: Document, newer: Document) -> Document:
-    """Both, in the former's order; of a drill that is in both, the newer's runs.
+    """Both, in the former's order; of a drill that is in both, the newer's runs. What was broken stays on record.
 
     Raises:
         ValueError: They were measured under different conditions, of which the pages know one set for all figures.
@@ -38,13 +40,19 @@ def merged(former: Document, newer: Document) -> Document:
     missed = tuple(each for each in former.unmeasured if each.fault not in again)
     kept = [again.pop(drill.fault, drill) for drill in former.drills]
     drills = (*kept, *again.values())
-    return replace(
+    found = replace(
         newer,
         drills=drills,
         unmeasured=(*missed, *newer.unmeasured),
         random=_random(former.random, newer.random),
         parts=_parts(former, newer, [run for drill in drills for run in drill.runs]),
     )
+    return replace(found, broken=on_record(former, newer, shown=found))
+
+
+def in_place_of(former: Document, newer: Document) -> Document:
+    """The newer one alone; of the former the broken runs stay on record."""
+    return replace(newer, broken=on_record(former, newer, shown=newer))
 
 
 def _parts(former: Document, newer: Document, runs: Iterable[RunEntry]) -> tuple[Part, ...]:
@@ -111,7 +119,7 @@ def publish(report: Path | None = None, *, anew: bool = False) -> None:
 
     Args:
         report: The folder of the report to add, if there is one.
-        anew: Whether it takes the place of all that was published before.
+        anew: Whether it takes the place of all that was published before, but for the record of what was broken.
 
     Raises:
         OSError: There is no report, or a folder can't be written.
@@ -120,14 +128,15 @@ def publish(report: Path | None = None, *, anew: bool = False) -> None:
     """
     if report:
         newer = document.parsed((report / rules.RESULTS.name).read_bytes())
-        found = newer if anew else merged(document.parsed(rules.RESULTS.read_bytes()), newer)
+        former = document.parsed(rules.RESULTS.read_bytes())
+        found = in_place_of(former, newer) if anew else merged(former, newer)
         began = min(run.began for drill in newer.everything for run in drill.runs)
         own = OVERVIEW.with_name(f"timelines-{began:%Y-%m-%d-%H%M}.html")
         shutil.copyfile(report / TIMELINES, own)
         rules.RESULTS.write_bytes(document.as_json(found))
-        for former in timelines() if anew else ():
-            if former != own.name:
-                OVERVIEW.with_name(former).unlink()
+        for name in timelines() if anew else ():
+            if name != own.name:
+                OVERVIEW.with_name(name).unlink()
     OVERVIEW.write_text(page(document.parsed(rules.RESULTS.read_bytes())))
     rules.write()
     pages.write()
@@ -135,7 +144,9 @@ def publish(report: Path | None = None, *, anew: bool = False) -> None:
 
 if __name__ == "__main__":
     given = ArgumentParser(description="Take a report into docs/drills.")
-    given.add_argument("--anew", action="store_true", help="drop what was published before")
+    given.add_argument(
+        "--anew", action="store_true", help="drop what was published before, but not the record of broken runs"
+    )
     given.add_argument("report", type=Path, nargs="?", help="the report's folder")
     told = given.parse_args()
     publish(told.report, anew=told.anew)

@@ -13,7 +13,7 @@ from drills.report import document, publish, rules
 from drills.report.document import Document
 from drills.report.forecasts import compared
 from drills.report.overview import overview
-from drills.report.publish import OVERVIEW, merged, page
+from drills.report.publish import OVERVIEW, in_place_of, merged, page
 from drills.report.summary import Runs, run_of
 from policies import pages
 from stack.workspace import Stack
@@ -150,11 +150,14 @@ def test_parts_of_a_sequence_are_put_together_and_the_newest_run_counts() -> Non
     assert merged(merged(first, later), later) == merged(first, later), "a report may be published twice"
 
 
-def named(fault: str, *, days: int, drift: str | None = "", outage: float = 0.5) -> Document:
+LOST = Invariant("sessions survive", held=False, detail="7 of 1000 lost")
+
+
+def named(fault: str, *, days: int, drift: str | None = "", broken: bool = False) -> Document:
     """The report of a drill of some day, begun 0.5 h after its part."""
     began = BEGAN + timedelta(days=days)
-    run = result(fault, outage)
-    run = replace(run, recording=replace(run.recording, began=began))
+    run = result(fault, 0.5)
+    run = replace(run, recording=replace(run.recording, began=began), invariants=(LOST,) if broken else ())
     on = Subject(f"commit{days}", f"settings{days}")
     half = timedelta(hours=0.5)
     part = Part(began - half, began + half, 1, 1, "all its drills were run", on=on, drift=drift)
@@ -190,6 +193,81 @@ def test_what_drills_left_changed_stays_on_the_page() -> None:
     drifted = replace(series, parts=(replace(series.parts[0], drift="db01 /etc/hosts has another content"),))
     told = overview(merged(named("kill-httpd", days=0), replace(by_chance_, random=(drifted,))))
     assert "### What did not hold\n\n- **After 2026-11-23 12:00 to 2026-11-23 13:00 UTC" in told
+
+
+ON_RECORD = "- `kill-httpd`, 2026-11-23 12:00 UTC, commit commit0 (somebody): sessions survive: 7 of 1000 lost. "
+
+
+def test_a_broken_run_stays_on_record_when_its_drill_ran_again() -> None:
+    first = named("kill-httpd", days=0, broken=True)
+    assert "What was found broken before" not in overview(first), "it is shown as it is"
+    newer = named("kill-httpd", days=1)
+    together = merged(first, newer)
+    told = overview(together)
+    assert "Every invariant held in every run." in told
+    assert "## What was found broken before\n\n" in told
+    assert f"{ON_RECORD}Ran again since: 1 run, all held." in told
+    assert merged(together, newer) == together, "a report may be published twice"
+    assert merged(together, first).broken == (), "it is shown again itself"
+    assert merged(merged(together, first), newer) == together
+    assert document.parsed(document.as_json(together)) == together
+
+
+def test_what_broke_again_is_told_with_what_broke_before() -> None:
+    again = merged(named("kill-httpd", days=0, broken=True), named("kill-httpd", days=1, broken=True))
+    assert f"{ON_RECORD}Ran again since: 1 run, 1 of them broken." in overview(again)
+    by_chance_too = merged(again, broken_by_chance(1, 3, days=2, broken=False))
+    assert f"{ON_RECORD}Ran again since: 3 runs, 1 of them broken." in overview(by_chance_too)
+    (before, after) = merged(again, named("kill-httpd", days=2)).broken
+    assert (before.began, after.began) == (BEGAN, BEGAN + timedelta(days=1))
+
+
+def test_a_broken_number_of_a_sequence_stays_on_record_when_it_ran_again() -> None:
+    first = broken_by_chance(1, 2, 3, days=0)
+    together = merged(merged(named("kill-etcd", days=0), first), broken_by_chance(2, 3, 4, days=1, broken=False))
+    assert [(one.fault, one.began, one.program) for one in together.broken] == [
+        ("kill-etcd", BEGAN + timedelta(minutes=2), "commit0"),
+        ("kill-httpd", BEGAN + timedelta(minutes=3), "commit0"),
+    ]
+    told = overview(together)
+    assert "- `kill-httpd`, in 1 of 2 runs, first run 1 (somebody): sessions survive" in told, "number 1 is not hidden"
+    assert told.count("Ran again since: 1 run, all held.") == 1
+    assert told.count("Ran again since: 2 runs, all held.") == 1
+
+
+def broken_by_chance(*numbers: int, days: int, broken: bool = True) -> Document:
+    """Drills of the sequence of ten on some day, a minute each; in all of them something did not hold, or in none."""
+    (series,) = by_chance(*numbers, began=BEGAN + timedelta(days=days)).random
+    drills = []
+    for drill in series.drills:
+        runs = (
+            replace(
+                run,
+                began=BEGAN + timedelta(days=days, minutes=run.number),
+                invariants=(LOST,) if broken else (),
+            )
+            for run in drill.runs
+        )
+        drills.append(document.drill_entry(drill, tuple(runs)))
+    (part,) = series.parts
+    on = replace(part, on=Subject(f"commit{days}"))
+    return replace(by_chance(*numbers), random=(replace(series, drills=tuple(drills), parts=(on,)),))
+
+
+def test_a_rule_that_was_broken_on_purpose_is_not_on_record() -> None:
+    weak = replace(result("without-app-01", 4.0), invariants=(LOST,))
+    again = replace(weak, recording=replace(weak.recording, began=BEGAN + timedelta(days=1)))
+    assert merged(reported(weak), reported(again)).broken == ()
+
+
+def test_anew_the_record_stays() -> None:
+    first = named("kill-httpd", days=0, broken=True)
+    alone = in_place_of(first, named("kill-etcd", days=1))
+    assert [drill.fault for drill in alone.drills] == ["kill-etcd"]
+    assert f"{ON_RECORD}No later run of it is shown here." in overview(alone)
+    elsewhere = overview(replace(in_place_of(first, named("kill-httpd", days=1)), stack="prod"))
+    assert "2026-11-23 12:00 UTC, stack `dev`, commit commit0 (somebody)" in elsewhere
+    assert "Ran again since" not in elsewhere, "another stack's runs say nothing of it"
 
 
 def test_a_run_after_a_killed_part_is_of_the_part_that_followed() -> None:
@@ -238,7 +316,8 @@ def test_a_report_published_anew_takes_the_place_of_all_others(tmp_path: Path, m
     monkeypatch.setattr(rules, "RESULTS", docs / "results.json")
     for module in (rules, pages):
         monkeypatch.setattr(module, "write", lambda: None)
-    rules.RESULTS.write_bytes(document.as_json(reported(result("kill-httpd", 0.5))))
+    broken = replace(result("kill-httpd", 0.5), invariants=(LOST,))
+    rules.RESULTS.write_bytes(document.as_json(reported(broken)))
     former = docs / "timelines-2026-01-01-0000.html"
     former.write_text("former")
     (report / "results.json").write_bytes(document.as_json(reported(result("kill-etcd", 0.2))))
@@ -251,7 +330,8 @@ def test_a_report_published_anew_takes_the_place_of_all_others(tmp_path: Path, m
     assert former.exists()
     publish.publish(report, anew=True)
     assert [page.read_text() for page in docs.glob("*.html")] == ["timelines"]
-    assert "kill-httpd" not in publish.OVERVIEW.read_text()
+    assert "| `kill-httpd` |" not in publish.OVERVIEW.read_text()
+    assert "- `kill-httpd`, 2026-11-23 12:00 UTC (somebody): sessions survive" in publish.OVERVIEW.read_text()
 
 
 def test_share_of_forecasts_that_hold_is_the_published_one() -> None:
