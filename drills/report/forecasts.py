@@ -14,6 +14,20 @@ from drills.report.summary import Spread, figure, spread
 WANTED = 0.95
 """The share of runs that is to be within its bound."""
 
+_SLOW = "what a tenth of a processor costs depends on how much is asked of it"
+UNFORETOLD = {
+    **dict.fromkeys(
+        ("slow-httpd", "slow-keepalived", "slow-wildfly", "slow-postgres", "slow-patroni", "slow-etcd"), _SLOW
+    ),
+    "lose-packets": "chance decides how often a packet has to be sent again",
+    "delay-packets": "an answer takes longer by as many packets as it needs, and nothing takes over",
+    "step-clock": "nobody has tried it, and no setting says what Patroni does whose clock jumps",
+    "cut-one-path": "how long ESXi pauses I/O until it takes the other path is ESXi's own, and the lab doesn't show it",
+    "maintain-host": "how long a vMotion pauses a server depends on how fast that writes to its memory",
+    "rolling-patch": "it is drains, which have forecasts of their own, and vMotions",
+}
+"""Drills of a sound stack whose outage no setting tells, each with the reason."""
+
 
 @dataclass(frozen=True, slots=True)
 class Compared:

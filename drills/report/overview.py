@@ -9,7 +9,7 @@ from drills.faults import CATALOGUE
 from drills.model import Part, Unmeasured
 from drills.report import record
 from drills.report.document import Document, DrillEntry, RandomSeries, RunEntry, part_of
-from drills.report.forecasts import WANTED, Compared, compared, share
+from drills.report.forecasts import UNFORETOLD, WANTED, Compared, compared, share
 from drills.report.machine import models, processors
 from drills.report.parts import drift_told, told
 from drills.report.summary import ENOUGH_RUNS, Spread, Verdict, in_runs, judged
@@ -203,6 +203,19 @@ def _forecasts(known: Sequence[Compared]) -> Iterator[str]:
             f" {spread.p95:.2f} | {spread.worst:.2f} | {within} |"
         )
     yield ""
+    yield "Drills without a forecast:"
+    yield ""
+    for why, drills in _unforetold().items():
+        yield f"- {', '.join(f'`{name}`' for name in drills)}: {why}"
+    yield ""
+
+
+def _unforetold() -> dict[str, list[str]]:
+    """Reasons, each with its drills."""
+    reasons = defaultdict(list)
+    for name, why in UNFORETOLD.items():
+        reasons[why].append(name)
+    return reasons
 
 
 def _random(series: RandomSeries) -> Iterator[str]:

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from blueprint.forecast import Forecast, Term, forecast
+from blueprint.forecast import Broken, Forecast, Term, forecast
 from blueprint.terms import Measure
 from drills.model import Chance, Circumstances, Generator, Invariant, Part, Subject, Target, Unmeasured
 from drills.report import document, publish, rules
 from drills.report.document import Document
-from drills.report.forecasts import compared
+from drills.report.forecasts import UNFORETOLD, compared
 from drills.report.overview import overview
 from drills.report.publish import OVERVIEW, in_place_of, merged, page
 from drills.report.summary import Runs, run_of
@@ -300,12 +300,14 @@ def test_from_twenty_runs_on_the_95th_percentile_is_told() -> None:
 
 
 def test_forecasts_are_compared_with_every_run() -> None:
-    bound = Forecast("kill-httpd", "", Measure.OUTAGE, (Term("systemd starts it again", 1.5, "its unit"),))
+    terms = (Term("systemd starts it again", 1.5, "its unit"),)
+    bound = Forecast("kill-httpd", "", Broken.BALANCER, Measure.OUTAGE, terms)
     found = merged(reported(result("kill-httpd", 1.0), result("kill-httpd", 2.0, run=2)), by_chance(1, 2, 3))
     told = overview(found, forecasts=[bound, replace(bound, fault="lose-app")])
     assert "**3 of 4 runs (75%) were within the bound**; wanted are 95%, which is missed." in told
     assert "| `kill-httpd` | outage | 1.50 | 0.50 | 2.00 | 2.00 | 3 of 4 |" in told
     assert "lose-app" not in told, "nobody ran it"
+    assert f"- `rolling-patch`: {UNFORETOLD['rolling-patch']}" in told
 
 
 def test_a_report_published_anew_takes_the_place_of_all_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
