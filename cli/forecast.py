@@ -1,11 +1,14 @@
 """`./perenne forecast`: the outage to expect per fault, before anything is deployed, and what drills measured of it."""
 
 import json
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
+from itertools import groupby
 
 from rich.table import Table
 
 from blueprint.forecast import Forecast, forecast
+from blueprint.takeover import Terms, lasting
 from cli.console import out
 from drills.report import document
 from drills.report.forecasts import Compared, compared
@@ -24,38 +27,34 @@ def show(stack: Stack, *, as_json: bool) -> int:
     if as_json:
         print(json.dumps([_as_json(one, known.get(one.fault)) for one in found], indent=2))
         return 0
-    table = Table(
-        "fault",
-        "what users notice, at most",
-        "measured in the lab",
-        "made up of",
-        title=f"Stack {stack.name}, from its settings",
-    )
-    for one in found:
-        seen = known.get(one.fault)
-        table.add_row(
-            f"{one.fault}\n{one.title}", f"{one.bound:.1f} s {one.measure}", _told(seen) if seen else "", _terms(one)
-        )
-    out.print(table)
+    sums = _sums(found)
+    out.print(_table(found, known, sums, f"Stack {stack.name}, from its settings"))
+    out.print("[bold]What each is made up of[/bold]")
+    for number, terms in enumerate(sums, start=1):
+        out.print(_made_up(number, terms))
     out.print(
-        "Measured: the 95th percentile (docs/drills/results.md), where the lab's stack has the same terms. "
-        "./perenne drill NAME makes the fault in the lab and measures it.",
+        "At most: what users notice. Outage: the longest time without a good answer; paused writes: between two that "
+        "were acknowledged. Measured: the 95th percentile (docs/drills/results.md), where the lab's stack has the same "
+        "terms. ./perenne drill NAME makes the fault in the lab and measures it.",
         style="dim",
     )
     return 0
 
 
 def measured(found: list[Forecast]) -> dict[str, Compared]:
-    """What drills measured of each fault whose forecast is made up of the same terms as the measured stack's."""
+    """What drills measured of each fault whose forecast is made up of the same terms as the measured stack's.
+
+    Where this stack has no fencing and that one does, of the same fault while no agent ran.
+    """
     if not document.RESULTS.exists():
         return {}
     results = document.parsed(document.RESULTS.read_bytes())
-    there = compared(results, forecast(Stack(results.stack).settings))
-    here = {one.fault: one for one in found}
+    there = {one.forecast.fault: one for one in compared(results, forecast(Stack(results.stack).settings))}
     return {
-        one.forecast.fault: one
-        for one in there
-        if (same := here.get(one.forecast.fault)) and same.terms == one.forecast.terms
+        one.fault: seen
+        for one in found
+        for seen in (there.get(one.fault), there.get(f"{one.fault}-unfenced"))
+        if seen and seen.forecast.terms == one.terms
     }
 
 
@@ -71,5 +70,28 @@ def _told(seen: Compared) -> str:
     return f"{seen.spread.worst:.1f} s\n{'1 run' if runs == 1 else f'worst of {runs} runs'}"
 
 
-def _terms(one: Forecast) -> str:
-    return "\n".join(f"{term.seconds:5.2f} s {term.name} ({term.where})" for term in one.terms)
+def _table(found: Iterable[Forecast], known: Mapping[str, Compared], sums: Sequence[Terms], title: str) -> Table:
+    """A section for each part of the site that faults break."""
+    table = Table(title=title)
+    table.add_column("fault", overflow="fold")
+    for column in ("at most", "measured in the lab", "sum"):
+        table.add_column(column)
+    for broken, faults in groupby(found, key=lambda one: one.broken):
+        table.add_section()
+        table.add_row(f"[bold]{broken}[/bold]")
+        for one in faults:
+            seen = known.get(one.fault)
+            costs = f"{one.bound:.1f} s\n{one.measure}"
+            number = f"{sums.index(one.terms) + 1}"
+            table.add_row(f"{one.fault}\n[dim]{one.title}[/dim]", costs, _told(seen) if seen else "", number)
+    return table
+
+
+def _sums(found: Iterable[Forecast]) -> list[Terms]:
+    """What forecasts are made up of, each once: many faults end in the same way."""
+    return list(dict.fromkeys(one.terms for one in found))
+
+
+def _made_up(number: int, terms: Terms) -> str:
+    lines = (f"{term.seconds:9.2f} s  {term.name} [dim]({term.where})[/dim]" for term in terms)
+    return "\n".join((f"{number:3}. {lasting(terms):4.1f} s", *lines))

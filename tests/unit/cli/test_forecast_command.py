@@ -1,11 +1,13 @@
 """The column of `./perenne forecast` with what drills measured: only where the lab's stack is comparable."""
 
 import json
+import re
 from dataclasses import replace
 
 import pytest
 
 from blueprint.forecast import forecast
+from cli import console
 from cli import forecast as command
 from drills.report import document
 from drills.report.forecasts import Compared
@@ -38,6 +40,26 @@ def test_other_terms_are_not_comparable() -> None:
     known = command.measured(slower)
     assert "lose-worst-host" not in known, "with a longer lease it would have lasted longer"
     assert "lose-app" in known
+
+
+def test_without_fencing_runs_without_it_are_comparable() -> None:
+    known = command.measured(forecast(Stack("prod").settings))
+    assert known["lose-worst-host"].forecast.fault == "lose-worst-host-unfenced"
+    assert known["lose-app"].forecast.fault == "lose-app"
+    assert "hang-postgres" not in known, "it ran with fencing only"
+
+
+def test_the_table_has_a_section_for_each_part_and_every_sum_once(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(console.out, "_width", 100)
+    found = forecast(Stack("dev").settings)
+    command.show(Stack("dev"), as_json=False)
+    shown = capsys.readouterr().out
+    table, sums = shown.split("What each is made up of")
+    for broken in {one.broken for one in found}:
+        assert len(re.findall(rf"│ {broken} +│ +│ +│ +│", table)) == 1
+    assert sums.count("database.ttl") == len({one.terms for one in found if "database.ttl" in str(one.terms)})
 
 
 def test_without_results_nothing_was_measured(monkeypatch: pytest.MonkeyPatch) -> None:
