@@ -180,7 +180,7 @@ func (b *BMC) powerOff(ctx context.Context) error {
 	failures := make([]error, len(alive))
 	var group sync.WaitGroup
 	for i, machine := range alive {
-		group.Go(func() { failures[i] = b.engine.Kill(ctx, machine.ID) })
+		group.Go(func() { failures[i] = b.engine.Kill(ctx, machine.ID, nil) })
 	}
 	group.Wait()
 	return errors.Join(failures...)

@@ -74,8 +74,9 @@ type Engine interface {
 	Start(ctx context.Context, id string) error
 	// ShutDown asks the container's init to shut down and waits until it has, or kills it when shutdownTimeout is over.
 	ShutDown(ctx context.Context, id string) error
-	// Kill ends a container, which may have ended already, and waits until it has.
-	Kill(ctx context.Context, id string) error
+	// Kill ends a container, which may have ended already, and waits until it has, and is taken down. It calls dead, if
+	// there is one, as soon as nothing runs in it any more.
+	Kill(ctx context.Context, id string, dead func()) error
 	Remove(ctx context.Context, id string) error
 	// Connect gives a container an address on the lab's network that contains it; it may have it already.
 	Connect(ctx context.Context, kind, name string, address netip.Addr) error
@@ -267,8 +268,32 @@ func (d *docker) ShutDown(ctx context.Context, id string) error {
 	return d.api.ContainerStop(ctx, id, container.StopOptions{Timeout: &timeout})
 }
 
-// Kill implements Engine.
-func (d *docker) Kill(ctx context.Context, id string) error {
+// Kill implements Engine. Docker tells by an event that a container is dead; its answer comes some 0.3 s later, once the
+// container's network and mounts are gone.
+func (d *docker) Kill(ctx context.Context, id string, dead func()) error {
+	if dead == nil {
+		return d.end(ctx, id)
+	}
+	listening, enough := context.WithCancel(ctx)
+	defer enough()
+	died, _ := d.api.Events(listening, events.ListOptions{Filters: filters.NewArgs(
+		filters.Arg("container", id), filters.Arg("event", string(events.ActionDie)),
+	)})
+	ended := make(chan error, 1)
+	go func() { ended <- d.end(ctx, id) }()
+	select {
+	case <-died:
+		dead()
+		return <-ended
+	case err := <-ended: // it had ended before, or nobody told
+		if err == nil {
+			dead()
+		}
+		return err
+	}
+}
+
+func (d *docker) end(ctx context.Context, id string) error {
 	err := d.api.ContainerKill(ctx, id, "SIGKILL")
 	if err != nil && !strings.Contains(err.Error(), "is not running") {
 		return err

@@ -210,14 +210,18 @@ func (e *fakeEngine) ShutDown(_ context.Context, id string) error {
 	return e.change(id, func(m *fakeMachine) { m.State, m.exitCode = stateExited, 0 })
 }
 
-func (e *fakeEngine) Kill(_ context.Context, id string) error {
+func (e *fakeEngine) Kill(_ context.Context, id string, dead func()) error {
 	e.mu.Lock()
 	killing := e.killing
 	e.mu.Unlock()
 	if killing != nil {
 		killing()
 	}
-	return e.change(id, func(m *fakeMachine) { m.State, m.exitCode = stateExited, 137 })
+	err := e.change(id, func(m *fakeMachine) { m.State, m.exitCode = stateExited, 137 })
+	if err == nil && dead != nil {
+		dead()
+	}
+	return err
 }
 
 func (e *fakeEngine) Remove(_ context.Context, id string) error {

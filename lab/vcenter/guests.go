@@ -143,7 +143,7 @@ func (g *guests) settle(ctx context.Context, vm vmState, container Machine, exis
 	wanted := vm.poweredOn && (vm.connected || g.vcenter.ha.runsIsolated(vm))
 	if known.busy && known.stopping && !wanted { // the plug was pulled while it shuts down
 		known.stopping = false
-		go func() { _ = g.vcenter.engine.Kill(ctx, container.ID) }() // whether it worked shows when the shutdown returns
+		go func() { _ = g.vcenter.engine.Kill(ctx, container.ID, nil) }() // whether it worked shows when the shutdown returns
 	}
 	if known.busy || known.acted.After(looked) {
 		return
@@ -162,10 +162,10 @@ func (g *guests) settle(ctx context.Context, vm vmState, container Machine, exis
 	case alive:
 		g.act(known, func() error {
 			log.Printf("guest %s: off", vm.name)
-			return g.vcenter.engine.Kill(ctx, container.ID)
+			return g.vcenter.engine.Kill(ctx, container.ID, nil)
 		})
 	default:
-		known.off()
+		known.started, known.shutdown, known.frozen = false, false, time.Time{}
 		g.show(vm, known, container)
 	}
 }
@@ -417,7 +417,7 @@ func (g *guests) watchHeartbeat(vm vmState, known *guest) {
 // restart kills a container and starts it again.
 func (g *guests) restart(known *guest) error {
 	ctx := context.Background()
-	if err := g.vcenter.engine.Kill(ctx, known.id); err != nil {
+	if err := g.vcenter.engine.Kill(ctx, known.id, nil); err != nil {
 		return err
 	}
 	if err := g.vcenter.engine.Start(ctx, known.id); err != nil {
@@ -545,31 +545,29 @@ func (g *guests) pullPlug(vm types.ManagedObjectReference, off func() types.Base
 	known := g.byVM[vm]
 	if known == nil || known.busy || known.id == "" {
 		g.mu.Unlock()
-		return off()
+		if fault := off(); fault != nil {
+			return fault
+		}
+		if err := g.await(vm, stateExited, powerTimeout); err != nil {
+			return systemFault(err.Error())
+		}
+		return nil
 	}
-	known.busy = true
-	g.mu.Unlock()
 	log.Printf("guest %s: off", known.name)
-	fault := types.BaseMethodFault(nil)
-	if err := g.vcenter.engine.Kill(context.Background(), known.id); err != nil {
-		fault = systemFault(err.Error())
-	} else {
-		fault = off()
-	}
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	known.busy, known.acted = false, time.Now()
-	if fault == nil {
-		known.state = stateExited
-		known.off()
-	}
-	g.changed.Broadcast()
-	return fault
-}
-
-// off forgets what a guest was doing before its VM was powered off. The caller holds the guests' mu.
-func (known *guest) off() {
-	known.started, known.shutdown, known.frozen = false, false, time.Time{}
+	isOff := make(chan types.BaseMethodFault, 1)
+	g.act(known, func() error {
+		err := g.vcenter.engine.Kill(context.Background(), known.id, func() { isOff <- off() })
+		if err != nil {
+			isOff <- systemFault(err.Error())
+			return err
+		}
+		g.mu.Lock()
+		defer g.mu.Unlock()
+		known.state, known.started, known.shutdown, known.frozen = stateExited, false, false, time.Time{}
+		return nil
+	})
+	g.mu.Unlock()
+	return <-isOff
 }
 
 // forgive forgets why the last operation failed: it is about to be tried again.

@@ -32,7 +32,7 @@ func (noEngine) CreateGuest(context.Context, GuestSpec) (string, error)       { 
 func (noEngine) Resize(context.Context, string, int64, int) error             { return errNoEngine }
 func (noEngine) Start(context.Context, string) error                          { return errNoEngine }
 func (noEngine) ShutDown(context.Context, string) error                       { return errNoEngine }
-func (noEngine) Kill(context.Context, string) error                           { return errNoEngine }
+func (noEngine) Kill(context.Context, string, func()) error                   { return errNoEngine }
 func (noEngine) Remove(context.Context, string) error                         { return errNoEngine }
 func (noEngine) Connect(context.Context, string, string, netip.Addr) error    { return errNoEngine }
 func (noEngine) Disconnect(context.Context, string, string, netip.Addr) error { return errNoEngine }

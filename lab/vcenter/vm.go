@@ -108,13 +108,7 @@ func (m *vmMethods) PowerOffVMTask(ctx *simulator.Context, req *types.PowerOffVM
 		}
 		m.vcenter.guests.forgive(req.This)
 		vm := virtualMachine(ctx, req.This)
-		if fault := m.vcenter.guests.pullPlug(req.This, func() types.BaseMethodFault { return m.powerOff(ctx, vm) }); fault != nil {
-			return nil, fault
-		}
-		if err := m.vcenter.guests.await(req.This, stateExited, powerTimeout); err != nil {
-			return nil, systemFault(err.Error())
-		}
-		return nil, nil
+		return nil, m.vcenter.guests.pullPlug(req.This, func() types.BaseMethodFault { return m.powerOff(ctx, vm) })
 	})
 	return &methods.PowerOffVM_TaskBody{Res: &types.PowerOffVM_TaskResponse{Returnval: task}}
 }
