@@ -1,4 +1,4 @@
-"""Bringing roles to where a fault hits them hardest, before clients come."""
+"""Bringing roles to where a fault hits them hardest, before the recording begins."""
 
 from blueprint.terms import Role
 from drills.faults.fault import Scene

@@ -82,7 +82,7 @@ class Fault:
     again: Callable[[Scene, Hit], Coroutine[None, None, None]] | None = None
     """Does the same once more when the machine is started again while it lasts: a cable that is cut stays so."""
     arrange: Callable[[Scene], Awaitable[None]] | None = None
-    """Brings the stack into the position in which the fault is at its worst, before clients come."""
+    """Brings the stack into the position in which the fault is at its worst, before the recording begins."""
     unavailable: Callable[[Stack], str] = everywhere
     """Why it can't be done to a stack; nothing, if it can."""
     target: Target | None = None

@@ -18,13 +18,19 @@ _COLOURS = {
     Verdict.WITHOUT_RULE: "cyan",
 }
 
+_NAME = 19
+"""Columns that a drill's name has at least; a longer one goes on in the next line, whole, as it is a command's word."""
+_VERDICT = 7
+
 
 def table(results: Runs | Iterable[Result]) -> RenderableType:
     """One line per drill: seconds as p95, then what did not hold."""
     summaries = (results if isinstance(results, Runs) else Runs(results)).summaries()
-    shown = Table("drill", box=box.SIMPLE_HEAD)
-    for heading in ("runs", "outage", "target", "paused", "failed", "whole", ""):
-        shown.add_column(heading, justify="left" if heading == "" else "right", no_wrap=True)
+    shown = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
+    shown.add_column("drill", overflow="fold", min_width=_NAME)
+    for heading in ("runs", "outage", "target", "paused", "failed", "whole"):
+        shown.add_column(heading, justify="right", no_wrap=True)
+    shown.add_column(min_width=_VERDICT)
     for summary in summaries:
         recovery = summary.recovery
         shown.add_row(
