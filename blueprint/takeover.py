@@ -44,6 +44,8 @@ _ASKED = 0.5
 _ANSWER = 0.5
 """Seconds that an answer itself may take on a site that has just been hit: in the lab, on two processors, up to 0.6 s
 pass between two good ones also where nothing has to move (drills kill-etcd, kill-patroni)."""
+_ROUND = 0.5
+"""Seconds in which an application asks all database servers that answer, with TLS and a password each."""
 _BETWEEN_VISITS = 0.2
 """Seconds from the last good answer before a fault to the first request after it, as drills ask for a page."""
 
@@ -274,7 +276,7 @@ class Times:
         lease; where the machine has none (the lab's), this is no forecast.
         """
         if self._settings.has_fencing:
-            return self._machine_gone(self._powered_off)
+            return self._machine_gone(self._powered_off, self._elected)
         margin = _number(self._database, _PATRONI, r"safety_margin: (\d+)")
         return (
             Term("the watchdog resets it, before its lease ends by", margin, f"{_PATRONI}, watchdog"),
@@ -298,7 +300,8 @@ class Times:
         silent = Term(
             f"{_REST_THREADS} checks take Patroni's {_REST_THREADS} threads", _REST_THREADS * interval, answering
         )
-        taken = (silent, *self._fenced, *self._promotion, self._applications_ask(self._answer_timeout))
+        # Its etcd lives until then: if that leads the quorum, the key can't be given away before another does.
+        taken = (silent, *self._fenced, self._elected, *self._promotion, self._applications_ask(self._answer_timeout))
         return (*_later(taken, self._waits_end), *self._clients_follow)
 
     @property
@@ -348,7 +351,7 @@ class Times:
         """By then it is off, and its neighbours know that it answers no ARP, so that nobody waits `connectTimeout`."""
         asked = _number(self._application, _SYSCTL, r"mcast_solicit = (\d+)")
         apart = _milliseconds(self._application, _SYSCTL, r"retrans_time_ms = (\d+)")
-        return Term("a new one to it fails", asked * apart, f"{_SYSCTL}: no answer to ARP")
+        return Term("new ones to it fail, by address and by name", 2 * asked * apart, f"{_SYSCTL}: no answer to ARP")
 
     @property
     def _renewal_missed(self) -> Terms:
@@ -409,8 +412,8 @@ class Times:
         )
 
     def _applications_ask(self, seconds: float) -> Term:
-        """They look for the primary where it was."""
-        return Term("applications ask the lost primary", seconds, _WILDFLY)
+        """They look for the primary at its address, which nobody has taken over yet, and where it was."""
+        return Term("applications ask the lost primary, by address and by name", 2 * seconds, _WILDFLY)
 
     @property
     def _connect_timeout(self) -> float:
@@ -433,9 +436,10 @@ class Times:
 
     @property
     def _clients_follow(self) -> Terms:
-        """Pools find the new primary: connections are checked, and hosts that were down asked again."""
+        """Pools find the new primary: they ask one place after the other, and may just have passed it by."""
+        again = self._url(r"hostRecheckSeconds=(\d+)")
         return (
-            Term("host asked again", self._url(r"hostRecheckSeconds=(\d+)"), _WILDFLY),
+            Term("applications ask all servers once more", again + _ROUND, f"{_WILDFLY}; an estimate"),
             Term("answer", _ANSWER, _ESTIMATED),
         )
 

@@ -54,7 +54,7 @@ FILES = (
         r"(initial_hosts: \")[^\"]*",
         r"\g<1>127.0.0.1[7600]",
     ),
-    Substitution("DB-02", "configuration.yml", "one database server", r"(jdbc:postgresql://)[^,/]*,", r"\1"),
+    Substitution("DB-02", "configuration.yml", "one database server", r"(jdbc:postgresql://)[^/]*,", r"\1"),
     Substitution("DB-02", "configuration.yml", "takes a standby", r"targetServerType=primary&", ""),
     Substitution("DB-04", "configuration.yml", "no socketTimeout", r"&socketTimeout=\d+", ""),
     Substitution("DB-02", "configuration.yml", "takes any server", r"targetServerType=primary", "targetServerType=any"),

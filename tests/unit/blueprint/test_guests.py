@@ -435,7 +435,8 @@ def wildfly(settings: Settings, name: str) -> dict[str, Any]:
 
 def test_a_datasource_names_every_database_and_leaves_its_password_to_the_environment(settings: Settings) -> None:
     source = wildfly(settings, "app01")["subsystem"]["datasources"]["data-source"]["pnp-manager"]
-    hosts = ",".join(f"{settings.fqdn(name)}:5432" for name in settings.servers_of(Role.DATABASE))
+    places = [str(settings.database.address), *map(settings.fqdn, settings.servers_of(Role.DATABASE))]
+    hosts = ",".join(f"{place}:5432" for place in places)
     assert source["connection-url"].startswith(f"jdbc:postgresql://{hosts}/pnp-manager?targetServerType=primary&")
     variable = re.fullmatch(r"\$\{env\.(\w+)\}", source["password"])
     assert variable
