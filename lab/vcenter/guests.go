@@ -47,6 +47,7 @@ type guest struct {
 	started   bool      // by us, since the VM was powered on: if it has ended, it did so by itself
 	shutdown  bool      // the VM is shutting down in an orderly way
 	stopping  bool      // the operation under way waits for the guest to shut down
+	unplugged bool      // its plug is being pulled: how the guest ends is nobody else's affair
 	since     time.Time // when the guest was started last
 	acted     time.Time // when the last operation ended: what was seen of the container before is stale
 	frozen    time.Time // when the guest was first seen paused; zero while it runs
@@ -145,7 +146,7 @@ func (g *guests) settle(ctx context.Context, vm vmState, container Machine, exis
 		known.stopping = false
 		go func() { _ = g.vcenter.engine.Kill(ctx, container.ID, nil) }() // whether it worked shows when the shutdown returns
 	}
-	if known.busy || known.acted.After(looked) {
+	if known.busy || known.unplugged || known.acted.After(looked) {
 		return
 	}
 	known.id, known.state, known.addresses = container.ID, container.State, container.Addresses
@@ -511,58 +512,88 @@ func guestNIC(vm *simulator.VirtualMachine, container Machine) types.GuestNicInf
 
 // await waits until a VM's container is in a state, and the inventory shows it.
 func (g *guests) await(vm types.ManagedObjectReference, state string, limit time.Duration) error {
-	deadline := time.Now().Add(limit)
-	alarm := time.AfterFunc(limit, func() {
+	ctx, enough := context.WithTimeout(context.Background(), limit)
+	defer enough()
+	g.wake()
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	failure := error(nil)
+	reached := g.waitUntil(ctx, func() bool {
+		known := g.byVM[vm]
+		if known == nil || known.busy {
+			return false
+		}
+		if known.failure != "" {
+			failure = errors.New(known.failure)
+			return true
+		}
+		dead := known.state != stateRunning && known.state != statePaused
+		return (state == stateRunning && known.state == stateRunning) || (state == stateExited && dead)
+	})
+	if !reached {
+		return fmt.Errorf("its container is not %s after %v", state, limit)
+	}
+	return failure
+}
+
+// waitUntil waits for something that changes with any guest's state, until ctx ends; false if it has not come by then. The
+// caller holds mu.
+func (g *guests) waitUntil(ctx context.Context, reached func() bool) bool {
+	enough := context.AfterFunc(ctx, func() {
 		g.mu.Lock()
 		g.changed.Broadcast()
 		g.mu.Unlock()
 	})
-	defer alarm.Stop()
-	g.wake()
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	for {
-		if known := g.byVM[vm]; known != nil && !known.busy {
-			if known.failure != "" {
-				return errors.New(known.failure)
-			}
-			dead := known.state != stateRunning && known.state != statePaused
-			if (state == stateRunning && known.state == stateRunning) || (state == stateExited && dead) {
-				return nil
-			}
-		}
-		if time.Now().After(deadline) {
-			return fmt.Errorf("its container is not %s after %v", state, limit)
+	defer enough()
+	for !reached() {
+		if ctx.Err() != nil {
+			return false
 		}
 		g.changed.Wait()
 	}
+	return true
 }
 
 // pullPlug ends a VM's guest, and then calls off, which shows the VM as off: whoever sees that may rely on it that nothing
-// of the guest runs any more. A guest that something else is being done to is ended once the VM is off.
+// of the guest runs any more. What something else is doing to the guest comes first, but for a shutdown, which is cut short.
 func (g *guests) pullPlug(vm types.ManagedObjectReference, off func() types.BaseMethodFault) types.BaseMethodFault {
+	ctx, enough := context.WithTimeout(context.Background(), powerTimeout)
+	defer enough()
 	g.mu.Lock()
 	known := g.byVM[vm]
-	if known == nil || known.busy || known.id == "" {
+	if known == nil {
 		g.mu.Unlock()
-		if fault := off(); fault != nil {
-			return fault
-		}
-		if err := g.await(vm, stateExited, powerTimeout); err != nil {
-			return systemFault(err.Error())
-		}
-		return nil
+		return off()
+	}
+	known.unplugged = true
+	if known.busy && known.stopping {
+		known.stopping = false
+		id := known.id
+		go func() { _ = g.vcenter.engine.Kill(ctx, id, nil) }() // whether it worked shows when the shutdown returns
+	}
+	if !g.waitUntil(ctx, func() bool { return !known.busy }) {
+		known.unplugged = false
+		g.mu.Unlock()
+		return systemFault("something else is being done to its guest")
+	}
+	if known.id == "" {
+		known.unplugged = false
+		g.mu.Unlock()
+		return off()
 	}
 	log.Printf("guest %s: off", known.name)
 	isOff := make(chan types.BaseMethodFault, 1)
 	g.act(known, func() error {
-		err := g.vcenter.engine.Kill(context.Background(), known.id, func() { isOff <- off() })
+		ctx, enough := context.WithTimeout(context.Background(), powerTimeout)
+		defer enough()
+		err := g.vcenter.engine.Kill(ctx, known.id, func() { isOff <- off() })
+		g.mu.Lock()
+		defer g.mu.Unlock()
+		known.unplugged = false
 		if err != nil {
 			isOff <- systemFault(err.Error())
 			return err
 		}
-		g.mu.Lock()
-		defer g.mu.Unlock()
 		known.state, known.started, known.shutdown, known.frozen = stateExited, false, false, time.Time{}
 		return nil
 	})

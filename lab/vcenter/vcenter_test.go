@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -284,6 +285,25 @@ func TestGuestFollowsItsVM(t *testing.T) {
 	})
 }
 
+// shownAtKill has vCenter asked about a VM whenever a machine is about to be killed; what it returns tells the answers.
+func (b *bench) shownAtKill(vm *object.VirtualMachine) func() []types.VirtualMachinePowerState {
+	var mu sync.Mutex
+	var shown []types.VirtualMachinePowerState
+	b.engine.mu.Lock()
+	defer b.engine.mu.Unlock()
+	b.engine.killing = func() {
+		state := b.vm(vm).Runtime.PowerState
+		mu.Lock()
+		defer mu.Unlock()
+		shown = append(shown, state)
+	}
+	return func() []types.VirtualMachinePowerState {
+		mu.Lock()
+		defer mu.Unlock()
+		return slices.Clone(shown)
+	}
+}
+
 // Fencing gives a primary's place away once vCenter shows it off.
 func TestVMIsNotOffWhileItsGuestRuns(t *testing.T) {
 	b := newBench(t, "psexi02")
@@ -291,15 +311,12 @@ func TestVMIsNotOffWhileItsGuestRuns(t *testing.T) {
 	b.addDatastore("san")
 	vm := b.addVM("web01", "psexi02", 256)
 	b.powerOn(vm)
-	var shown []types.VirtualMachinePowerState
-	b.engine.mu.Lock()
-	b.engine.killing = func() { shown = append(shown, b.vm(vm).Runtime.PowerState) }
-	b.engine.mu.Unlock()
+	shown := b.shownAtKill(vm)
 	task, err := vm.PowerOff(b.ctx)
 	b.must(err)
 	b.must(task.WaitEx(b.ctx))
-	if !slices.Equal(shown, []types.VirtualMachinePowerState{types.VirtualMachinePowerStatePoweredOn}) {
-		t.Errorf("while its guest was being ended, vCenter showed the VM as %v", shown)
+	if states := shown(); !slices.Equal(states, []types.VirtualMachinePowerState{types.VirtualMachinePowerStatePoweredOn}) {
+		t.Errorf("while its guest was being ended, vCenter showed the VM as %v", states)
 	}
 	if state := b.vm(vm).Runtime.PowerState; state != types.VirtualMachinePowerStatePoweredOff {
 		t.Errorf("afterwards as %s", state)
@@ -320,9 +337,16 @@ func TestPowerOffEndsAGuestThatDoesNotShutDown(t *testing.T) {
 	b.engine.machines[kindGuest+"/web01"].hangs = true
 	b.engine.mu.Unlock()
 	b.must(vm.ShutdownGuest(b.ctx))
+	shown := b.shownAtKill(vm)
 	task, err := vm.PowerOff(b.ctx)
 	b.must(err)
 	b.must(task.WaitEx(b.ctx))
+	if states := shown(); len(states) == 0 || slices.Contains(states, types.VirtualMachinePowerStatePoweredOff) {
+		t.Errorf("while its guest was being ended, vCenter showed the VM as %v", states)
+	}
+	if state := b.vm(vm).Runtime.PowerState; state != types.VirtualMachinePowerStatePoweredOff {
+		t.Errorf("afterwards as %s", state)
+	}
 	if guest, _ := b.engine.guest("web01"); guest.State != stateExited || guest.exitCode != 137 {
 		t.Errorf("guest %+v", guest)
 	}
