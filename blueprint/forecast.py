@@ -10,10 +10,8 @@ from enum import StrEnum
 from functools import partial
 
 from blueprint.settings import Settings
-from blueprint.takeover import Term, Terms, Times, lasting
+from blueprint.takeover import Terms, Times, lasting
 from blueprint.terms import Measure, Role
-
-__all__ = ["Broken", "Forecast", "Term", "forecast"]
 
 
 class Broken(StrEnum):

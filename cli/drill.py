@@ -248,9 +248,11 @@ def _report(stack: Stack, series: Series) -> None:
     """Show and write what is known by now."""
     if len(series.runs):
         _report_runs(stack, series)
-    for told in filter(None, map(drift_told, series.circumstances.parts)):
-        say(told, "bold red")
-        say(f"{stack.command('drift')} looks again; {stack.command('up')} --repair mends it.", "red")
+    for part in series.circumstances.parts:
+        if told := drift_told(part):
+            say(told, "bold red")
+            mends = f"; {stack.command('up')} --repair mends it" if part.drift_is_known else ""
+            say(f"{stack.command('drift')} looks again{mends}.", "red")
 
 
 def _report_runs(stack: Stack, series: Series) -> None:
@@ -288,7 +290,7 @@ def _seconds(recovery: float | None) -> str:
 
 
 def _engine(stack: Stack, display: Display) -> Engine:
-    """Says whether the stack is as the program describes it."""
+    """Pulumi's, which says whether the stack is as the program describes it."""
     if stack.is_lab:
         return Engine(stack, toolchain.ensure(display.log), lab_of(stack).prepare().environment)
     return ready_engine(stack, display)

@@ -12,7 +12,7 @@ from blueprint.takeover import Terms, lasting
 from cli.console import out
 from drills.report import document
 from drills.report.forecasts import Compared, compared
-from drills.report.summary import ENOUGH_RUNS
+from drills.report.summary import ENOUGH_RUNS, in_runs
 from stack.workspace import Stack
 
 
@@ -35,7 +35,8 @@ def show(stack: Stack, *, as_json: bool) -> int:
     out.print(
         "At most: what users notice. Outage: the longest time without a good answer; paused writes: between two that "
         "were acknowledged. Measured: the 95th percentile (docs/drills/results.md), where the lab's stack has the same "
-        "terms. ./perenne drill NAME makes the fault in the lab and measures it.",
+        "terms; of a stack without fencing, while no agent ran. ./perenne drill NAME makes the fault in the lab and "
+        "measures it.",
         style="dim",
     )
     return 0
@@ -59,7 +60,12 @@ def measured(found: list[Forecast]) -> dict[str, Compared]:
 
 
 def _as_json(one: Forecast, seen: Compared | None) -> dict[str, object]:
-    lab = seen and {"runs": len(seen.measured), "within": seen.within, **asdict(seen.spread)}
+    lab = seen and {
+        "drill": seen.forecast.fault,
+        "runs": len(seen.measured),
+        "within": seen.within,
+        **asdict(seen.spread),
+    }
     return {**asdict(one), "bound": one.bound, "measured": lab}
 
 
@@ -67,7 +73,7 @@ def _told(seen: Compared) -> str:
     runs = len(seen.measured)
     if runs >= ENOUGH_RUNS:
         return f"{seen.spread.p95:.1f} s\n{runs} runs, {seen.within / runs:.0%} within"
-    return f"{seen.spread.worst:.1f} s\n{'1 run' if runs == 1 else f'worst of {runs} runs'}"
+    return f"{seen.spread.worst:.1f} s\n{in_runs(runs) if runs == 1 else f'worst of {in_runs(runs)}'}"
 
 
 def _table(found: Iterable[Forecast], known: Mapping[str, Compared], sums: Sequence[Terms], title: str) -> Table:

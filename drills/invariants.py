@@ -29,12 +29,12 @@ def of_recording(recording: Recording) -> tuple[Invariant, ...]:
 
 
 def took_effect(shown: str) -> Invariant:
-    """What was to be broken was: there is no figure of it otherwise."""
+    """What was to be broken was."""
     return Invariant(TOOK_EFFECT, True, shown)
 
 
 def took_no_effect(failure: Failure) -> Invariant:
-    """It wasn't, or not for as long as it was to be; or what an operator does on purpose has failed."""
+    """What operators do on purpose has failed."""
     return Invariant(TOOK_EFFECT, False, f"{failure.what}: {failure.why}")
 
 

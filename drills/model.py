@@ -322,6 +322,11 @@ class Part:
     """What was not as the program says when it had ended, vCenter and servers asked; empty if nothing; None if nobody
     asked, as after an interruption. It begins with `UNKNOWN` where it could not be found out."""
 
+    @property
+    def drift_is_known(self) -> bool:
+        """Whether it was found out what differs, if anything."""
+        return self.drift is not None and not self.drift.startswith(UNKNOWN)
+
 
 @dataclass(frozen=True, slots=True)
 class Unmeasured:

@@ -32,7 +32,7 @@ PHASE_SECONDS = 0.4
 there is one every 0.2 s, has always the same outage."""
 
 LAST_LOOK_SECONDS = 10.0
-"""For how long the look at the end is repeated: on a busy machine a server may not answer one of them."""
+"""For how long the look at the end is repeated, and answers are waited for: a busy machine may be late with them."""
 
 _HA_SOURCES = {
     Simulated.HOST: "simulated: a host is declared dead 18 s after its last heartbeat (Epping, vSphere HA Deepdive)",
@@ -94,10 +94,12 @@ class Drills:
         await self._aim_again(fault, hit, scene)
         course = await self._course(fault, hit, scene, arranged)
         recording, changes = await self._checked()
+        if not course.effect.held and not fault.on_purpose:
+            raise NotMeasuredError(f"{fault.name} did not take effect", course.effect.detail, "Run it again.")
         if fault.without:
             course = await self._mended(course, journal)
         _, after = await until_whole(self.stack, seconds=LAST_LOOK_SECONDS, steady=0.0)
-        needs = await asyncio.to_thread(upkeep.needs, self.stack)
+        needs = await asyncio.to_thread(upkeep.needs, self.stack, LAST_LOOK_SECONDS)
         held = (
             course.effect,
             *invariants.with_control(invariants.of_recording(recording), fault.must_break),
@@ -231,7 +233,7 @@ class _Course:
 async def _break(fault: Fault, scene: Scene, hit: Hit) -> Invariant:
     """Break it, for as long as that lasts, or until the stack is whole without it; says whether it took effect.
 
-    What can't be broken is a result, too: a drain that fails is what its drill is there to find.
+    What operators do and can't is a result, too: a drain that fails is what its drill is there to find.
     """
     try:
         shown = await to_its_end(fault.inject(scene, hit))
@@ -252,7 +254,7 @@ async def _last(fault: Fault, seconds: float, scene: Scene, hit: Hit) -> None:
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(seconds), contextlib.aclosing(scene.hands.starts(hit.machine)) as starts:
             async for _ in starts:
-                await fault.again(scene, hit)
+                await to_its_end(fault.again(scene, hit))
 
 
 def _simulated(fault: Fault, recording: Recording, injected: float, after: Standing) -> tuple[SimulatedDelay, ...]:

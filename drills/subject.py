@@ -10,8 +10,8 @@ from blueprint.settings import Settings
 from drills.model import Subject
 from stack.workspace import REPOSITORY, Stack
 
-CHANGED = "-dirty"
-"""What a commit's name ends with where the program is not quite that one (git-describe(1), --dirty)."""
+_DIRTY = "-dirty"
+"""What a commit's name ends with where the program is not quite that one (git-describe(1))."""
 
 _DIGITS = 12
 _NO_PROGRAM = (":!docs", ":!Pulumi.*.yaml")
@@ -35,12 +35,12 @@ def subject_of(stack: Stack) -> Subject:
 
 
 def commit_of(folder: Path) -> str:
-    """The commit of a working copy, with `CHANGED` where its program is another; empty where nobody knows."""
+    """The commit of a working copy, with `-dirty` where its program is another; empty where nobody knows."""
     commit = _git(folder, "rev-parse", f"--short={_DIGITS}", "HEAD")
     changed = commit and _git(folder, "status", "--porcelain", "--", ".", *_NO_PROGRAM)
     if commit is None or changed is None:
         return ""
-    return commit + (CHANGED if changed else "")
+    return commit + (_DIRTY if changed else "")
 
 
 def digest(settings: Settings) -> str:

@@ -83,11 +83,15 @@ class LabHands:
 
     async def starts(self, machine: str) -> AsyncGenerator[None]:
         """Listen to Docker's events."""
-        command = ["docker", "events", "--filter=event=start", f"--filter=container={_container(machine)}"]
+        name = _container(machine)
+        # Docker's filter takes a name for the beginning of one, too.
+        filters = ["--filter=event=start", f"--filter=container={name}", "--format={{.Actor.Attributes.name}}"]
+        command = ["docker", "events", *filters]
         process = await asyncio.create_subprocess_exec(*command, stdout=PIPE, stderr=DEVNULL, start_new_session=True)
         try:
-            while process.stdout and await process.stdout.readline():
-                yield
+            while process.stdout and (line := await process.stdout.readline()):
+                if line.decode().strip() == name:
+                    yield
         finally:
             if process.returncode is None:
                 process.kill()

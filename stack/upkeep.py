@@ -18,17 +18,20 @@ own='apache2.service chrony.service etcd.service keepalived.service patroni.serv
     while read -r unit _; do
         [[ $(systemctl is-active "$unit") != inactive ]] || echo "stopped $unit"
     done
-cd /var/lib/perenne-backup 2>/dev/null || exit 0
-newest=$(ls base | sed -n '/^[0-9]/p' | tail -1)
-for gap in wal-until-*; do [[ -e $gap && ${{gap#wal-until-}} > $newest ]] && echo "gap ${{gap#wal-until-}}"; done
-true
+if cd /var/lib/perenne-backup 2>/dev/null; then
+    newest=$(ls base | sed -n '/^[0-9]/p' | tail -1)
+    for gap in wal-until-*; do
+        [[ -e $gap && ${{gap#wal-until-}} > $newest ]] && echo "gap ${{gap#wal-until-}}"
+    done
+fi
+echo asked
 """
 """Prints `disk PERCENT`, `failed UNIT` and `stopped UNIT` for each, `gap TIME` for each hole in the WAL since the last
-base backup."""
+base backup; `asked` when it has come to its end."""
 
 
 def needs(stack: Stack, seconds: float = ANSWER_SECONDS) -> list[str]:
-    """What somebody should look at, a sentence each; of servers that don't answer within so many seconds nothing.
+    """What somebody should look at, a sentence each; that a server does not answer within so many seconds is one.
 
     Raises:
         Failure: The stack's secrets can't be read.
@@ -46,8 +49,9 @@ def needs(stack: Stack, seconds: float = ANSWER_SECONDS) -> list[str]:
 
 
 def _needs_of(name: str, said: str, fullest: int) -> list[str]:
-    found = []
-    for line in said.splitlines():
+    lines = said.splitlines()
+    found = [] if "asked" in lines else [f"{name} does not say how it is"]
+    for line in lines:
         match line.split():
             case ["disk", percent] if int(percent) >= fullest:
                 found.append(f"the disk of {name} is {percent} % full")

@@ -28,7 +28,10 @@ echo "$(pids | wc --words) processes stand still"
 """
 """Stops them, and waits until none runs any more; one that was just being made is stopped, too."""
 
-# 0.07 s is no part of the 0.2 s after which a slowed process goes on: looks are spread over all of that time.
+LOOKED_SECONDS = 2.1
+"""How long `SLOWED` looks."""
+
+# 0.07 s is no part of the 0.15 s and more after which a slowed process goes on: looks are spread over all of that time.
 SLOWED = f"""{_THERE}
 looks=0 stopped=0
 for _ in {{1..30}}; do
@@ -43,7 +46,7 @@ found="its processes stood still in $stopped of $looks looks"
 ((2 * stopped > looks)) || {{ echo "$found" >&2; exit 1; }}
 echo "$found"
 """
-"""Looks, for 2.1 s, how often they stand still; that must be more often than not."""
+"""Looks how often they stand still; that must be more often than not."""
 
 _STATES: dict[ContainerAction, str] = {"kill": "exited", "pause": "paused"}
 

@@ -92,6 +92,8 @@ class Fault:
     """It must not make the database fail over."""
     idempotent_succeed: bool = False
     """No request that could have been sent again may fail."""
+    on_purpose: bool = False
+    """Operators do it: where it fails, that is what its drill has found; any other fault is not measured then."""
     all_succeed: bool = False
     """No request may fail, writes included: what is done on purpose costs nobody anything."""
     must_break: str = ""

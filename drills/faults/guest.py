@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 
+from blueprint.takeover import SHORT_FREEZE_SECONDS
 from blueprint.terms import Role
 from drills.faults import targets
 from drills.faults.evidence import of_container
@@ -13,8 +14,6 @@ from drills.faults.steps import going_on, powered_on
 from drills.model import Target
 from stack.workspace import Stack
 
-SHORT_FREEZE_SECONDS = 5.0
-"""A snapshot or a vMotion that goes badly: nobody may fail over for it."""
 LONG_FREEZE_SECONDS = 60.0
 
 

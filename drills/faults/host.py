@@ -3,7 +3,7 @@
 from drills.faults import arranging, targets
 from drills.faults.evidence import of_container
 from drills.faults.fault import Fault, Hit, Scene, Simulated, lab_only
-from drills.faults.packets import cutting_off, healed
+from drills.faults.packets import cutting_off, healed, shown
 from drills.faults.steps import end_maintenance, going_on, home, started
 
 HANG_SECONDS = 60.0
@@ -81,6 +81,7 @@ def faults() -> tuple[Fault, ...]:
             title="The host of the primary is emptied by vMotion, is in maintenance mode for 10 s, and comes back",
             aim=_primarys,
             inject=_maintain,
+            on_purpose=True,
             lasts=10.0,
             unavailable=lambda stack: (
                 "" if stack.settings.vcenter.edition.has_drs else "without DRS nobody moves the host's servers away"
@@ -137,7 +138,7 @@ async def _isolate(scene: Scene, hit: Hit) -> str:
 
 async def _silence(scene: Scene, host: str) -> str:
     """Nobody reaches a host's management address."""
-    return await scene.hands.packets(host, cutting_off(address=str(scene.settings.hosts[host].address)))
+    return await shown(scene, host, cutting_off(address=str(scene.settings.hosts[host].address)))
 
 
 async def _maintain(scene: Scene, hit: Hit) -> str:

@@ -49,6 +49,7 @@ def faults() -> tuple[Fault, ...]:
             title="The standby becomes the primary, as planned",
             aim=_to_standby,
             inject=_switch_over,
+            on_purpose=True,
             target=targets.SWITCHOVER,
             idempotent_succeed=True,
             proves=("DB-01", "DB-02"),
@@ -58,6 +59,7 @@ def faults() -> tuple[Fault, ...]:
             title="An application server's WildFly is restarted",
             aim=_APPLICATION,
             inject=_restart_wildfly,
+            on_purpose=True,
             target=targets.APPLICATION_LOST,
             idempotent_succeed=True,
             proves=("APP-01", "BAL-02"),
@@ -67,6 +69,7 @@ def faults() -> tuple[Fault, ...]:
             title="The balancer with the virtual address reloads, as after a certificate's renewal",
             aim=_BALANCER,
             inject=_reload_httpd,
+            on_purpose=True,
             target=targets.ADDRESS_HANDED_OVER,
             all_succeed=True,
         ),
@@ -75,6 +78,7 @@ def faults() -> tuple[Fault, ...]:
             title="The virtual address is handed over to the other balancer",
             aim=_BALANCER,
             inject=_hand_over,
+            on_purpose=True,
             target=targets.ADDRESS_HANDED_OVER,
             all_succeed=True,
             proves=("BAL-01",),
@@ -90,6 +94,7 @@ def faults() -> tuple[Fault, ...]:
             title="Every server is drained, restarted and put back, one after the other; then every host",
             aim=_everything,
             inject=_patch,
+            on_purpose=True,
             unavailable=_not_on_real,
             target=targets.PLANNED,
             all_succeed=True,
@@ -109,6 +114,7 @@ def _drain(name: str, title: str, aim: Callable[[Scene], Coroutine[None, None, H
         title=title,
         aim=aim,
         inject=_drain_server,
+        on_purpose=True,
         lasts=DRAINED_SECONDS,
         target=targets.PLANNED,
         all_succeed=True,
@@ -148,7 +154,8 @@ async def _drain_server(scene: Scene, hit: Hit) -> str:
     scene.promise(_undrain(scene.stack, hit.machine))
     await scene.hands.shell(hit.machine, DRAIN, seconds=DRAIN_SECONDS)
     units = _UNITS[scene.settings.servers[hit.machine].role]
-    await scene.hands.shell(hit.machine, f"test -e {DRAINED_MARK}; systemctl restart {units}", seconds=DRAIN_SECONDS)
+    say = f'[[ -e {DRAINED_MARK} ]] || {{ echo "it does not say that it is drained" >&2; exit 1; }}'
+    await scene.hands.shell(hit.machine, f"{say}\nsystemctl restart {units}\n", seconds=DRAIN_SECONDS)
     return f"{hit.machine} was drained, and {units} restarted"
 
 

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 from drills.faults.fault import Hit, Scene
 from drills.undo import How, Step
+from machine.failure import Failure
 
 _CHAIN = "PERENNE-DRILL"
 # A chain of its own, so that taking it back needs to know nothing of what was put into it.
@@ -51,12 +52,12 @@ async def deaf(scene: Scene, machine: str) -> None:
 async def cut_off(scene: Scene, machine: str) -> str:
     """Drop every packet of a machine; says how many that were at once."""
     scene.promise(healed(machine))
-    return await scene.hands.packets(machine, _CUT_OFF + _SHOWN)
+    return await shown(scene, machine, _CUT_OFF + _SHOWN)
 
 
 async def cut_off_again(scene: Scene, hit: Hit) -> None:
     """Drop every packet of a machine that is cut off, and was started again: its rules went with what it was."""
-    await scene.hands.packets(hit.machine, _CUT_OFF)
+    await scene.hands.packets(hit.machine, _END + _CUT_OFF)
 
 
 def dropping(*, destination: str) -> str:
@@ -83,12 +84,23 @@ def healed(machine: str) -> Step:
 async def drop(scene: Scene, machine: str, *rules: str) -> str:
     """Drop what matches one of these rules, a chain (INPUT or OUTPUT) and iptables' matches; says how much at once."""
     scene.promise(healed(machine))
-    return await scene.hands.packets(machine, _dropping_all(rules) + _SHOWN)
+    return await shown(scene, machine, _dropping_all(rules) + _SHOWN)
 
 
 async def drop_again(scene: Scene, machine: str, *rules: str) -> None:
     """Drop the same of a machine that was started again."""
-    await scene.hands.packets(machine, _dropping_all(rules))
+    await scene.hands.packets(machine, _END + _dropping_all(rules))
+
+
+async def shown(scene: Scene, machine: str, script: str) -> str:
+    """Run a script that says what it dropped.
+
+    Raises:
+        Failure: It can't be run, drops nothing, or the machine is off.
+    """
+    if said := await scene.hands.packets(machine, script):
+        return said
+    raise Failure(f"{machine} is to lose packets", "it is off", f"Look at {scene.stack.command('status')}.")
 
 
 def _dropping_all(rules: Iterable[str]) -> str:

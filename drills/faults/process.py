@@ -153,7 +153,7 @@ systemd-run --quiet --collect --unit={SLOW_UNIT} --property=RuntimeMaxSec={3 * S
         title=f"{process.title} gets a tenth of the processor for {SLOW_SECONDS:g} s",
         aim=_aim(process),
         inject=inject,
-        lasts=SLOW_SECONDS,
+        lasts=SLOW_SECONDS - evidence.LOOKED_SECONDS,
         proves=process.proves,
         notes=("Slow means stopped for at least 150 ms, then on for 20 ms, and so on.",),
     )

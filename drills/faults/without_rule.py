@@ -235,6 +235,7 @@ def _fault(without: Without) -> Fault:
         lasts=without.lasts if without.lasts is not None else sound.lasts,
         target=None,
         fenced_target=None,
+        on_purpose=False,
         primary_stays=False,
         idempotent_succeed=False,
         without=without.rule,

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from drills.model import UNKNOWN, Part, Subject
+from drills.model import Part, Subject
 
 
 def told(part: Part, drills: str = "") -> str:
@@ -17,7 +17,7 @@ def drift_told(part: Part) -> str:
     """What a part left otherwise than the program says, as a sentence without its point; empty if nothing."""
     if not part.drift:
         return ""
-    if part.drift.startswith(UNKNOWN):
+    if not part.drift_is_known:
         return f"Whether the site was what the program says after {_when(part)} is {part.drift}"
     return f"After {_when(part)} the site was not what the program says: {part.drift}"
 
@@ -40,4 +40,6 @@ def _site(part: Part) -> str:
     """Whether the drills left the site as it was."""
     if part.drift is None:
         return "nobody looked whether it left the site changed"
-    return "it left the site CHANGED, or that is not known" if part.drift else "it left the site as the program says"
+    if not part.drift_is_known:
+        return "whether it left the site changed is not known"
+    return "it left the site CHANGED" if part.drift else "it left the site as the program says"

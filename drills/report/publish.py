@@ -128,8 +128,8 @@ def publish(report: Path | None = None, *, anew: bool = False) -> None:
     """
     if report:
         newer = document.parsed((report / rules.RESULTS.name).read_bytes())
-        former = document.parsed(rules.RESULTS.read_bytes())
-        found = in_place_of(former, newer) if anew else merged(former, newer)
+        former = document.parsed(rules.RESULTS.read_bytes()) if rules.RESULTS.exists() else None
+        found = newer if former is None else in_place_of(former, newer) if anew else merged(former, newer)
         began = min(run.began for drill in newer.everything for run in drill.runs)
         own = OVERVIEW.with_name(f"timelines-{began:%Y-%m-%d-%H%M}.html")
         shutil.copyfile(report / TIMELINES, own)

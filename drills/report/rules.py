@@ -13,7 +13,7 @@ from drills.faults import CATALOGUE
 from drills.report import document
 from drills.report.document import Document, DrillEntry
 from drills.report.machine import models
-from drills.report.summary import ENOUGH_RUNS, Spread
+from drills.report.summary import ENOUGH_RUNS, Spread, in_runs
 from policies import pages
 from policies.judging.rule import Rule
 from policies.rules import RULES
@@ -146,7 +146,7 @@ def _spread(spread: Spread, drill: DrillEntry) -> str:
 
 
 def _runs(drill: DrillEntry) -> str:
-    return "1 run" if len(drill.runs) == 1 else f"{len(drill.runs)} runs"
+    return in_runs(len(drill.runs))
 
 
 def _lost(drill: DrillEntry) -> int:

@@ -82,7 +82,8 @@ class Hands:
 
     async def packets(self, machine: str, script: str) -> str:  # noqa: ARG002
         """Note it."""
-        return self._note("packets", machine)
+        self._note("packets", machine)
+        return "3 packets dropped"
 
     async def starts(self, machine: str) -> AsyncGenerator[None]:
         """None."""

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from drills.faults import evidence
+from drills.faults import evidence, packets, storage
 
 
 @contextmanager
@@ -77,3 +77,33 @@ def test_processes_that_stand_still_most_of_the_time_are_slowed() -> None:
         slowing.wait()
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("its processes stood still in ")
+
+
+def with_counters(packets: int) -> str:
+    """A shell function `iptables` that has dropped so many."""
+    listed = f"    {packets}      60 DROP       all  --  eth0   *       0.0.0.0/0            0.0.0.0/0"
+    return f'iptables() {{ echo "Chain (1 references)"; echo "    pkts bytes target"; echo "{listed}"; }}\nSECONDS=14\n'
+
+
+def test_dropped_packets_are_counted_in_both_directions() -> None:
+    assert run(with_counters(3) + packets._SHOWN).stdout == "6 packets dropped\n"
+
+
+def test_rules_that_no_packet_meets_cut_nobody_off() -> None:
+    done = run(with_counters(0) + packets._SHOWN)
+    assert done.returncode == 1
+    assert done.stderr == "no packet came that was to be dropped, for 15 s\n"
+
+
+@pytest.mark.parametrize(
+    ("states", "stdout", "stderr"),
+    [
+        (["active", "dead"], "1 of 2 paths are dead\n", ""),
+        (["active", "active"], "", "2 paths are active, 0 are dead\n"),
+        (["dead"], "", "0 paths are active, 1 are dead\n"),
+    ],
+)
+def test_a_host_must_have_lost_some_of_its_paths(states: list[str], stdout: str, stderr: str) -> None:
+    listed = "".join(f"   State: {state}\\n" for state in states)
+    done = run(f"esxcli() {{ printf '{listed}'; }}\n{storage._PATHS}")
+    assert (done.stdout, done.stderr) == (stdout, stderr)

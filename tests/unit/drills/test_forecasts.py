@@ -2,9 +2,8 @@
 
 import pytest
 
-from blueprint import takeover
 from blueprint.forecast import forecast
-from drills.faults import CATALOGUE, guest
+from drills.faults import CATALOGUE
 from drills.report.forecasts import UNFORETOLD
 from stack.workspace import Stack
 
@@ -28,7 +27,3 @@ def test_each_is_foretold_once_and_only_where_it_can_happen(stack: str) -> None:
     assert len(set(faults)) == len(faults)
     real = {fault for fault in faults if CATALOGUE[fault].unavailable(Stack(stack))}
     assert all("lab" in CATALOGUE[fault].unavailable(Stack(stack)) for fault in real), "only a drill needs the lab"
-
-
-def test_a_short_freeze_is_what_drills_make() -> None:
-    assert takeover.SHORT_FREEZE_SECONDS == guest.SHORT_FREEZE_SECONDS

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from blueprint.forecast import Broken, Forecast, Term, forecast
+from blueprint.forecast import Broken, Forecast, forecast
+from blueprint.takeover import Term
 from blueprint.terms import Measure
 from drills.model import Chance, Circumstances, Generator, Invariant, Part, Subject, Target, Unmeasured
 from drills.report import document, publish, rules

@@ -95,7 +95,7 @@ def made_up(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> MadeUp:
     monkeypatch.setattr(runner, "PHASE_SECONDS", 0.0)
     monkeypatch.setattr(runner, "until_whole", site.until_whole)
     monkeypatch.setattr(runner, "standing", site.standing)
-    monkeypatch.setattr(upkeep, "needs", lambda _stack: site.needs)
+    monkeypatch.setattr(upkeep, "needs", lambda _stack, _seconds: site.needs)
     monkeypatch.setattr(runner, "Performer", lambda *_: site)
     monkeypatch.setattr(runner, "Journal", partial(Journal, file=tmp_path / "undo.json"))
     return site
@@ -225,14 +225,24 @@ async def test_by_what_it_shows_that_the_fault_took_effect_is_in_the_report(made
     assert effect.detail == "db01 is paused"
 
 
-async def test_fault_that_takes_no_effect_is_taken_back_and_reported_as_broken(made_up: MadeUp, tmp_path: Path) -> None:
+async def fails(scene: Scene, hit: Hit) -> str:
+    """What is not brought about, or not to its end."""
+    await freeze(scene, hit)
+    raise Failure("app01 is not drained", "it did not end within 300 s", "")
+
+
+async def test_fault_that_takes_no_effect_is_taken_back_and_not_measured(made_up: MadeUp, tmp_path: Path) -> None:
+    """Nothing was broken: figures of it would be of a good day."""
+    with pytest.raises(NotMeasuredError, match="did not end within 300 s"):
+        await drills(made_up).run(replace(FROZEN, inject=fails, lasts=60.0), 1, tmp_path)
+    assert made_up.done == [f"record {tmp_path}", "let db01 go on", "stop"]
+    assert made_up.looks == [STEADY_SECONDS, STEADY_SECONDS], "the next drill finds it whole"
+
+
+async def test_what_operators_do_and_can_t_is_reported_as_broken(made_up: MadeUp, tmp_path: Path) -> None:
     """A drain that fails, say: left out, it would be the one bad end that nobody hears of."""
-
-    async def fails(scene: Scene, hit: Hit) -> str:
-        await freeze(scene, hit)
-        raise Failure("app01 is not drained", "it did not end within 300 s", "")
-
-    result = await drills(made_up).run(replace(FROZEN, inject=fails, lasts=60.0), 1, tmp_path)
+    drained = replace(FROZEN, inject=fails, lasts=60.0, on_purpose=True)
+    result = await drills(made_up).run(drained, 1, tmp_path)
     assert found(result, TOOK_EFFECT).detail == "app01 is not drained: it did not end within 300 s"
     assert not found(result, TOOK_EFFECT).held
     assert made_up.done == [f"record {tmp_path}", "let db01 go on", "stop"]
@@ -242,13 +252,12 @@ async def test_fault_that_takes_no_effect_is_taken_back_and_reported_as_broken(m
 async def test_interruption_is_no_result_also_where_the_fault_fails(made_up: MadeUp, tmp_path: Path) -> None:
     begun = asyncio.Event()
 
-    async def fails(scene: Scene, hit: Hit) -> str:
-        await freeze(scene, hit)
+    async def fails_later(scene: Scene, hit: Hit) -> str:
         begun.set()
         await asyncio.sleep(0)
-        raise Failure("app01 is not drained", "it did not end within 300 s", "")
+        return await fails(scene, hit)
 
-    running = asyncio.create_task(drills(made_up).run(replace(FROZEN, inject=fails), 1, tmp_path))
+    running = asyncio.create_task(drills(made_up).run(replace(FROZEN, inject=fails_later), 1, tmp_path))
     await begun.wait()
     running.cancel()
     with pytest.raises(Failure, match="not drained"):
