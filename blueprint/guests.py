@@ -184,6 +184,7 @@ def _application_files(rendered: Callable[[str], str]) -> dict[str, File]:
         "/etc/systemd/system/perenne-gate.service": File(text("application/perenne-gate.service")),
         "/etc/systemd/system/perenne-split.service": File(rendered("application/perenne-split.service.j2")),
         "/etc/sysctl.d/60-perenne.conf": File(text("application/sysctl.conf")),
+        "/etc/sysctl.d/60-perenne-neighbours.conf": File(text("common/neighbours.conf")),
         "/usr/local/lib/perenne/gate": File(text("application/gate.sh"), 0o755),
         "/usr/local/lib/perenne/keep-gate": File(text("application/keep_gate.py"), 0o755),
         "/usr/local/lib/perenne/watch-split": File(text("application/watch_split.py"), 0o755),
@@ -215,6 +216,7 @@ def _drain_files(script: str) -> dict[str, File]:
 
 def _database_files(rendered: Callable[[str], str]) -> dict[str, File]:
     return _drain_files("database/drain.py") | {
+        "/etc/sysctl.d/60-perenne-neighbours.conf": File(text("common/neighbours.conf")),
         "/etc/patroni/perenne/10-patroni.yml": File(rendered("database/patroni.yml.j2")),
         "/etc/patroni/dynamic.json": File(rendered("database/dynamic.json.j2")),
         "/etc/systemd/system/patroni.service.d/perenne.conf": File(text("database/patroni.conf")),

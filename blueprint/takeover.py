@@ -53,6 +53,7 @@ _HTTPD = "/etc/apache2/apache2.conf"
 _KEEPALIVED = "/etc/keepalived/keepalived.conf"
 _CHECK_HTTPD = "/usr/local/lib/perenne/check-httpd"
 _SYSCTL = "/etc/sysctl.d/60-perenne.conf"
+_NEIGHBOURS = "/etc/sysctl.d/60-perenne-neighbours.conf"
 _WILDFLY = "/etc/perenne/wildfly/configuration.yml"
 _PATRONI = "/etc/patroni/perenne/10-patroni.yml"
 
@@ -349,9 +350,11 @@ class Times:
     @property
     def _new_one_fails(self) -> Term:
         """By then it is off, and its neighbours know that it answers no ARP, so that nobody waits `connectTimeout`."""
-        asked = _number(self._application, _SYSCTL, r"mcast_solicit = (\d+)")
-        apart = _milliseconds(self._application, _SYSCTL, r"retrans_time_ms = (\d+)")
-        return Term("new ones to it fail, by address and by name", 2 * asked * apart, f"{_SYSCTL}: no answer to ARP")
+        asked = _number(self._application, _NEIGHBOURS, r"mcast_solicit = (\d+)")
+        apart = _milliseconds(self._application, _NEIGHBOURS, r"retrans_time_ms = (\d+)")
+        return Term(
+            "new ones to it fail, by address and by name", 2 * asked * apart, f"{_NEIGHBOURS}: no answer to ARP"
+        )
 
     @property
     def _renewal_missed(self) -> Terms:

@@ -6,7 +6,7 @@ need ca-certificates curl iproute2 nftables openjdk-17-jre-headless openssl
 need_user wildfly /var/lib/wildfly
 install_files
 apply_common
-if changed /etc/sysctl.d/60-perenne.conf; then sysctl --quiet --load /etc/sysctl.d/60-perenne.conf; fi
+if changed /etc/sysctl.d/; then sysctl --quiet --load /etc/sysctl.d/60-perenne*.conf; fi
 
 # fetch URL SHA256 FILE
 fetch() {

@@ -6,6 +6,7 @@ install -D --mode=0644 /dev/stdin /etc/postgresql-common/createcluster.conf <<<"
 need curl keepalived patroni postgresql-15 python3-etcd
 need_user keepalived_script /nonexistent
 install_files
+if changed /etc/sysctl.d/; then sysctl --quiet --load /etc/sysctl.d/60-perenne*.conf; fi
 
 # Debian's package is there for its unit and for the libraries that it depends on.
 need_release patroni
