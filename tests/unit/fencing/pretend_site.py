@@ -6,9 +6,9 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 
-from components.guest.fencing.agent.agent import Placement, PowerError
 from components.guest.fencing.agent.etcd import EtcdError, Leader, Lock, Off, View
 from components.guest.fencing.agent.lease import Remaining
+from components.guest.fencing.agent.protocols import Placement, PowerError
 
 TTL = 20
 HOST, BMC_UUID = "psexi04", "4c4c4544-0038-3510-8052-b4c04f4e4b31"

@@ -7,9 +7,10 @@ from contextlib import asynccontextmanager, suppress
 
 import pytest
 
-from components.guest.fencing.agent.agent import Agent, Tools
+from components.guest.fencing.agent.agent import Agent
 from components.guest.fencing.agent.etcd import Lock, Off
 from components.guest.fencing.agent.judgement import Patience
+from components.guest.fencing.agent.protocols import Tools
 from tests.unit.fencing.pretend_site import HOST, PretendPower, PretendSite, now
 
 pytestmark = pytest.mark.virtual_time

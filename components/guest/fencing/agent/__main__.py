@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from . import redfish, vcenter
-from .agent import Agent, Tools
+from .agent import Agent
 from .etcd import Etcd
 from .judgement import Patience
+from .protocols import Tools
 from .tools import Devices, Network, Routes, ThreadedQuorum
 
 NETWORK_SECONDS = 3.0

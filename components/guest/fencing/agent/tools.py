@@ -7,8 +7,8 @@ from contextlib import asynccontextmanager
 from typing import Any, ParamSpec, TypeVar
 
 from . import redfish, silence, vcenter
-from .agent import Placement, PowerError
 from .etcd import Etcd, Leader, Lock, Off, View
+from .protocols import Placement, PowerError
 from .silence import Silence
 
 P = ParamSpec("P")
@@ -20,7 +20,7 @@ _HOST_PORTS = (443, 22)
 
 
 class ThreadedQuorum:
-    """etcd; `agent.Quorum`."""
+    """etcd; `protocols.Quorum`."""
 
     def __init__(self, etcd: Etcd) -> None:
         self._etcd = etcd
@@ -57,7 +57,7 @@ class ThreadedQuorum:
 
 
 class Devices:
-    """vCenter and BMCs; `agent.Power`.
+    """vCenter and BMCs; `protocols.Power`.
 
     What powers off has a session of its own: a look that hangs must not hold it up.
     """
@@ -114,7 +114,7 @@ async def _within(seconds: float, call: Callable[P, T], *args: P.args, **kwargs:
 
 
 class Network:
-    """What can be heard from here; `agent.Ears`."""
+    """What can be heard from here; `protocols.Ears`."""
 
     def __init__(self, servers: Mapping[str, str], hosts: Mapping[str, str], trust: ssl.SSLContext) -> None:
         """Take addresses.
@@ -165,7 +165,7 @@ class Network:
 
 
 class Routes:
-    """The kernel's routes; `agent.Road`. An unreachable destination is refused at once (ip-route(8))."""
+    """The kernel's routes; `protocols.Road`. An unreachable destination is refused at once (ip-route(8))."""
 
     def __init__(self, servers: Mapping[str, str]) -> None:
         self._servers = servers
