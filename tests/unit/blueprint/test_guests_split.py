@@ -223,8 +223,11 @@ async def test_a_server_that_says_nothing_is_not_reached(split: ModuleType, monk
 
 
 @pytest.fixture
-async def site(split: ModuleType, tmp_path: Path) -> AsyncIterator[Any]:
-    """A balancer with two nodes; `routes` says who answers for whom, `down` that nobody does."""
+async def site(split: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Any]:
+    """A balancer with two nodes; `routes` says who answers for whom, 0 that the balancer waits for it."""
+    # It is there, however busy the machine: what it says is asked about here, not how soon.
+    monkeypatch.setattr(split, "PATIENCE_SECONDS", 10)
+    monkeypatch.setattr(split, "ASK_SECONDS", 10)
     authority = certificates.ensure_authority(tmp_path / "authority", "test")
     pair = certificates.ensure_server(tmp_path / "server", ("localhost",), authority)
     shown = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
@@ -262,7 +265,9 @@ async def test_a_server_serves_if_the_site_s_balancer_reaches_itself(split: Modu
 async def test_a_balancer_that_waits_for_a_server_makes_unsure(
     split: ModuleType,
     site: Any,  # noqa: ANN401
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(split, "ASK_SECONDS", 2)
     site.routes["app01"] = (0, "")
     assert await site.ask(peers(split, "app01", "app02")) == split.Word(
         answers=True, serves=frozenset({"app02"}), unsure=True
