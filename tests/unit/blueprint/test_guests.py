@@ -456,7 +456,7 @@ def test_pools_together_leave_connections_to_administrators() -> None:
     assert 2 * sum(sizes) <= many.database.max_connections - 20
 
 
-@pytest.mark.parametrize(("cpus", "size"), [(2, 4), (4, 8), (16, 32)])
+@pytest.mark.parametrize(("cpus", "size"), [(2, 10), (4, 10), (16, 32)])
 def test_pools_are_as_large_as_the_database_servers_have_use_for(settings: Settings, cpus: int, size: int) -> None:
     changed = sized(*settings.servers_of(Role.DATABASE), cpus=cpus)
     source = wildfly(changed, "app01")["subsystem"]["datasources"]["data-source"]["pnp-manager"]
