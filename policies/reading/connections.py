@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
 from urllib.parse import parse_qsl
 
 from policies.reading.guests import GuestFiles
@@ -38,18 +39,21 @@ class Connection:
 
 def connections(files: GuestFiles) -> list[Connection]:
     """The connection strings in a VM's files; properties beside a JDBC URL are taken for its own."""
-    found = []
-    for path, content in files.contents.items():
-        if _NOT_CLIENTS.search(path) or not re.search(r"postgres|host=", content):
-            continue
-        text = _COMMENT.sub("", content).replace(r"\:", ":")
-        beside = dict(_PROPERTY.findall(_JDBC.sub("", text)))
-        found += [Connection(path, _hosts(hosts), beside | _options(rest)) for hosts, rest in _JDBC.findall(text)]
-        for hosts, rest in _URI.findall(text):
-            options = _options(rest)
-            found.append(Connection(path, _hosts(hosts or options.get("host", "")), options))
-        found += _by_words(path, text)
-    return [one for one in found if one.hosts]
+    return [one for path, content in files.contents.items() for one in _in_file(path, content)]
+
+
+@lru_cache(maxsize=4096)
+def _in_file(path: str, content: str) -> tuple[Connection, ...]:
+    if _NOT_CLIENTS.search(path) or not re.search(r"postgres|host=", content):
+        return ()
+    text = _COMMENT.sub("", content).replace(r"\:", ":")
+    beside = dict(_PROPERTY.findall(_JDBC.sub("", text)))
+    found = [Connection(path, _hosts(hosts), beside | _options(rest)) for hosts, rest in _JDBC.findall(text)]
+    for hosts, rest in _URI.findall(text):
+        options = _options(rest)
+        found.append(Connection(path, _hosts(hosts or options.get("host", "")), options))
+    found += _by_words(path, text)
+    return tuple(one for one in found if one.hosts)
 
 
 def _by_words(path: str, text: str) -> Iterator[Connection]:

@@ -56,7 +56,7 @@ class GuestFiles:
 
     def containing(self, pattern: "re.Pattern[str]") -> list[tuple[str, str]]:
         """Path and content of the files in which this expression is found."""
-        return [(path, text) for path, text in self.contents.items() if pattern.search(text)]
+        return [(path, text) for path, text in self.contents.items() if is_in(pattern, text)]
 
     def require_all(self) -> None:
         """Make sure that something which isn't found really isn't there.
@@ -70,6 +70,12 @@ class GuestFiles:
     def source(self, path: str) -> Resource:
         """Where to change a file."""
         return self.sources.get(path, self.machine)
+
+
+@lru_cache(maxsize=65536)
+def is_in(pattern: "re.Pattern[str]", text: str) -> bool:
+    """Whether an expression is found in a file; of most files that is asked by several rules, and for every mutant."""
+    return bool(pattern.search(text))
 
 
 def files_of(stack: Stack, machine: Resource) -> GuestFiles:

@@ -3,6 +3,7 @@
 import re
 import shlex
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from string import Template
 from urllib.parse import urlsplit
 
@@ -87,12 +88,16 @@ def _plain(text: str) -> str:
 def _directives(text: str, name: str) -> Iterator[list[str]]:
     """The words behind a directive, wherever it stands."""
     for line in re.findall(rf"(?im)^[ \t]*{name}[ \t]+(\S[^\n]*)$", text):
-        try:
-            words = shlex.split(line, posix=True)
-        except ValueError:
-            words = line.split()
-        if words:
-            yield words
+        if words := _words(line):
+            yield list(words)
+
+
+@lru_cache(maxsize=4096)
+def _words(line: str) -> tuple[str, ...]:
+    try:
+        return tuple(shlex.split(line, posix=True))
+    except ValueError:
+        return tuple(line.split())
 
 
 def _settings(words: Iterable[str]) -> dict[str, str]:

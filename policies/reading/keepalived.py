@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
 from ipaddress import ip_interface
 
 from policies.reading.guests import GuestFiles
@@ -134,8 +135,9 @@ def _addresses(lines: list[list[str]]) -> Iterator[str]:
             continue
 
 
+@lru_cache(maxsize=1024)
 def _parsed(text: str) -> _Block:
-    """Blocks and lines; `!` and `#` begin a comment."""
+    """Blocks and lines, which nobody may change: stacks share them; `!` and `#` begin a comment."""
     top = _Block([])
     open_blocks, words = [top], list[str]()
     plain = re.sub(r"(?m)(^|\s)[#!].*$", r"\1", text)

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from string import Template
 
 _HERE = re.compile(r"<<(?P<strip>-?)\s*(?P<quote>[\"'\\]?)(?P<end>\w+)[\"']?")
@@ -42,8 +43,13 @@ def files(script: str, stdin: str | None = None, environment: Mapping[str, str] 
 
     Variables are replaced where the script or its `environment` sets them to plain words; others stay as they are.
     """
+    return dict(_files(script, stdin, tuple((environment or {}).items())))
+
+
+@lru_cache(maxsize=4096)
+def _files(script: str, stdin: str | None, environment: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
     found: dict[str, str] = {}
-    settings = dict(environment or {})
+    settings = dict(environment)
     lines = iter(script.splitlines())
     for line in lines:
         if match := _SETTING.match(line):
@@ -58,7 +64,7 @@ def files(script: str, stdin: str | None = None, environment: Mapping[str, str] 
                 found[path] = found.get(path, "") + content if more else content
     if stdin is not None and "<<" not in script and len(targets := list(_targets(script))) == 1:
         found[targets[0]] = stdin
-    return found
+    return tuple(found.items())
 
 
 def _document(lines: Iterator[str], end: str, *, strip: bool) -> Iterator[str]:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from fnmatch import fnmatchcase
+from functools import lru_cache
 
 from policies.judging.resource import UNKNOWN, Resource, UndecidedError
 from policies.judging.rule import Context
@@ -129,7 +130,7 @@ def _read_kinds(stack: Stack, machine: Resource) -> frozenset[Kind]:
     found = {
         kind
         for kind, words in _SOFTWARE.items()
-        if any(_PATHS[kind].search(path) and words.search(text) for path, text in files.contents.items())
+        if any(_PATHS[kind].search(path) and guests.is_in(words, text) for path, text in files.contents.items())
     }
     if _balances(stack, machine, files):
         found.add(Kind.BALANCER)
@@ -192,16 +193,22 @@ def _ties(stack: Stack, machine: Resource, kind: Kind) -> Iterator[Hashable]:
     elif kind is Kind.APPLICATION:
         yield from (("group", group) for group in proxies.served_by(stack, machine))
         for text in files.contents.values():
-            for hosts in INITIAL_HOSTS.findall(text):
+            for hosts in _named(INITIAL_HOSTS, text):
                 yield from (("host", host) for host in re.split(r"[\s,]+", hosts) if host and "$" not in host)
     else:
         for path, text in files.contents.items():
             if kind is Kind.QUORUM:
                 yield from (
-                    ("member", one) for found in INITIAL_CLUSTER.findall(text) for one in found.split(",") if one
+                    ("member", one) for found in _named(INITIAL_CLUSTER, text) for one in found.split(",") if one
                 )
             elif _PATHS[kind].search(path):
-                yield from (("scope", scope) for scope in _SCOPE.findall(text))
+                yield from (("scope", scope) for scope in _named(_SCOPE, text))
+
+
+@lru_cache(maxsize=16384)
+def _named(pattern: re.Pattern[str], text: str) -> tuple[str, ...]:
+    """What a file names; looked for once, however often stacks that share the file are judged."""
+    return tuple(pattern.findall(text))
 
 
 def _by_name(machines: Sequence[Resource]) -> list[Tier]:
