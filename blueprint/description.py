@@ -295,11 +295,15 @@ def _tests(settings: Settings, stack: str) -> str:
 
 def _monitoring(settings: Settings, stack: str) -> str:
     backup = settings.backup
+    whole = (
+        "every server serves, a primary, a synchronous standby, every vote; "
+        "no certificate to renew, no disk nearly full, no unit failed"
+    )
     rows = [
         (
             f"`./perenne status {stack}`",
-            "every server serves, a primary, a synchronous standby, every vote, no certificate to renew",
-            "daily",
+            whole,
+            "every 10 minutes (docs/runbooks/README.md has a line for cron)",
         ),
         (f"`./perenne drift {stack}`", "nothing was changed by hand", "daily"),
         (f"`./perenne check {stack} --state`", "no single point of failure in what is deployed", "after a change"),
