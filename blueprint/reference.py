@@ -1,8 +1,11 @@
 """The reference of the stack file, made from the settings' own descriptions: `python -m blueprint.reference`."""
 
-import re
-from enum import StrEnum
-from typing import Any, get_origin
+import builtins
+import types
+import typing
+from ipaddress import IPv4Address, IPv4Network
+from types import NoneType
+from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
@@ -52,17 +55,37 @@ def _type(field: FieldInfo) -> str:
         if get_origin(field.annotation) is dict:
             return f"{link} by name"
         return link if field.annotation is models[0] else f"{link} or none"
-    return re.sub(r"\b(?:\w+\.)+(\w+)", r"\1", _plain(field.annotation)).replace("|", "or")
+    return _plain(field.annotation)
+
+
+_WORDS = {
+    str: "string",
+    int: "integer",
+    float: "number",
+    bool: "`true` or `false`",
+    IPv4Address: "IPv4 address",
+    IPv4Network: "IPv4 network",
+    NoneType: "none",
+}
 
 
 def _plain(annotation: Any) -> str:  # noqa: ANN401  # what typing gives has no common type
-    if isinstance(annotation, type) and issubclass(annotation, StrEnum):
-        return " or ".join(f"`{word}`" for word in annotation)
-    if isinstance(annotation, type) and not getattr(annotation, "__args__", ()):
-        return annotation.__name__
-    text = re.sub(r"Annotated\[(\w+),.*?\)\]", r"\1", str(annotation))
-    text = re.sub(r"(?:typing\.)?Optional\[(\w+)\]", r"\1 or none", text)
-    return text.replace("Literal[", "one of [").replace("NoneType", "none").replace("None", "none")
+    """A type in words, as who writes YAML calls it."""
+    arguments = get_args(annotation)
+    match get_origin(annotation):
+        case builtins.dict:
+            return f"{_plain(arguments[1])} by name"
+        case builtins.tuple:
+            return f"list of: {_plain(arguments[0])}"
+        case typing.Annotated:
+            return _plain(arguments[0])
+        case typing.Union | types.UnionType:
+            words = [_plain(one) for one in arguments]
+        case typing.Literal:
+            words = [f"`{word}`" for word in arguments]
+        case _:  # what has no word here has its own: a StrEnum
+            words = [_WORDS[annotation]] if annotation in _WORDS else [f"`{word}`" for word in annotation]
+    return " or ".join(words)
 
 
 def _default(field: FieldInfo) -> str:
@@ -70,8 +93,22 @@ def _default(field: FieldInfo) -> str:
         return ""
     default = field.get_default(call_default_factory=True, validated_data={})
     if isinstance(default, BaseModel):
-        return "; ".join(f"{key}: {value}" for key, value in default.model_dump(mode="json").items())
-    return "none" if default is None else f"`{default}`" if default not in ((), {}, "") else "empty"
+        model = type(default)
+        is_own = not any(each.is_required() for each in model.model_fields.values()) and default == model()
+        return "those of its keys" if is_own else f"`{_flow(default.model_dump(mode='json'))}`"
+    return "none" if default is None else f"`{_flow(default)}`" if default not in ((), {}, "") else "empty"
+
+
+def _flow(value: Any) -> str:  # noqa: ANN401  # any value of a stack file
+    """A value as a stack file has it on one line."""
+    match value:
+        case dict():
+            return f"{{ {', '.join(f'{key}: {_flow(part)}' for key, part in value.items())} }}"
+        case list() | tuple():
+            return f"[{', '.join(map(_flow, value))}]"
+        case bool():
+            return str(value).lower()
+    return str(value)
 
 
 if __name__ == "__main__":
