@@ -25,7 +25,7 @@ StackArgument = Annotated[str, typer.Argument(metavar="STACK", help="The stack; 
 NodeArgument = Annotated[str, typer.Argument(metavar="NODE", help="A server or a host.")]
 StackOption = Annotated[str, typer.Option("--stack", "-s", metavar="STACK", help="The stack.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Don't ask.")]
-Diff = Annotated[bool, typer.Option("--diff", help="Show each change in full, as Pulumi does.")]
+_IN_FULL = "Show each change in full, as Pulumi does"
 
 
 def _confirm(question: str) -> bool:
@@ -44,7 +44,7 @@ def up(
     option: StackOption = "",
     *,
     yes: Yes = False,
-    diff: Diff = False,
+    diff: Annotated[bool, typer.Option("--diff", help=f"{_IN_FULL}; of a real stack.")] = False,
     repair: Annotated[bool, typer.Option("--repair", help="Undo what was changed on the site by hand, too.")] = False,
     timings: Annotated[bool, typer.Option("--timings", help="Show where the time went.")] = False,
 ) -> None:
@@ -58,7 +58,12 @@ def up(
 
 
 @app.command()
-def preview(stack: StackArgument = "dev", option: StackOption = "", *, diff: Diff = False) -> None:
+def preview(
+    stack: StackArgument = "dev",
+    option: StackOption = "",
+    *,
+    diff: Annotated[bool, typer.Option("--diff", help=f"{_IN_FULL}.")] = False,
+) -> None:
     """Show what up would change."""
     from cli.preview import preview as run
 
