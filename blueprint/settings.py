@@ -300,8 +300,9 @@ class Fencing(Model):
 
     user: str = ""
     """Its own account in vCenter, which may power servers off and on (secret `fencing-password`); empty: no fencing."""
-    patience_seconds: PositiveSeconds = 6.0
-    """How long a primary may be silent whose host answers: longer than any freeze that must not fail over (5 s)."""
+    patience_seconds: PositiveSeconds = 5.8
+    """How long a primary may be silent whose host answers: longer than any freeze that must not fail over (5 s; its
+    standby hears nothing for up to 5.3 s then)."""
     host_patience_seconds: PositiveSeconds = 2.0
     """How long a primary may be silent whose host is silent too."""
 

@@ -28,7 +28,7 @@ def told(settings: Settings, name: str) -> dict[str, Any]:
 
 def test_every_part_is_what_the_agent_takes(settings: Settings) -> None:
     found = told(settings, "db02")
-    assert Patience(**found["patience"]) == Patience(6.0, 2.0, 1)
+    assert Patience(**found["patience"]) == Patience(5.8, 2.0, 1)
     access = vcenter.Access(**found["vcenter"], password="", authorities="")
     assert (access.server, access.port, access.user) == ("198.18.10.10", 443, "fencing@vsphere.local")
     bmcs = {host: redfish.Access(**one["bmc"], password="", authorities="") for host, one in found["hosts"].items()}

@@ -19,8 +19,8 @@ import javax.sql.DataSource;
 @ApplicationScoped
 public class Database {
 
-    /** How long a request waits for a new primary; a switchover or the restart of a killed primary takes 1 to 2 s. */
-    static final Duration PATIENCE = Duration.ofSeconds(5);
+    /** How long a request waits for a primary: longer than one may stand still (5 s), and than fencing takes to replace one. */
+    static final Duration PATIENCE = Duration.ofSeconds(8);
 
     private static final Duration PAUSE = Duration.ofMillis(100);
 
