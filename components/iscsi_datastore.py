@@ -52,7 +52,9 @@ class IscsiDatastores(pulumi.ComponentResource):
             for host in settings.hosts
         }
         first = next(iter(settings.hosts))
-        kept = pulumi.ResourceOptions(parent=self, protect=settings.protect)
+        # Through which host a volume was made is history. The provider would make it anew, empty, through another one:
+        # when the first host goes, is installed again, or another comes before it.
+        kept = pulumi.ResourceOptions(parent=self, protect=settings.protect, ignore_changes=["hostSystemId"])
         self.datastores = {}
         for datastore, lun in settings.luns.items():
             # One after the other: a host's storage system takes one change at a time.

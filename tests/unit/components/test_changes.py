@@ -83,6 +83,14 @@ def test_a_further_host_changes_the_reserved_share_and_nothing_of_servers(progra
     assert set().union(*changed.values()) <= {"stdin"}, changed
 
 
+@pytest.mark.parametrize("stack", ["dev", "prod"])
+def test_a_datastore_is_never_made_anew_because_another_host_comes_first(program: Program, stack: str) -> None:
+    """The provider replaces a volume when the host is another one through which it was made: with all that is on it."""
+    stores = program(stack).of_type("VmfsDatastore")
+    assert stores
+    assert {one.ignore_changes for one in stores} == {("hostSystemId",)}
+
+
 @pytest.mark.parametrize("number", [2, 4, 6])
 def test_application_servers_are_changed_one_after_the_other_and_then_balancers(program: Program, number: int) -> None:
     """Otherwise a changed setting restarts all at once, or a balancer sends requests to one that isn't there yet."""
