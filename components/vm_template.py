@@ -1,7 +1,6 @@
 """The image that servers are cloned from."""
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import pulumi
 import pulumi_vsphere as vsphere
@@ -9,8 +8,6 @@ import pulumi_vsphere as vsphere
 from blueprint.settings import Settings
 from components import lookups
 from components.iscsi_datastore import IscsiDatastores
-
-_PROJECT = Path(__file__).parent.parent
 
 
 @dataclass(frozen=True)
@@ -53,14 +50,15 @@ class VmTemplate(pulumi.ComponentResource):
             storage_backings=[first.id],
             opts=pulumi.ResourceOptions(parent=self, depends_on=args.storage.ready),
         )
-        url = template.ova if template.ova.startswith("https://") else str(_PROJECT / template.ova)
         item = vsphere.ContentLibraryItem(
             f"{name}-{template.name}",
             name=template.name,
             description="Debian 12 with cloud-init",
             library_id=library.id,
             type="ovf",
-            file_url=url,
+            # A path from the project's folder, where providers run: with this machine's own before it, another machine
+            # would import the image anew.
+            file_url=template.ova,
             opts=pulumi.ResourceOptions(parent=self),
         )
         return item.id

@@ -127,6 +127,13 @@ def test_a_template_that_is_there_is_not_imported(run: Callable[[Config], Stack]
     assert len(stack.of_type("VirtualMachine")) == len(config["perenne:servers"])
 
 
+def test_a_template_is_found_by_the_same_path_on_every_machine(run: Callable[[Config], Stack]) -> None:
+    """The provider makes the library's item anew when its path changes."""
+    config = prod()
+    (item,) = named(run(config), "ContentLibraryItem", "")
+    assert item["fileUrl"] == config["perenne:template"]["ova"]
+
+
 SIZES: dict[str, tuple[int, int, int, int]] = {
     "three hosts": (3, 2, 2, 1),
     "eight hosts, six application servers": (8, 6, 2, 1),
