@@ -154,9 +154,14 @@ class VirtualMachine(pulumi.ComponentResource):
         return lookups.datastore_id(described.datastore, cluster.datacenter.moid, options)
 
     def _network_id(self) -> pulumi.Output[str]:
+        """Of a port group that is alike on every host; asked for when this server's has it.
+
+        Were it every host's, a preview with a further host would show a change of every server. That all have it before
+        a server is made, the storage sees to.
+        """
         cluster = self._args.cluster
-        port_groups = [resource for made in cluster.networking.values() for resource in made]
-        options = pulumi.InvokeOutputOptions(parent=self, depends_on=port_groups)
+        made = cluster.networking[self._args.settings.servers[self.server].host]
+        options = pulumi.InvokeOutputOptions(parent=self, depends_on=made)
         return lookups.network_id(self._args.settings.networks.guests.port_group, cluster.datacenter.moid, options)
 
     def _guestinfo(self, private_key: str, host_key: str) -> dict[str, str]:

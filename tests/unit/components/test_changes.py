@@ -7,9 +7,11 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import pulumi
 import pytest
 
 from blueprint import loading
+from components import lookups
 from mutation.program import resources_of
 from mutation.variants import applications, hosts
 from policies.judging.resource import Resource
@@ -81,6 +83,27 @@ def test_a_further_host_changes_the_reserved_share_and_nothing_of_servers(progra
     reserved = {"haAdmissionControlResourcePercentageCpu", "haAdmissionControlResourcePercentageMemory"}
     assert changed.pop("esxi-cluster") == reserved
     assert set().union(*changed.values()) <= {"stdin"}, changed
+
+
+@pytest.mark.parametrize("stack", ["dev", "prod"])
+def test_a_preview_with_a_further_host_shows_no_change_of_servers(
+    program: Program, monkeypatch: pytest.MonkeyPatch, stack: str
+) -> None:
+    """What is looked up after something that is new is unknown in a preview, and would show as a change."""
+    awaited: set[str] = set()
+    asked = lookups.network_id
+
+    def noted(
+        name: pulumi.Input[str], datacenter: pulumi.Input[str], options: pulumi.InvokeOutputOptions
+    ) -> pulumi.Output[str]:
+        assert isinstance(options.depends_on, list)
+        awaited.update(one.pulumi_resource_name for one in options.depends_on)
+        return asked(name, datacenter, options)
+
+    monkeypatch.setattr(lookups, "network_id", noted)
+    program(stack, hosts(4), lambda _config: None)
+    assert "esxi-psexi02-guests" in awaited
+    assert not [name for name in awaited if "psexi05" in name], awaited
 
 
 @pytest.mark.parametrize("stack", ["dev", "prod"])
