@@ -85,7 +85,8 @@ class VirtualMachine(pulumi.ComponentResource):
             opts=pulumi.ResourceOptions(
                 parent=self,
                 depends_on=args.storage.ready,
-                ignore_changes=["clone", "extraConfig", *free_to_move],
+                # A guest OS comes with the library's item: a setting that differs would restart all servers at once.
+                ignore_changes=["clone", "extraConfig", "guestId", *free_to_move],
                 protect=settings.protect and described.role is Role.DATABASE,
             ),
         )

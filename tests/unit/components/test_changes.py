@@ -114,6 +114,13 @@ def test_a_datastore_is_never_made_anew_because_another_host_comes_first(program
     assert {one.ignore_changes for one in stores} == {("hostSystemId",)}
 
 
+@pytest.mark.parametrize("stack", ["dev", "prod"])
+def test_no_setting_of_the_template_changes_a_server_that_runs(program: Program, stack: str) -> None:
+    """Else a guest OS that the image names differently would restart every server, all at once."""
+    for machine in program(stack).of_type("VirtualMachine"):
+        assert {"clone", "extraConfig", "guestId"} <= set(machine.ignore_changes)
+
+
 @pytest.mark.parametrize("number", [2, 4, 6])
 def test_application_servers_are_changed_one_after_the_other_and_then_balancers(program: Program, number: int) -> None:
     """Otherwise a changed setting restarts all at once, or a balancer sends requests to one that isn't there yet."""
