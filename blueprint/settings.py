@@ -407,7 +407,7 @@ class Settings(Model):
     administrators: tuple[SshKey, ...] = ()
     """Further public SSH keys that may log in on the servers."""
     protect: bool
-    """Whether Pulumi refuses to delete cluster, datastores and databases."""
+    """Whether Pulumi refuses to delete cluster, hosts, datastores, databases and who keeps their backups."""
 
     @model_validator(mode="after")
     def _is_one_consistent_site(self) -> Self:

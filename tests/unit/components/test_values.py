@@ -134,6 +134,12 @@ def test_a_template_is_found_by_the_same_path_on_every_machine(run: Callable[[Co
     assert item["fileUrl"] == config["perenne:template"]["ova"]
 
 
+def test_what_holds_data_is_protected_and_nothing_else_among_servers(run: Callable[[Config], Stack]) -> None:
+    stack = run(prod())
+    assert {one.name for one in stack.of_type("VirtualMachine") if one.protect} == {"db01-vm", "db02-vm", "bak01-vm"}
+    assert all(one.protect for one in stack.of_type("ComputeCluster", "Host", "VmfsDatastore"))
+
+
 SIZES: dict[str, tuple[int, int, int, int]] = {
     "three hosts": (3, 2, 2, 1),
     "eight hosts, six application servers": (8, 6, 2, 1),
