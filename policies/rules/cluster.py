@@ -172,8 +172,9 @@ def heartbeat_datastores(cluster: Resource, context: Context) -> Iterator[Findin
     needed = context.thresholds.minimum_heartbeat_datastores
     chosen = cluster.properties.get("haHeartbeatDatastoreIds")
     number = len(chosen) if isinstance(chosen, list) else 0
-    if cluster.get("haHeartbeatDatastorePolicy", "allFeasibleDsWithUserPreference") == "userSelectedDs":
-        if number < needed:
+    selected = cluster.get("haHeartbeatDatastorePolicy", "allFeasibleDsWithUserPreference") == "userSelectedDs"
+    if selected:
+        if number < needed and chosen is not UNKNOWN:
             yield Finding(
                 cluster,
                 f"{number} of {needed} heartbeat datastores are named",
@@ -191,6 +192,8 @@ def heartbeat_datastores(cluster: Resource, context: Context) -> Iterator[Findin
             "the warning about too few heartbeat datastores is silenced",
             "Remove das.ignoreInsufficientHbDatastore from haAdvancedOptions.",
         )
+    if selected and chosen is UNKNOWN:
+        raise UndecidedError(cluster.label, "haHeartbeatDatastoreIds")
 
 
 def _advanced(cluster: Resource, option: str) -> str:

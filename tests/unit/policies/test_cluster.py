@@ -145,6 +145,14 @@ def test_unknown_is_decided_later(rule: Rule[Any], key: str) -> None:
     assert f"{key} of ha" in str(judgement.undecided[0])
 
 
+def test_selected_heartbeat_datastores_that_are_not_made_yet_are_counted_later() -> None:
+    """At a first preview a list that is made of ids is unknown as a whole."""
+    selected = {"haHeartbeatDatastorePolicy": "userSelectedDs", "haHeartbeatDatastoreIds": UNKNOWN}
+    judgement = judged(cluster.heartbeat_datastores, *site(**selected))
+    assert not judgement.refused
+    assert "haHeartbeatDatastoreIds of ha" in str(judgement.undecided[0])
+
+
 @pytest.mark.parametrize("rule", [item for item in vars(cluster).values() if isinstance(item, Rule)])
 def test_other_types_are_not_asked(rule: Rule[Any]) -> None:
     assert judged(rule, vsphere("Folder", "folder", haEnabled=False)) == Judgement()
