@@ -316,9 +316,17 @@ def _majorities(tier: Tier, arrays: Mapping[str, Sequence[Resource]]) -> Iterato
 
 
 def _places(machine: Resource, context: Context) -> list[str]:
-    """The datastore of a VM, or its host's own disk; nothing where the program doesn't show it."""
-    disk = homes.own_disk(context.stack, machine)
-    return [disk] if disk else [f"datastore {one.label}" for one in homes.datastores_of(context.stack, machine)[:1]]
+    """The datastore of a VM, or its host's own disk; nothing where the program leaves that to vSphere.
+
+    Raises:
+        UndecidedError: It isn't known yet.
+    """
+    if disk := homes.own_disk(context.stack, machine):
+        return [disk]
+    if made := homes.datastores_of(context.stack, machine):
+        return [f"datastore {made[0].label}"]
+    named = machine.get("datastoreId", "")  # of one that was there before
+    return [f"datastore {named}"] if named else []
 
 
 def _array(machine: Resource, context: Context) -> str:
@@ -329,7 +337,8 @@ def _array(machine: Resource, context: Context) -> str:
     """
     if disk := homes.own_disk(context.stack, machine):
         return disk
-    found = iscsi.array_of(context.stack, homes.datastores_of(context.stack, machine)[0])
+    made = homes.datastores_of(context.stack, machine)
+    found = iscsi.array_of(context.stack, made[0]) if made else None
     if found is None:
         raise UndecidedError(machine.label, "which array its datastore is on")
     return f"array {found}"

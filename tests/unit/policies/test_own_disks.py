@@ -1,5 +1,7 @@
 """Rules about a host's own disks: who may be there, and what a vote there is good for."""
 
+from dataclasses import replace
+
 import pytest
 
 from policies.judging.configuration import Configuration, Thresholds
@@ -7,7 +9,7 @@ from policies.judging.resource import UNKNOWN, Resource
 from policies.reading import guests
 from policies.rules import backup, machines, placement, storage
 from tests.unit.policies.servers import command, problems, undecided, with_files
-from tests.unit.policies.stacks import made, vsphere
+from tests.unit.policies.stacks import judged, made, vsphere
 
 TWO_ARRAYS = Configuration(thresholds=Thresholds(arrays=2))
 STORES = [
@@ -102,3 +104,25 @@ def test_one_server_that_keeps_backups_is_enough() -> None:
     assert problems(placement.two_servers, *machine("bak01", STORES[0], BACKUPS)) == []
     own = {"/etc/cron.d/backup": "0 2 * * * root restic backup /srv"}
     assert problems(placement.two_servers, *machine("nas01", STORES[0], own)) == ["tier nas has one server, nas01"]
+
+
+def databases(*datastores: object) -> list[Resource]:
+    """Database servers on datastores that the program looks up."""
+    named = [vsphere("VirtualMachine", f"db0{number}", name=f"db0{number}") for number, _ in enumerate(datastores, 1)]
+    placed = [
+        replace(one, properties={**one.properties, "datastoreId": id_})
+        for one, id_ in zip(named, datastores, strict=True)
+    ]
+    return [one for machine in placed for one in with_files(machine, PATRONI)]
+
+
+def test_databases_on_one_datastore_that_was_there_before_are_refused() -> None:
+    problem = "db01, db02 are all on datastore datastore-17"
+    assert problems(storage.stateful_apart, *databases("datastore-17", "datastore-17")) == [problem]
+    assert problems(storage.stateful_apart, *databases("datastore-17", "datastore-18")) == []
+
+
+def test_databases_on_a_datastore_that_is_not_known_yet_are_judged_later() -> None:
+    assert undecided(storage.stateful_apart, *databases("datastore-17", UNKNOWN))
+    judgement = judged(storage.stateful_apart, *databases("datastore-17", "datastore-18"), configuration=TWO_ARRAYS)
+    assert "which array" in str(judgement.undecided[0])
