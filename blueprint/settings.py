@@ -106,7 +106,7 @@ class Networks(Model):
     vmotion: Network | None = None
     """vMotion's own network, on the switch of the servers; without it the site has made its own way for vMotion."""
     storage: dict[Name, Network] = Field(min_length=2)
-    """iSCSI, by path; at least two, each on its own switch hardware."""
+    """iSCSI, by path; at least two, each on its own switch hardware. Paths take uplinks in turn, by alphabet."""
 
 
 class Switch(Model):
@@ -238,9 +238,9 @@ class Server(Model):
     datastore: Name
     """The datastore of its disk: a LUN's, or for a witness the `local_datastore` of its host."""
     cpus: int = Field(ge=1, le=768)
-    """Virtual CPUs."""
+    """Virtual CPUs. A change restarts the server, and all that one deployment changes at once: change one at a time."""
     memory_mib: int = Field(ge=256, le=24 * 1024 * 1024)
-    """Memory, MiB."""
+    """Memory, MiB. A change restarts the server, as of `cpus`."""
     disk_gib: int = Field(ge=4, le=62 * 1024)
     """Disk, GiB."""
 
