@@ -351,10 +351,9 @@ def test_requests_that_wait_for_a_silent_server_leave_threads_to_others(settings
     assert subsystem["io"]["worker"]["default"]["task-max-threads"] > requests_per_second * latest
 
 
-def test_a_forgotten_lock_is_taken_away_once_nobody_can_wait_for_an_answer_any_more(settings: Settings) -> None:
+def test_no_transaction_can_keep_its_lock_on_a_session(settings: Settings) -> None:
     caches = wildfly(settings, "app01")["subsystem"]["infinispan"]["cache-container"]["web"]["replicated-cache"]
-    sessions = caches["sessions"]
-    assert sessions["component"]["transaction"]["complete-timeout"] > sessions["remote-timeout"]
+    assert caches["sessions"]["component"]["transaction"] == {"mode": "NONE"}
 
 
 def test_what_waits_for_a_lock_on_a_session_gives_up_before_who_waits_for_that(settings: Settings) -> None:
