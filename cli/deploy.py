@@ -2,8 +2,9 @@
 
 import ssl
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from http import HTTPStatus
+from typing import Any
 
 import httpx
 
@@ -21,6 +22,7 @@ PAGE_SECONDS = 60.0
 _REQUEST_SECONDS = 3.0
 _PAUSE_SECONDS = 0.2
 _ERRORS_SHOWN = 10
+_VIRTUAL_MACHINE = "vsphere:index/virtualMachine:VirtualMachine"
 
 
 def check_none_drained(pulumi: Engine) -> None:
@@ -58,9 +60,37 @@ def check_none_drained(pulumi: Engine) -> None:
         say(f"{', '.join(lost)} does not answer: if somebody stopped it, start it first, as {twin}.", "yellow")
 
 
+def check_one_resized(pulumi: Engine) -> None:
+    """Check that no two servers get another size at once.
+
+    vSphere takes it from a server that is off only, so the provider restarts it, and Pulumi sees to several at a time.
+
+    Raises:
+        Failure: Two or more would be restarted.
+    """
+    stack = pulumi.stack
+    servers = stack.settings.servers
+    made = [one["inputs"] for one in _resources(pulumi) if one.get("type") == _VIRTUAL_MACHINE]
+    sizes = {one["name"]: (int(one["numCpus"]), int(one["memory"])) for one in made}
+    resized = [
+        name for name, server in servers.items() if name in sizes and sizes[name] != (server.cpus, server.memory_mib)
+    ]
+    if len(resized) > 1:
+        why = f"{', '.join(resized)} get another size, for which they are restarted, and at the same time"
+        remedy = (
+            f"Change one of them in {stack.file.name}, deploy, wait until {stack.command('status')} finds all whole, "
+            f"then the next. Only if the site may stand still: pulumi up, with what {stack.command('env')} prints"
+        )
+        raise Failure("nothing was deployed", why, remedy)
+
+
 def is_deployed(pulumi: Engine) -> bool:
     """Whether Pulumi's state of the stack has anything."""
-    return bool((pulumi.state().get("deployment") or {}).get("resources"))
+    return bool(_resources(pulumi))
+
+
+def _resources(pulumi: Engine) -> Sequence[Mapping[str, Any]]:
+    return (pulumi.state().get("deployment") or {}).get("resources") or ()
 
 
 def _was_ready(pulumi: Engine, server: str) -> bool:

@@ -94,9 +94,7 @@ def drill(stack: Stack, order: Order, confirm: Callable[[str], str]) -> int:
     Raises:
         Failure: Nothing was broken, or what was broken could not be taken back.
     """
-    if order.resume and (order.names or order.everything or order.random_count):
-        why = "--resume goes on with the sequence that there is"
-        raise Failure("it is not clear what to run", why, "Give --resume alone, or the drills alone.")
+    _check_clear(order)
     ordered = None if order.resume else ordered_by(stack, order)
     if ordered:
         _check_continues(ordered)
@@ -115,6 +113,25 @@ def drill(stack: Stack, order: Order, confirm: Callable[[str], str]) -> int:
     went = series.circumstances
     drifted = any(part.drift for part in went.parts)
     return 0 if done and held and not drifted and not went.unmeasured else BROKEN
+
+
+def _check_clear(order: Order) -> None:
+    """Check that only one way says what to run.
+
+    Raises:
+        Failure: Several do.
+    """
+    ways = {
+        "names of drills": bool(order.names),
+        "--all": order.everything,
+        "--rules": order.rules,
+        "--random": bool(order.random_count),
+        "--resume": order.resume,
+    }
+    given = [way for way, is_given in ways.items() if is_given]
+    if len(given) > 1:
+        why = f"{' and '.join(given)} each say what it is, in their own way"
+        raise Failure("it is not clear what to run", why, "Give one of them.")
 
 
 def ordered_by(stack: Stack, order: Order) -> Ordered:

@@ -3,22 +3,34 @@
 import subprocess
 from pathlib import Path
 
-import pytest
+import yaml
 
+from blueprint.secrets import is_secret_name
 from cli.tests import SHELL
 
 PROJECT = Path(__file__).parents[2]
 
 
-@pytest.mark.parametrize("stack", ["dev", "prod"])
-def test_no_secret_of_a_stack_is_committed(stack: str) -> None:
-    """Not even encrypted: `up` writes a lab's into the working copy's file, `down` takes them out again."""
-    committed = subprocess.run(
+def committed(stack: str) -> str:
+    """The stack file as git has it."""
+    return subprocess.run(
         ["git", "show", f"HEAD:Pulumi.{stack}.yaml"], cwd=PROJECT, capture_output=True, text=True, check=True
     ).stdout
-    assert "secure:" not in committed
-    assert "encryptionsalt" not in committed
-    assert "host_keys" not in committed
+
+
+def test_no_secret_of_the_lab_is_committed() -> None:
+    """Not even encrypted: `up` writes a lab's into the working copy's file, `down` takes them out again."""
+    text = committed("dev")
+    assert "secure:" not in text
+    assert "encryptionsalt" not in text
+    assert "host_keys" not in text
+
+
+def test_a_real_site_s_secrets_are_committed_encrypted() -> None:
+    """As its owner does, where the workflow that looks for drift needs them."""
+    config = yaml.safe_load(committed("prod"))["config"]
+    secrets = {key: value for key, value in config.items() if is_secret_name(key.removeprefix("perenne:"))}
+    assert [key for key, value in secrets.items() if "secure" not in value] == []
 
 
 def test_every_script_is_read_by_a_linter() -> None:

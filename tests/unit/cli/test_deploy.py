@@ -79,6 +79,28 @@ def test_nothing_is_deployed_while_a_server_is_drained(pulumi: FakeEngine, monke
     deploy.check_none_drained(pulumi)
 
 
+def test_two_servers_are_not_restarted_for_another_size(pulumi: FakeEngine) -> None:
+    """A new one and one that keeps its size are made and left alone at the same time."""
+    servers = pulumi.stack.settings.servers
+    pulumi.resources = [
+        {
+            "urn": f"urn:pulumi:dev::perenne::vm::{name}-vm",
+            "type": "vsphere:index/virtualMachine:VirtualMachine",
+            "inputs": {"name": name, "numCpus": server.cpus, "memory": server.memory_mib},
+        }
+        for name, server in servers.items()
+        if name != "app02"
+    ]
+    deploy.check_one_resized(pulumi)
+    sizes = {one["inputs"]["name"]: one["inputs"] for one in pulumi.resources}
+    sizes["db01"]["memory"] //= 2
+    deploy.check_one_resized(pulumi)
+    sizes["wit01"]["numCpus"] += 1
+    with pytest.raises(Failure, match="db01, wit01 get another size") as raised:
+        deploy.check_one_resized(pulumi)
+    assert "Pulumi.dev.yaml" in raised.value.remedy
+
+
 def test_nothing_is_deployed_while_a_drained_server_is_stopped(
     pulumi: FakeEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -374,9 +374,18 @@ def test_refusals(order: Order, why: str) -> None:
         ordered_by(DEV, order)
 
 
-def test_resuming_is_no_other_order() -> None:
+@pytest.mark.parametrize(
+    "order",
+    [
+        Order(("kill-httpd",), resume=True),
+        Order(rules=True, resume=True),
+        Order(("kill-httpd",), everything=True),
+        Order(random_count=5, rules=True),
+    ],
+)
+def test_what_to_run_is_said_in_one_way(order: Order) -> None:
     with pytest.raises(Failure, match="not clear what to run"):
-        drill(DEV, Order(("kill-httpd",), resume=True), lambda _: "")
+        drill(DEV, order, lambda _: "")
 
 
 class BegunError(Exception):
