@@ -113,10 +113,21 @@ def settings_from_config(config: Mapping[str, Any], source: str) -> Settings:
     """
     ours = {key.removeprefix(NAMESPACE): value for key, value in config.items() if key.startswith(NAMESPACE)}
     plain = {key: _value(value) for key, value in ours.items() if not secrets.is_secret_name(key)}
+    # Keys become text, as in JSON, before they are put in order.
+    text = json.dumps(plain, default=str)
     try:
-        return Settings.model_validate_json(json.dumps(plain, default=str))
+        return Settings.model_validate_json(json.dumps(_in_order(json.loads(text))))
     except ValidationError as error:
         raise StackFileError(source, mistakes.from_pydantic(error, Settings)) from None
+
+
+def _in_order(settings: dict[str, Any]) -> dict[str, Any]:
+    """All by name, as Pulumi hands them to the program, so that the command line has the same first path or service.
+
+    Only servers keep their order, in which pages show them; who is first in a tier, `Settings.servers_of` says by name.
+    """
+    by_name: dict[str, Any] = json.loads(json.dumps(settings, sort_keys=True))
+    return by_name | {"servers": settings["servers"]} if "servers" in settings else by_name
 
 
 def _value(value: object) -> object:

@@ -417,8 +417,8 @@ class Settings(Model):
         return self
 
     def servers_of(self, role: Role) -> dict[str, Server]:
-        """The servers of one tier, by name, in the order of the stack file."""
-        return {name: server for name, server in self.servers.items() if server.role is role}
+        """The servers of one tier, by name and in the order of their names."""
+        return {name: server for name, server in sorted(self.servers.items()) if server.role is role}
 
     @property
     def vcenter_name(self) -> str:

@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """Has this application server stand still while it must not go on without the others: a split has one side that serves.
 
-    watch-split SITE PATH OWN NAME=ADDRESS…    all application servers, in the order of the stack file
+    watch-split SITE PATH OWN NAME=ADDRESS…    all application servers, by name
 
 Servers that can't reach each other each go on with the sessions as they have them, and when they meet again Infinispan
 takes the copies of one side and drops the other's. So at most one side may change sessions. Two servers have no

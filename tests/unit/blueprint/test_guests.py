@@ -475,7 +475,7 @@ def test_artifacts_are_named_with_their_checksum_and_where_to_fetch_them() -> No
     both = settings_with(services={"crm": service | {"health_path": "/crm/up", "database": False}})
     sums = {"pnp-manager": "a" * 64, "crm": "c" * 64}
     listed = guests.files(both, "app01", GuestRole.APPLICATION, sums)["/etc/perenne/wildfly/artifacts"].content
-    assert listed == f"pnp-manager {'a' * 64}\ncrm {'c' * 64} https://files.example.org/crm.war\n"
+    assert listed == f"crm {'c' * 64} https://files.example.org/crm.war\npnp-manager {'a' * 64}\n"
 
 
 def test_sessions_are_on_every_node(settings: Settings) -> None:

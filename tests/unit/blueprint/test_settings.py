@@ -33,6 +33,20 @@ def put(config: dict[str, Any], path: str, value: object) -> None:
         node[last] = value
 
 
+def test_a_file_in_another_order_is_the_same_site(config: dict[str, Any]) -> None:
+    """Pulumi hands a program its configuration by name: who is first must not depend on who reads."""
+
+    def turned_round(node: object) -> object:
+        return {key: turned_round(node[key]) for key in reversed(node)} if isinstance(node, dict) else node
+
+    settings = loading.settings_from_config(config, "test")
+    other = loading.settings_from_config({key: turned_round(value) for key, value in config.items()}, "test")
+    assert list(other.hosts) == list(settings.hosts)
+    assert list(other.networks.storage) == list(settings.networks.storage)
+    for role in Role:
+        assert list(other.servers_of(role)) == list(settings.servers_of(role))
+
+
 @pytest.mark.parametrize("stack", sorted(PROJECT.glob("Pulumi.*.yaml")), ids=lambda file: file.name)
 def test_committed_stack_files_are_sound(stack: Path) -> None:
     settings = loading.settings_from_file(stack)
