@@ -147,7 +147,7 @@ def test_unknown_is_decided_later(rule: Rule[Any], key: str) -> None:
 
 def test_selected_heartbeat_datastores_that_are_not_made_yet_are_counted_later() -> None:
     """At a first preview a list that is made of ids is unknown as a whole."""
-    selected = {"haHeartbeatDatastorePolicy": "userSelectedDs", "haHeartbeatDatastoreIds": UNKNOWN}
+    selected = dict[str, Any](haHeartbeatDatastorePolicy="userSelectedDs", haHeartbeatDatastoreIds=UNKNOWN)
     judgement = judged(cluster.heartbeat_datastores, *site(**selected))
     assert not judgement.refused
     assert "haHeartbeatDatastoreIds of ha" in str(judgement.undecided[0])
