@@ -70,7 +70,10 @@ def check_one_resized(pulumi: Engine) -> None:
     """
     stack = pulumi.stack
     servers = stack.settings.servers
-    made = [one["inputs"] for one in _resources(pulumi) if one.get("type") == _VIRTUAL_MACHINE]
+    # What is still to be deleted has a successor of the same name.
+    made = [
+        one["inputs"] for one in _resources(pulumi) if one.get("type") == _VIRTUAL_MACHINE and not one.get("delete")
+    ]
     sizes = {one["name"]: (int(one["numCpus"]), int(one["memory"])) for one in made}
     resized = [
         name for name, server in servers.items() if name in sizes and sizes[name] != (server.cpus, server.memory_mib)

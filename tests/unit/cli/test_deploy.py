@@ -80,7 +80,7 @@ def test_nothing_is_deployed_while_a_server_is_drained(pulumi: FakeEngine, monke
 
 
 def test_two_servers_are_not_restarted_for_another_size(pulumi: FakeEngine) -> None:
-    """A new one and one that keeps its size are made and left alone at the same time."""
+    """What is new, keeps its size, or is only still to be deleted, is not restarted."""
     servers = pulumi.stack.settings.servers
     pulumi.resources = [
         {
@@ -94,6 +94,10 @@ def test_two_servers_are_not_restarted_for_another_size(pulumi: FakeEngine) -> N
     deploy.check_one_resized(pulumi)
     sizes = {one["inputs"]["name"]: one["inputs"] for one in pulumi.resources}
     sizes["db01"]["memory"] //= 2
+    deploy.check_one_resized(pulumi)
+    former = pulumi.resources[-1]
+    replaced = {**former, "delete": True, "inputs": {**former["inputs"], "memory": former["inputs"]["memory"] + 1}}
+    pulumi.resources = [*pulumi.resources, replaced]
     deploy.check_one_resized(pulumi)
     sizes["wit01"]["numCpus"] += 1
     with pytest.raises(Failure, match="db01, wit01 get another size") as raised:
