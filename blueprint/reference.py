@@ -1,12 +1,14 @@
 """The reference of the stack file, made from the settings' own descriptions: `python -m blueprint.reference`."""
 
 import builtins
+import json
 import types
 import typing
 from ipaddress import IPv4Address, IPv4Network
 from types import NoneType
 from typing import Any, get_args, get_origin
 
+import yaml
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
@@ -33,7 +35,7 @@ def reference() -> str:
 
 def _section(model: type[BaseModel]) -> str:
     rows = [
-        f"| `{name}` | {_type(field)} | {_default(field)} | {field.description} |"
+        f"| `{name}` | {_type(field)} | {_default(field)} | {' '.join(str(field.description).split())} |"
         for name, field in model.model_fields.items()
     ]
     summary = (model.__doc__ or "").strip().split("\n")[0]
@@ -108,7 +110,17 @@ def _flow(value: Any) -> str:  # noqa: ANN401  # any value of a stack file
             return f"[{', '.join(map(_flow, value))}]"
         case bool():
             return str(value).lower()
+        case str() if not _is_plain(value):
+            return json.dumps(value)
     return str(value)
+
+
+def _is_plain(text: str) -> bool:
+    """Whether YAML takes a text for that text without quotes."""
+    try:
+        return bool(yaml.safe_load(f"[{text}]") == [text])
+    except yaml.YAMLError:
+        return False
 
 
 if __name__ == "__main__":
