@@ -18,6 +18,7 @@ NAMESPACE = "perenne:"
 _LARGEST_BYTES = 1024 * 1024
 """More than a hundred times the stack file of three hosts and seven servers."""
 _EXAMPLE = "see Pulumi.dev.yaml for an example"
+_TOO_DEEP = Mistake("", None, "has lists or maps in one another, deeper than any setting", _EXAMPLE)
 
 
 def settings_from_file(file: Path) -> Settings:
@@ -113,12 +114,18 @@ def settings_from_config(config: Mapping[str, Any], source: str) -> Settings:
     """
     ours = {key.removeprefix(NAMESPACE): value for key, value in config.items() if key.startswith(NAMESPACE)}
     plain = {key: _value(value) for key, value in ours.items() if not secrets.is_secret_name(key)}
-    # Keys become text, as in JSON, before they are put in order.
-    text = json.dumps(plain, default=str)
     try:
+        # Keys become text, as in JSON, before they are put in order.
+        text = json.dumps(plain, default=str)
         return Settings.model_validate_json(json.dumps(_in_order(json.loads(text))))
     except ValidationError as error:
+        if any(detail["type"] == "json_invalid" for detail in error.errors(include_url=False)):
+            raise StackFileError(source, [_TOO_DEEP]) from None
         raise StackFileError(source, mistakes.from_pydantic(error, Settings)) from None
+    except RecursionError:
+        raise StackFileError(source, [_TOO_DEEP]) from None
+    except ValueError as error:  # an integer that nobody can write out
+        raise StackFileError(source, [Mistake("", None, f"has a value that is none: {error}", "correct it")]) from None
 
 
 def _in_order(settings: dict[str, Any]) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """Every mistake in a stack file gets one message that names field, value and remedy."""
 
 import copy
+import functools
 import json
 from pathlib import Path
 from typing import Any
@@ -45,6 +46,18 @@ def test_a_file_in_another_order_is_the_same_site(config: dict[str, Any]) -> Non
     assert list(other.networks.storage) == list(settings.networks.storage)
     for role in Role:
         assert list(other.servers_of(role)) == list(settings.servers_of(role))
+
+
+def test_a_number_that_nobody_can_write_out_is_a_mistake(config: dict[str, Any]) -> None:
+    with pytest.raises(StackFileError, match="has a value that is none"):
+        loading.settings_from_config(config | {"perenne:domain": int("f" * 5000, 16)}, "test")
+
+
+@pytest.mark.parametrize("depth", [300, 5000])
+def test_lists_in_one_another_are_a_mistake(config: dict[str, Any], depth: int) -> None:
+    nested: list[Any] = functools.reduce(lambda inner, _: [inner], range(depth), [])
+    with pytest.raises(StackFileError, match="deeper than any setting"):
+        loading.settings_from_config(config | {"perenne:domain": nested}, "test")
 
 
 @pytest.mark.parametrize("stack", sorted(PROJECT.glob("Pulumi.*.yaml")), ids=lambda file: file.name)
