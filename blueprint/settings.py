@@ -238,7 +238,7 @@ class Server(Model):
     datastore: Name
     """The datastore of its disk: a LUN's, or for a witness the `local_datastore` of its host."""
     cpus: int = Field(ge=1, le=768)
-    """Virtual CPUs. A change restarts the server; `up` refuses to restart two at once."""
+    """Virtual CPUs. A change restarts the server; `up` refuses two such changes at once."""
     memory_mib: int = Field(ge=256, le=24 * 1024 * 1024)
     """Memory, MiB. A change restarts the server, as of `cpus`."""
     disk_gib: int = Field(ge=4, le=62 * 1024)

@@ -87,7 +87,7 @@ class VirtualMachine(pulumi.ComponentResource):
                 depends_on=args.storage.ready,
                 # A guest OS comes with the library's item: a setting that differs would restart all servers at once.
                 ignore_changes=["clone", "extraConfig", "guestId", *free_to_move],
-                protect=settings.protect and (described.role is Role.DATABASE or name in settings.backup.servers),
+                protect=settings.protect and (described.role is Role.DATABASE or args.server in settings.backup.servers),
             ),
         )
         vsphere.HaVmOverride(
