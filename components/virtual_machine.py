@@ -65,6 +65,7 @@ class VirtualMachine(pulumi.ComponentResource):
         described = settings.servers[args.server]
         private_key, host_key = args.secrets["ssh-key"], args.secrets[f"ssh-host-key-{args.server}"]
         own_disk = described.datastore in settings.local_datastores
+        has_data = described.role is Role.DATABASE or args.server in settings.backup.servers
         # With DRS the host is where it starts; from then on DRS decides, within the tier's anti-affinity rule.
         free_to_move = ["hostSystemId"] if settings.vcenter.edition.has_drs else []
         self.vm = vsphere.VirtualMachine(
@@ -87,7 +88,7 @@ class VirtualMachine(pulumi.ComponentResource):
                 depends_on=args.storage.ready,
                 # A guest OS comes with the library's item: a setting that differs would restart all servers at once.
                 ignore_changes=["clone", "extraConfig", "guestId", *free_to_move],
-                protect=settings.protect and (described.role is Role.DATABASE or args.server in settings.backup.servers),
+                protect=settings.protect and has_data,
             ),
         )
         vsphere.HaVmOverride(
