@@ -19,6 +19,9 @@ from stack.workspace import Stack, log_file
 DRIFT = 3
 """The exit status where something differs: 1 is for what went wrong, 2 for what was typed wrong."""
 
+_SIZES = frozenset({"memory", "numCpus"})
+"""Properties of a VM that it takes from vSphere only while it is off."""
+
 
 @dataclass(frozen=True)
 class Comparison:
@@ -76,7 +79,15 @@ def compare(pulumi: Engine, display: Display) -> Comparison:
 
 
 def options_to_mend(found: Comparison) -> list[str]:
-    """What `pulumi up` has to be told so that it mends all of it."""
+    """What `pulumi up` has to be told so that it mends all of it.
+
+    Raises:
+        Failure: It would restart several servers at once, to give each its size back.
+    """
+    resized = sorted({one.where for one in found.drift if one.what in _SIZES})
+    if len(resized) > 1:
+        why = f"{' and '.join(resized)} have another size, and would be restarted at the same time to get theirs back"
+        raise Failure("nothing was deployed", why, "Set it back in vCenter, one after the other.")
     renewed = sorted({one.renew for one in found.drift if one.renew})
     return ["--refresh", *(part for urn in renewed for part in ("--replace", urn))]
 

@@ -88,6 +88,17 @@ def test_a_changed_stack_file_is_no_change_by_hand() -> None:
     assert [one.cause for one in found] == [Cause.PROGRAM]
 
 
+def test_servers_that_were_resized_by_hand_are_not_all_restarted_at_once() -> None:
+    one, other = (
+        Drift(f"VirtualMachine {name}-vm", "memory", "is 512, the program says 1024", Cause.SITE)
+        for name in ("db01", "wit01")
+    )
+    elsewhere = Drift("ComputeCluster esxi-cluster", "haEnabled", "is false, the program says true", Cause.SITE)
+    assert command.options_to_mend(command.Comparison([one, elsewhere], {})) == ["--refresh"]
+    with pytest.raises(Failure, match="db01-vm and VirtualMachine wit01-vm have another size"):
+        command.options_to_mend(command.Comparison([one, other], {}))
+
+
 @pytest.mark.parametrize(
     ("urn", "key", "value"),
     [
