@@ -49,6 +49,8 @@ class PretendSite:
     bmc_uuid: str = BMC_UUID
     server_off: bool = False
     host_off: bool = False
+    gives_up: bool = False
+    """The primary comes back just before it is powered off, and misses its standby."""
     leader: Leader | None = field(default_factory=lambda: Leader("db01", 7, 4711))
     sync: tuple[str, tuple[str, ...]] = ("db01", ("db02",))
     renewed: float = 0.0
@@ -146,6 +148,8 @@ class PretendSite:
         if self.vcenter_refuses:
             raise PowerError("refused")
         await asyncio.sleep(0.2)
+        if self.gives_up:
+            self.sync = ("db01", ())
         self.do("server off")
         self.server_off = True
 

@@ -209,6 +209,18 @@ async def test_a_primary_that_answers_again_is_left_alone_at_the_last_moment() -
     assert site.did == []
 
 
+async def test_a_primary_that_gave_its_standby_up_in_the_last_moment_is_powered_on_again() -> None:
+    """It may have acknowledged what nobody else has: without it there would be no primary any more."""
+    site = PretendSite(gives_up=True)
+    async with watched(site):
+        begin = now()
+        site.lose_primary()
+        await asyncio.sleep(12)
+    assert [what for what, _ in site.did] == ["server off", "db01 on"]
+    assert site.times("db01 on")[0] - begin < 9
+    assert site.noted_down == []
+
+
 async def test_another_machine_s_bmc_is_not_believed() -> None:
     site = PretendSite(bmc_uuid="00000000-0000-0000-0000-000000000000")
     async with watched(site):
@@ -289,3 +301,24 @@ async def test_a_note_outlives_the_agent_that_wrote_it() -> None:
     async with watched(site):
         await asyncio.sleep(3)
     assert len(site.times(f"{HOST} on")) == 1
+
+
+@pytest.mark.parametrize(
+    ("off", "standbys", "led", "powered_on"),
+    [
+        (Off("server", "db01"), (), True, ["db01 on"]),
+        (Off("server", "db01"), ("db02",), True, []),
+        (Off("host", HOST), (), False, [f"{HOST} on"]),
+        (Off("host", HOST), (), True, []),
+        (Off("server", "wit01"), (), False, []),
+    ],
+)
+async def test_what_nobody_can_lead_without_is_powered_on(
+    off: Off, standbys: tuple[str, ...], *, led: bool, powered_on: list[str]
+) -> None:
+    """By whoever is there, as nobody may become primary: not a host, as long as somebody holds the leader key."""
+    site = PretendSite(noted_down=[off], sync=("db01", standbys))
+    if not led:
+        site.leader = None
+    async with watched(site):
+        assert [what for what, _ in site.did] == powered_on

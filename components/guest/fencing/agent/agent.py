@@ -246,8 +246,7 @@ class Agent:
             if not self._is_alert:
                 log.warning("%s answers again: nothing is done", leader.name)
                 return False
-            if verdict is not Verdict.RELEASE and not await self._power_off(verdict, leader.name, lock):
-                log.error("%s could not be powered off for certain: its lease has to run out", leader.name)
+            if verdict is not Verdict.RELEASE and not await self._make_sure(verdict, leader.name, lock):
                 return False
             await self._road.close(leader.name)
             try:
@@ -262,6 +261,17 @@ class Agent:
                 await self._await_successor()
             finally:
                 await self._road.open()
+        return True
+
+    async def _make_sure(self, verdict: Verdict, primary: str, lock: Lock) -> bool:
+        """Returns whether it is certain that the primary is off, and that this standby has all that it acknowledged."""
+        if not await self._power_off(verdict, primary, lock):
+            log.error("%s could not be powered off for certain: its lease has to run out", primary)
+            return False
+        if not (await self._quorum.view()).is_standby(self._name):
+            # It came back in the last moment, and did not find its standby: `_restore` powers it on again.
+            log.error("%s has given this standby up meanwhile: it alone has all that was acknowledged", primary)
+            return False
         return True
 
     async def _power_off(self, verdict: Verdict, primary: str, lock: Lock) -> bool:
@@ -303,18 +313,26 @@ class Agent:
             log.warning("nobody has taken the leader key for %g s", BLOCK_SECONDS)
 
     async def _restore(self) -> None:
-        """As the new primary, power on what was powered off: vSphere HA leaves alone what somebody powered off."""
-        leader = self._view.leader if self._view else None
-        if leader is None or leader.name != self._name or not await self._ears.here("/primary"):
+        """Power on what was powered off, and HA leaves alone: as the new primary, or where there is none without."""
+        view = self._view
+        if view is None:
             return
+        leads = view.leader is not None and view.leader.name == self._name and await self._ears.here("/primary")
         try:
             for off in await self._quorum.noted():
-                await self._power_on(off)
-                await self._quorum.strike(off)
+                if leads or self._is_needed(off, view):
+                    await self._power_on(off)
+                    await self._quorum.strike(off)
         except (EtcdError, PowerError) as error:
             self._say("restore", f"what was powered off can't be powered on yet: {error}", logging.WARNING)
         else:
             self._say("restore", "")
+
+    def _is_needed(self, off: Off, view: View) -> bool:
+        """Whether nobody may be primary without it: the last one, or its host, was powered off and has no standby."""
+        if view.sync_standbys or view.sync_leader == self._name:
+            return False
+        return off.name == view.sync_leader if off.kind == "server" else view.leader is None
 
     async def _power_on(self, off: Off) -> None:
         switch = self._power.host_on if off.kind == "host" else self._power.server_on
