@@ -72,7 +72,7 @@ def _as_json(one: Forecast, seen: Compared | None) -> dict[str, object]:
 def _told(seen: Compared) -> str:
     runs = len(seen.measured)
     if runs >= ENOUGH_RUNS:
-        return f"{seen.spread.p95:.1f} s\n{runs} runs, {seen.within / runs:.0%} within"
+        return f"{seen.spread.p95:.1f} s\n{runs} runs, {100 * seen.within // runs}% within"
     return f"{seen.spread.worst:.1f} s\n{in_runs(runs) if runs == 1 else f'worst of {in_runs(runs)}'}"
 
 

@@ -61,7 +61,7 @@ class Share:
         return self.within >= WANTED * self.runs
 
     def __str__(self) -> str:
-        return f"{self.within:,} of {self.runs:,} runs ({self.within / self.runs:.0%})"
+        return f"{self.within:,} of {self.runs:,} runs ({100 * self.within // self.runs}%)"
 
 
 def compared(found: Document, forecasts: Iterable[Forecast]) -> list[Compared]:
