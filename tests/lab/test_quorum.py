@@ -15,5 +15,5 @@ def test_votes_join_come_back_and_leave_one_at_a_time(engine: DockerClient) -> N
     texts = {"PROGRAM": PROGRAM.read_text(), "SCRIPT": SCRIPT.read_text()}
     command = 'set -e; d=$(mktemp --directory); printf %s "$PROGRAM" >$d/program; printf %s "$SCRIPT" >$d/script; '
     command += "chmod +x $d/program; bash $d/script $d/program; rm -r $d"
-    status, output = container.exec_run(["bash", "-c", command], environment=texts, stderr=False)
-    assert (status, output) == (0, b"as expected\n")
+    status, (output, complaints) = container.exec_run(["bash", "-c", command], environment=texts, demux=True)
+    assert (status, output) == (0, b"as expected\n"), complaints

@@ -60,6 +60,8 @@ join)
 forget)
     complete || fail "a vote of the stack file does not run: others stay until it does"
     until_limit "those that left the stack file go" forget
+    # The last one may have been the leader: without one the lock under which this runs can't be given back.
+    until_limit "the votes that stay have a leader" healthy
     ;;
 complete) complete ;;
 strangers) strangers ;;
