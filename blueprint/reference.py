@@ -1,7 +1,7 @@
 """The reference of the stack file, made from the settings' own descriptions: `python -m blueprint.reference`."""
 
 import builtins
-import json
+import math
 import types
 import typing
 from ipaddress import IPv4Address, IPv4Network
@@ -11,6 +11,7 @@ from typing import Any, get_args, get_origin
 import yaml
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
+from pydantic_core import to_jsonable_python
 
 from blueprint.settings import Settings
 
@@ -97,30 +98,14 @@ def _default(field: FieldInfo) -> str:
     if isinstance(default, BaseModel):
         model = type(default)
         is_own = not any(each.is_required() for each in model.model_fields.values()) and default == model()
-        return "those of its keys" if is_own else f"`{_flow(default.model_dump(mode='json'))}`"
+        return "those of its keys" if is_own else f"`{_flow(default)}`"
     return "none" if default is None else f"`{_flow(default)}`" if default not in ((), {}, "") else "empty"
 
 
-def _flow(value: Any) -> str:  # noqa: ANN401  # any value of a stack file
+def _flow(value: object) -> str:
     """A value as a stack file has it on one line."""
-    match value:
-        case dict():
-            return f"{{ {', '.join(f'{key}: {_flow(part)}' for key, part in value.items())} }}"
-        case list() | tuple():
-            return f"[{', '.join(map(_flow, value))}]"
-        case bool():
-            return str(value).lower()
-        case str() if not _is_plain(value):
-            return json.dumps(value)
-    return str(value)
-
-
-def _is_plain(text: str) -> bool:
-    """Whether YAML takes a text for that text without quotes."""
-    try:
-        return bool(yaml.safe_load(f"[{text}]") == [text])
-    except yaml.YAMLError:
-        return False
+    listed = yaml.safe_dump([to_jsonable_python(value)], default_flow_style=True, sort_keys=False, width=math.inf)
+    return listed.strip()[1:-1]
 
 
 if __name__ == "__main__":

@@ -25,18 +25,28 @@ _ERRORS_SHOWN = 10
 _VIRTUAL_MACHINE = "vsphere:index/virtualMachine:VirtualMachine"
 
 
-def check_none_drained(pulumi: Engine) -> None:
+Records = Sequence[Mapping[str, Any]]
+"""Resources of a state."""
+
+
+def check_restarts(pulumi: Engine) -> None:
+    """Check that a deployment takes nothing away that the site needs meanwhile: it restarts what it changes.
+
+    Raises:
+        Failure: A server is out of use, or two would be restarted at once.
+    """
+    made = records(pulumi.state())
+    if made:
+        _check_none_drained(pulumi.stack, made)
+        _check_one_resized(pulumi.stack, made)
+
+
+def _check_none_drained(stack: Stack, made: Records) -> None:
     """Check that no server is out of use: what a deployment restarts might be its twin, which carries the load alone.
 
     Of a server that does not answer, only what `drain` noted is known. One that was not drained may be lost, and a
     deployment is what makes it anew: it is only said.
-
-    Raises:
-        Failure: One is.
     """
-    stack = pulumi.stack
-    if not is_deployed(pulumi):
-        return
     asked = ask_drained(stack)
     stopped = []
     for name in drained_servers.noted(stack):
@@ -55,28 +65,23 @@ def check_none_drained(pulumi: Engine) -> None:
             f"shall make it anew: rm {stack.drained_file}"
         )
         raise Failure(what, f"{', '.join(stopped)} was drained and does not answer, and {twin}", remedy)
-    lost = [name for name in asked.silent if _was_ready(pulumi, name)]
+    lost = [name for name in asked.silent if _was_ready(made, name)]
     if lost and not stack.is_lab:  # the lab's servers may just be starting with it
         say(f"{', '.join(lost)} does not answer: if somebody stopped it, start it first, as {twin}.", "yellow")
 
 
-def check_one_resized(pulumi: Engine) -> None:
+def _check_one_resized(stack: Stack, made: Records) -> None:
     """Check that no two servers get another size at once.
 
     vSphere takes it from a server that is off only, so the provider restarts it, and Pulumi sees to several at a time.
-
-    Raises:
-        Failure: Two or more would be restarted.
     """
-    stack = pulumi.stack
-    servers = stack.settings.servers
     # What is still to be deleted has a successor of the same name.
-    made = [
-        one["inputs"] for one in _resources(pulumi) if one.get("type") == _VIRTUAL_MACHINE and not one.get("delete")
-    ]
-    sizes = {one["name"]: (int(one["numCpus"]), int(one["memory"])) for one in made}
+    machines = [one["inputs"] for one in made if one.get("type") == _VIRTUAL_MACHINE and not one.get("delete")]
+    sizes = {one["name"]: (int(one["numCpus"]), int(one["memory"])) for one in machines}
     resized = [
-        name for name, server in servers.items() if name in sizes and sizes[name] != (server.cpus, server.memory_mib)
+        name
+        for name, server in stack.settings.servers.items()
+        if name in sizes and sizes[name] != (server.cpus, server.memory_mib)
     ]
     if len(resized) > 1:
         why = f"{', '.join(resized)} get another size, for which they are restarted, and at the same time"
@@ -89,16 +94,12 @@ def check_one_resized(pulumi: Engine) -> None:
 
 def is_deployed(pulumi: Engine) -> bool:
     """Whether Pulumi's state of the stack has anything."""
-    return bool(_resources(pulumi))
+    return bool(records(pulumi.state()))
 
 
-def _resources(pulumi: Engine) -> Sequence[Mapping[str, Any]]:
-    return (pulumi.state().get("deployment") or {}).get("resources") or ()
-
-
-def _was_ready(pulumi: Engine, server: str) -> bool:
+def _was_ready(made: Records, server: str) -> bool:
     """Whether a deployment has ever reached a server; one that was killed may have left it half made."""
-    return any(str(one["urn"]).endswith(f"::{server}-ready") for one in records(pulumi.state()))
+    return any(str(one["urn"]).endswith(f"::{server}-ready") for one in made)
 
 
 def deploy(pulumi: Engine, display: Display, options: Sequence[str] = ()) -> Deployment:

@@ -130,7 +130,7 @@ def _check_clear(order: Order) -> None:
     }
     given = [way for way, is_given in ways.items() if is_given]
     if len(given) > 1:
-        why = f"{' and '.join(given)} each say what it is, in their own way"
+        why = f"{' and '.join(given)} each say what to run"
         raise Failure("it is not clear what to run", why, "Give one of them.")
 
 

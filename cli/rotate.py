@@ -14,7 +14,7 @@ from blueprint.terms import Certificate
 from cli import artifacts, given
 from cli.attach import running_lab, working_engine
 from cli.console import Display, out, say
-from cli.deploy import check_none_drained, deploy
+from cli.deploy import check_restarts, deploy
 from cli.engine import Engine
 from cli.initialise import Ask, asking
 from machine.failure import Failure
@@ -201,7 +201,7 @@ def _ready(stack: Stack, display: Display) -> tuple[Engine, Callable[[Vault], No
 
     attach = running_lab if stack.is_lab else working_engine
     engine = attach(stack, display)
-    check_none_drained(engine)
+    check_restarts(engine)
     with display.step("services") as progress:
         artifacts.build(stack.settings, progress)
     return engine, equip

@@ -14,7 +14,7 @@ from blueprint.terms import Role
 from cli import artifacts, drift, engine, packages
 from cli.attach import working_engine
 from cli.console import Display, err, out, say
-from cli.deploy import await_page, check_none_drained, check_one_resized, deploy, is_deployed, page_path
+from cli.deploy import await_page, check_restarts, deploy, is_deployed, page_path
 from cli.engine import Engine
 from cli.events import Deployment
 from cli.lab_start import start_lab
@@ -52,8 +52,7 @@ def _lab_up(stack: Stack, display: Display, *, repair: bool) -> None:
     began = time.monotonic()
     _announce(stack, lab_of(stack))
     lab = start_lab(stack, display)
-    check_none_drained(lab.pulumi)
-    check_one_resized(lab.pulumi)
+    check_restarts(lab.pulumi)
     deployment = deploy(lab.pulumi, display, _to_mend(lab.pulumi, display) if repair else ())
     with display.step("page through the virtual address") as progress:
         seconds = await_page(lab.pulumi.stack, site_authorities(lab.secrets), progress)
@@ -69,8 +68,7 @@ def _real_up(stack: Stack, display: Display, options: tuple[str, ...], *, repair
         from stack.vcenter import check_user  # noqa: PLC0415 (VMware's library takes its time, and only real stacks need it)
 
         check_user(stack, vault.Vault.open(stack))
-    check_none_drained(pulumi)
-    check_one_resized(pulumi)
+    check_restarts(pulumi)
     more = _to_mend(pulumi, display) if repair else ()
     return pulumi.attended("up", "--stack", stack.name, *engine.POLICIES, *options, *more)
 

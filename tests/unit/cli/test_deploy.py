@@ -73,14 +73,15 @@ def test_nothing_is_deployed_while_a_server_is_drained(pulumi: FakeEngine, monke
     monkeypatch.setattr(deploy, "ask_drained", lambda _stack: Asked(["app01"], silent=[]))
     pulumi.resources = ({"urn": "a server"},)
     with pytest.raises(Failure, match="app01 is drained") as raised:
-        deploy.check_none_drained(pulumi)
+        deploy.check_restarts(pulumi)
     assert raised.value.remedy == "First: ./perenne undrain app01 dev"
     monkeypatch.setattr(deploy, "ask_drained", lambda _stack: Asked([], silent=[]))
-    deploy.check_none_drained(pulumi)
+    deploy.check_restarts(pulumi)
 
 
-def test_two_servers_are_not_restarted_for_another_size(pulumi: FakeEngine) -> None:
+def test_two_servers_are_not_restarted_for_another_size(pulumi: FakeEngine, monkeypatch: pytest.MonkeyPatch) -> None:
     """What is new, keeps its size, or is only still to be deleted, is not restarted."""
+    monkeypatch.setattr(deploy, "ask_drained", lambda _stack: Asked([], silent=[]))
     servers = pulumi.stack.settings.servers
     pulumi.resources = [
         {
@@ -91,17 +92,17 @@ def test_two_servers_are_not_restarted_for_another_size(pulumi: FakeEngine) -> N
         for name, server in servers.items()
         if name != "app02"
     ]
-    deploy.check_one_resized(pulumi)
+    deploy.check_restarts(pulumi)
     sizes = {one["inputs"]["name"]: one["inputs"] for one in pulumi.resources}
     sizes["db01"]["memory"] //= 2
-    deploy.check_one_resized(pulumi)
+    deploy.check_restarts(pulumi)
     former = pulumi.resources[-1]
     replaced = {**former, "delete": True, "inputs": {**former["inputs"], "memory": former["inputs"]["memory"] + 1}}
     pulumi.resources = [*pulumi.resources, replaced]
-    deploy.check_one_resized(pulumi)
+    deploy.check_restarts(pulumi)
     sizes["wit01"]["numCpus"] += 1
     with pytest.raises(Failure, match="db01, wit01 get another size") as raised:
-        deploy.check_one_resized(pulumi)
+        deploy.check_restarts(pulumi)
     assert "Pulumi.dev.yaml" in raised.value.remedy
 
 
@@ -112,7 +113,7 @@ def test_nothing_is_deployed_while_a_drained_server_is_stopped(
     drained_servers.note(pulumi.stack, "app01")
     monkeypatch.setattr(deploy, "ask_drained", lambda _stack: Asked([], silent=["app01"]))
     with pytest.raises(Failure, match="app01 was drained and does not answer") as raised:
-        deploy.check_none_drained(pulumi)
+        deploy.check_restarts(pulumi)
     assert raised.value.remedy.startswith("Start it, then: ./perenne undrain app01 dev.")
     assert raised.value.remedy.endswith(f"rm {pulumi.stack.drained_file}")
 
@@ -123,7 +124,7 @@ def test_what_a_server_says_counts_more_than_what_drain_noted(
     pulumi.resources = ({"urn": "a server"},)
     drained_servers.note(pulumi.stack, "app01")
     monkeypatch.setattr(deploy, "ask_drained", lambda _stack: Asked([], silent=["app02"]))
-    deploy.check_none_drained(pulumi)
+    deploy.check_restarts(pulumi)
     assert drained_servers.noted(pulumi.stack) == []
 
 
@@ -135,7 +136,7 @@ def test_a_deployed_server_that_is_silent_is_said_and_may_be_made_anew(
     kind = "urn:pulumi:prod::perenne::perenne:index:VirtualMachine$command:remote:Command"
     pulumi.resources = ({"urn": f"{kind}::app01-ready"}, {"urn": "urn:pulumi:prod::perenne::vm::app02-vm"})
     monkeypatch.setattr(deploy, "ask_drained", lambda _stack: Asked([], silent=["app01", "app02"]))
-    deploy.check_none_drained(pulumi)
+    deploy.check_restarts(pulumi)
     shown = " ".join(capsys.readouterr().err.split())
     assert "app01 does not answer: if somebody stopped it, start it first" in shown
     assert "app02" not in shown
@@ -143,7 +144,7 @@ def test_a_deployed_server_that_is_silent_is_said_and_may_be_made_anew(
 
 def test_before_the_first_deployment_no_server_is_asked(pulumi: FakeEngine, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(deploy, "ask_drained", lambda _stack: pytest.fail("there is none"))
-    deploy.check_none_drained(pulumi)
+    deploy.check_restarts(pulumi)
 
 
 def test_a_failed_deployment_shows_the_first_errors_and_how_many_more(pulumi: FakeEngine) -> None:

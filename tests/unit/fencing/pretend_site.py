@@ -1,4 +1,4 @@
-# ruff: noqa: D102, ARG002  # stand-ins for documented protocols (agent.Ears, Quorum, Power, Road)
+# ruff: noqa: D102, ARG002  # stand-ins for documented protocols (protocols.Ears, Quorum, Power, Road)
 """A primary, its host, etcd, vCenter and a BMC, as the fencing agent sees them; time is the event loop's."""
 
 import asyncio
@@ -93,7 +93,7 @@ class PretendSite:
         if self.renews:
             self.renewed = max(self.renewed, float(int(now())))
 
-    # agent.Quorum
+    # protocols.Quorum
 
     async def view(self) -> View:
         sent = now()
@@ -133,7 +133,7 @@ class PretendSite:
     async def strike(self, off: Off) -> None:
         self.noted_down.remove(off)
 
-    # agent.Power
+    # protocols.Power
 
     async def placement(self, server: str) -> Placement:
         await asyncio.sleep(ROUND_TRIP)
@@ -174,7 +174,7 @@ class PretendSite:
     async def host_on(self, host: str, seconds: float) -> None:
         self.do(f"{host} on")
 
-    # agent.Ears
+    # protocols.Ears
 
     def patroni(self, server: str) -> Hearing:
         return Hearing(self.primary_silent)
@@ -188,7 +188,7 @@ class PretendSite:
     async def here(self, path: str) -> bool:
         return self.able and path == ("/primary" if self.leader and self.leader.name == "db02" else "/replica")
 
-    # agent.Road
+    # protocols.Road
 
     async def close(self, server: str) -> None:
         self.roads_closed.append(server)

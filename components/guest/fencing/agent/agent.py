@@ -318,6 +318,8 @@ class Agent:
         if view is None:
             return
         leads = view.leader is not None and view.leader.name == self._name and await self._ears.here("/primary")
+        if not leads and view.sync_standbys:
+            return  # somebody else restores, or is about to lead
         try:
             for off in await self._quorum.noted():
                 if leads or self._is_needed(off, view):
@@ -330,7 +332,7 @@ class Agent:
 
     def _is_needed(self, off: Off, view: View) -> bool:
         """Whether nobody may be primary without it: the last one, or its host, was powered off and has no standby."""
-        if view.sync_standbys or view.sync_leader == self._name:
+        if view.sync_leader == self._name:
             return False
         return off.name == view.sync_leader if off.kind == "server" else view.leader is None
 
