@@ -15,10 +15,11 @@ from stack.checks import check_answers
 from stack.status import Answer, SiteStatus, status
 from stack.workspace import Stack
 
-_ETCD = (
+ETCD = (
     "export ETCDCTL_API=3 ETCDCTL_CACERT=/etc/perenne/tls/ca.pem ETCDCTL_CERT=/etc/perenne/tls/etcd.pem "
     "ETCDCTL_KEY=/etc/perenne/tls/etcd.pem\n"
 )
+"""For scripts on a server with a vote: how its etcdctl proves itself."""
 
 
 @dataclass(frozen=True)
@@ -140,7 +141,7 @@ async def quorum_leader(stack: Stack, hands: Hands) -> str:
         Failure: No member knows one.
     """
     endpoints = ",".join(f"https://{server.address}:2379" for server in stack.settings.quorum.values())
-    script = f"{_ETCD}etcdctl --endpoints={endpoints} --command-timeout=3s endpoint status --write-out=json"
+    script = f"{ETCD}etcdctl --endpoints={endpoints} --command-timeout=3s endpoint status --write-out=json"
     names = {f"https://{server.address}:2379": name for name, server in stack.settings.quorum.items()}
     for member in stack.settings.quorum:
         try:
@@ -164,7 +165,7 @@ async def lead_quorum(stack: Stack, hands: Hands, member: str) -> None:
     if leader == member:
         return
     endpoint = f"https://{stack.settings.servers[leader].address}:2379"
-    script = f"""{_ETCD}
+    script = f"""{ETCD}
 member=$(etcdctl --endpoints={endpoint} member list |
     awk -F ', ' '$3 == "{member}" {{ print $1 }}')
 etcdctl --endpoints={endpoint} move-leader "$member"

@@ -28,8 +28,9 @@ OFTEN = {
 }
 """How many times as often as any other one a drill comes."""
 
-NEVER = frozenset({"rolling-patch"})
-"""No fault but a procedure: ten moves one after the other, each of which is a drill of its own, in eight minutes."""
+NEVER = frozenset({"rolling-patch", "wake-primary-in-fencing"})
+"""The first is no fault but a procedure: ten moves one after the other, each of which is a drill of its own, in eight
+minutes. The second is an accident of tenths of a second, which takes two standing machines and a watch to arrange."""
 
 
 def chosen(available: Sequence[Fault], count: int, seed: int | None) -> list[Fault]:

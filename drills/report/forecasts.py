@@ -24,6 +24,7 @@ UNFORETOLD = {
     "step-clock": "nobody has tried it, and no setting says what Patroni does whose clock jumps",
     "cut-one-path": "how long ESXi pauses I/O until it takes the other path is ESXi's own, and the lab doesn't show it",
     "maintain-host": "how long a vMotion pauses a server depends on how fast that writes to its memory",
+    "wake-primary-in-fencing": "it ends once its server has started again, which is the site's own time",
     "rolling-patch": "it is drains, which have forecasts of their own, and vMotions",
 }
 """Drills of a sound stack whose outage no setting tells, each with the reason."""
