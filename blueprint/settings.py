@@ -365,7 +365,7 @@ class Settings(Model):
     """A whole site, as one stack file describes it."""
 
     environment: Literal["dev", "prod"]
-    """What kind of stack this is; policies are stricter for `prod`."""
+    """`dev` lives in the embedded lab, `prod` on a site; policies go by the stack's name, whatever stands here."""
     domain: Domain
     """DNS domain of hosts and servers; no DNS server is needed, every server carries the same complete hosts file."""
     vcenter: VCenter

@@ -45,7 +45,7 @@ class Environment(Model):
     levels: Mapping[str, Level] = Field(default_factory=dict)
     """Level by rule id; `all` stands for every rule that isn't named."""
     thresholds: "Thresholds | None" = None
-    """How much redundancy is enough here, instead of the general thresholds."""
+    """How much redundancy is enough here, where that is said; for the rest the general thresholds hold."""
 
 
 class HostSize(Model):
@@ -125,7 +125,8 @@ class Configuration(Model):
 
     def thresholds_of(self, stack: str) -> Thresholds:
         """The thresholds for a stack."""
-        return self._environment(stack).thresholds or self.thresholds
+        own = self._environment(stack).thresholds
+        return self.thresholds.model_copy(update=own.model_dump(exclude_unset=True)) if own else self.thresholds
 
     def _environment(self, stack: str) -> Environment:
         return next((found for name, found in self.environments.items() if fnmatchcase(stack, name)), Environment())

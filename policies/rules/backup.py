@@ -14,6 +14,7 @@ _ELSEWHERE = re.compile(
     re.IGNORECASE,
 )
 """Backups that leave the site's own datastores."""
+_COMMENT = re.compile(r"^\s*[#;].*$", re.MULTILINE)
 
 
 @rule(
@@ -42,7 +43,7 @@ def backed_up(tier: Tier, context: Context) -> Iterator[Finding]:
             files.require_all()
         yield Finding(None, f"nothing backs up {', '.join(sorted(one.label for one in tier.machines))}")
         return
-    if any(_ELSEWHERE.search(text) for files in keepers for text in files.contents.values()):
+    if any(_ELSEWHERE.search(_COMMENT.sub("", text)) for files in keepers for text in files.contents.values()):
         return
     machines = [*tier.machines, *(files.machine for files in keepers)]
     places = {_place(machine, context) for machine in machines}

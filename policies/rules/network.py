@@ -162,7 +162,7 @@ def time_and_names(machine: Resource, context: Context) -> Iterator[Finding]:
     for path, text in files.contents.items():
         if re.search(r"(chrony|ntp)\S*\.(conf|sources)$|ntp\.conf$", path):
             sources = set(_TIME.findall(text))
-            pools = "pool " in text
+            pools = re.search(r"^\s*pool\s", text, re.MULTILINE)
             if sources and not pools and len(sources) < needed:
                 yield Finding(
                     files.source(path), f"{path} of {machine.label} names {len(sources)} of {needed} time sources"

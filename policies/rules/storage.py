@@ -10,6 +10,8 @@ from policies.reading import homes, iscsi, tiers, topology
 from policies.reading.iscsi import Initiator
 from policies.reading.tiers import Kind, Tier
 
+Network = IPv4Network | IPv6Network
+
 _ISCSI = "VMware, vSphere Storage, “Configuring iSCSI and iSER Adapters and Storage”"
 _ACTIVE_POLICIES = {"VMW_PSP_RR", "HPP", "VMW_HPP"}
 
@@ -105,16 +107,14 @@ def two_adapters(initiator: Initiator, context: Context) -> Iterator[Finding]:
         if paths < 2:  # noqa: PLR2004 (a path and its spare)
             named = f"array {array}" if array else "the array"
             yield Finding(command, f"{host.label} reaches {named} from {paths} of 2 VMkernel adapters")
-    yield from _uplinks(host, [adapter for adapter, _ in adapters], context)
+    yield from _uplinks(host, initiator, adapters, context)
 
 
 def _all_portals(initiator: Initiator) -> list[str]:
     return [portal for found in initiator.portals.values() for portal in found]
 
 
-def _towards(
-    initiator: Initiator, host: Resource, context: Context
-) -> list[tuple[Resource, IPv4Network | IPv6Network]]:
+def _towards(initiator: Initiator, host: Resource, context: Context) -> list[tuple[Resource, Network]]:
     """The host's VMkernel adapters in the networks of the portals, with these networks."""
     portals = [ip_address(portal) for portal in _all_portals(initiator)]
     return [
@@ -124,26 +124,32 @@ def _towards(
     ]
 
 
-def _uplinks(host: Resource, adapters: Sequence[Resource], context: Context) -> Iterator[Finding]:
-    used: dict[str, Resource] = {}
-    for adapter in adapters:
+def _uplinks(
+    host: Resource, initiator: Initiator, adapters: Sequence[tuple[Resource, Network]], context: Context
+) -> Iterator[Finding]:
+    """Paths that are none: port groups with several uplinks, and an array that is reached by one uplink only."""
+    paths: list[tuple[Network, str, Resource]] = []
+    for adapter, network in adapters:
         group = topology.port_group_of(context.stack, adapter)
         if group is None:
             continue
         active, standby = topology.uplinks_of(group, topology.standard_switch_of(context.stack, group))
-        if len(active) != 1 or standby:
-            yield Finding(
-                group,
-                "a port group for iSCSI needs exactly one active uplink and no standby",
-                "Set activeNics to one uplink and standbyNics: [].",
-            )
-        elif active[0] in used:
-            yield Finding(
-                group,
-                f"both storage paths of {host.label} are on uplink {active[0]}",
-                "Give this port group the other uplink.",
-            )
-        used.update(dict.fromkeys(active, group))
+        if len(active) == 1 and not standby:
+            paths.append((network, active[0], group))
+            continue
+        yield Finding(
+            group,
+            "a port group for iSCSI needs exactly one active uplink and no standby",
+            "Set activeNics to one uplink and standbyNics: [].",
+        )
+    told: list[Resource] = []
+    for portals in initiator.portals.values():
+        beside = [path for path in paths if any(ip_address(portal) in path[0] for portal in portals)]
+        if len(beside) > 1 and len({uplink for _, uplink, _ in beside}) == 1 and beside[-1][2] not in told:
+            _, uplink, group = beside[-1]
+            told.append(group)
+            label = f"all storage paths of {host.label} are on uplink {uplink}"
+            yield Finding(group, label, "Give this port group another uplink.")
 
 
 @rule(

@@ -63,6 +63,8 @@ def test_all_on_one_datastore_unless_backups_leave_it() -> None:
     remote = {"/etc/cron.d/backup": "0 2 * * * root restic -r s3:https://s3.example.com/site backup /data"}
     assert len(problems(backup.backed_up, *site(local, second=0))) == 1
     assert problems(backup.backed_up, *site(remote, second=0)) == []
+    remark = {"/etc/cron.d/backup": "# back: scp all db01:/tmp\n0 2 * * * postgres pg_dumpall > /backup/all"}
+    assert len(problems(backup.backed_up, *site(remark, second=0))) == 1
 
 
 def test_a_datastore_that_is_not_known_is_no_datastore_in_common() -> None:

@@ -83,6 +83,15 @@ def test_a_waiver_is_no_way_around_a_rule_that_fails() -> None:
     assert judged(replace(cluster.high_availability, judge=broken), UNSOUND, configuration=waiver(resource="*")).refused
 
 
+def test_thresholds_of_an_environment_are_beside_the_general_ones() -> None:
+    configuration = Configuration.model_validate(
+        {"thresholds": {"host_failures_to_tolerate": 2}, "environments": {"prod": {"thresholds": {"arrays": 2}}}}
+    )
+    found = configuration.thresholds_of("prod")
+    assert (found.host_failures_to_tolerate, found.arrays) == (2, 2)
+    assert configuration.thresholds_of("dev").arrays == 1
+
+
 def test_level_of_an_environment() -> None:
     lenient = Configuration.model_validate({"environments": {"pro*": {"levels": {"all": "advisory"}}}})
     judgement = judged(cluster.high_availability, UNSOUND, configuration=lenient)

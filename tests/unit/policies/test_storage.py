@@ -143,7 +143,16 @@ def test_bound_adapters_may_share_the_portals_subnet() -> None:
 def test_both_adapters_on_one_uplink_are_found() -> None:
     stack = with_adapters(UNBOUND, "10.0.1.2", "10.0.2.2", uplinks=("vmnic2", "vmnic2"))
     found = problems(storage.two_adapters, *stack)
-    assert found[0] == "both storage paths of esx1.site.example.com are on uplink vmnic2"
+    assert found[0] == "all storage paths of esx1.site.example.com are on uplink vmnic2"
+
+
+def test_three_paths_may_take_two_uplinks_in_turn() -> None:
+    script = f"{UNBOUND}\n{UNBOUND.replace('10.0.2.1', '10.0.3.1')}"
+    uplinks = ("vmnic2", "vmnic3", "vmnic2")
+    assert (
+        problems(storage.two_adapters, *with_adapters(script, "10.0.1.2", "10.0.2.2", "10.0.3.2", uplinks=uplinks))
+        == []
+    )
 
 
 def test_adapters_that_the_stack_does_not_show_leave_it_open() -> None:
