@@ -6,13 +6,14 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from typing import Any
 
 from pyVmomi import vim
 
 from machine.failure import Failure
 from stack.vault import Vault
-from stack.vcenter import TASK_SECONDS, await_task, moid, properties_of_all, reached
+from stack.vcenter import TASK_SECONDS, Found, await_task, moid, properties_of_all, reached
 from stack.workspace import Stack
 
 _OFF_SECONDS = 1.0
@@ -227,7 +228,7 @@ class VCenter:
 
 
 class _Inventory:
-    """Finds things by name."""
+    """Finds things by name in the stack's datacenter: another stack at that vCenter may have a `db01`, too."""
 
     def __init__(self, content: Any, stack: Stack) -> None:  # noqa: ANN401
         self._content = content
@@ -237,7 +238,7 @@ class _Inventory:
         return self._find(vim.VirtualMachine, {name})
 
     def host(self, name: str) -> Any:  # noqa: ANN401
-        return self._find(vim.HostSystem, {name, self._stack.settings.fqdn(name)})
+        return self._find(vim.HostSystem, self._names(name))
 
     def cluster(self, name: str) -> Any:  # noqa: ANN401
         return self._find(vim.ClusterComputeResource, {name})
@@ -245,23 +246,42 @@ class _Inventory:
     def states(self, names: Sequence[str]) -> Iterator[HostState]:
         """How the hosts of these names are."""
         running: dict[str, list[dict[str, Any]]] = {}
-        for _, vm in properties_of_all(self._content, vim.VirtualMachine, _VM):
+        for _, vm in self._all(vim.VirtualMachine, _VM):
             if vm["runtime.powerState"] == vim.VirtualMachine.PowerState.poweredOn:
                 running.setdefault(moid(vm["runtime.host"]), []).append(vm)
-        hosts = properties_of_all(self._content, vim.HostSystem, _HOST)
-        found = {told["name"].partition(".")[0]: (moid(host), told) for host, told in hosts}
+        found = {told["name"]: (moid(host), told) for host, told in self._all(vim.HostSystem, _HOST)}
         for name in names:
-            if name.partition(".")[0] in found:
-                host, told = found[name.partition(".")[0]]
+            for known in self._names(name) & found.keys():
+                host, told = found[known]
                 yield _state(name, told, running.get(host, []))
 
+    def _names(self, host: str) -> set[str]:
+        """By which vCenter may know a host."""
+        return {host, self._stack.settings.fqdn(host)}
+
     def _find(self, kind: type, names: set[str]) -> Any:  # noqa: ANN401
-        view = self._content.viewManager.CreateContainerView(self._content.rootFolder, [kind], True)
-        for found in view.view:
-            if found.name in names:
-                return found
-        remedy = f"Run {self._stack.command('up')}."
-        raise Failure(f"{min(names)} is not in vCenter", "nothing there has that name", remedy)
+        return self._one(self._all(kind, ["name"]), names, f"datacenter {self._stack.settings.vcenter.datacenter}")
+
+    def _all(self, kind: type, paths: Sequence[str]) -> Iterator[Found]:
+        return properties_of_all(self._content, self._datacenter, kind, paths)
+
+    @cached_property
+    def _datacenter(self) -> Any:  # noqa: ANN401
+        vcenter = self._stack.settings.vcenter
+        all_of_them = properties_of_all(self._content, self._content.rootFolder, vim.Datacenter, ["name"])
+        return self._one(all_of_them, {vcenter.datacenter}, f"vCenter {vcenter.server}")
+
+    def _one(self, things: Iterator[Found], names: set[str], where: str) -> Any:  # noqa: ANN401
+        found = [thing for thing, told in things if told["name"] in names]
+        if len(found) == 1:
+            return found[0]
+        name = min(names)
+        if not found:
+            raise Failure(
+                f"{name} is not in {where}", "nothing there has that name", f"Run {self._stack.command('up')}."
+            )
+        why = f"{len(found)} things in {where} have that name"
+        raise Failure(f"it is not certain which {name} is meant", why, "Rename what is not this stack's in vCenter.")
 
     def own_settings(self, cluster: Any, server: str) -> Any:  # noqa: ANN401
         """What vSphere HA does about a VM that has settings of its own (`ClusterDasVmSettings`)."""

@@ -4,6 +4,8 @@ import ssl
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from http import HTTPStatus
+from http.client import HTTPException, HTTPSConnection
 from typing import Any
 
 from pyVim.connect import Disconnect, SmartConnect
@@ -14,6 +16,8 @@ from machine.failure import Failure
 from stack.vault import Vault
 from stack.workspace import LAB, Stack
 
+ANSWER_SECONDS = 30.0
+"""How long vCenter may take for an answer: one that is busy takes seconds."""
 TASK_SECONDS = 120.0
 _POLL_SECONDS = 0.2
 _OTHER_NAMES = {62, 64}
@@ -27,18 +31,34 @@ Found = tuple[Any, dict[str, Any]]
 def session(stack: Stack, vault: Vault) -> Iterator[Any]:
     """Log in, give vCenter's service content, log out. pyVmomi has no types."""
     vcenter = stack.settings.vcenter
-    server, _, port = vcenter.server.partition(":")
+    server, _, given = vcenter.server.partition(":")
+    port, context = int(given or 443), trust(stack)
+    _check_serves(server, port, context)
     service = SmartConnect(  # type: ignore[no-untyped-call]
         host=server,
-        port=int(port or 443),
+        port=port,
         user=vcenter.user,
         pwd=vault.values["vcenter-password"],
-        sslContext=trust(stack),
+        sslContext=context,
+        httpConnectionTimeout=ANSWER_SECONDS,
     )
     try:
         yield service.RetrieveContent()
     finally:
         Disconnect(service)  # type: ignore[no-untyped-call]
+
+
+def _check_serves(server: str, port: int, context: ssl.SSLContext) -> None:
+    """Ask for what pyVmomi asks for first, without an end and with an error of no type of its own."""
+    connection = HTTPSConnection(server, port, timeout=ANSWER_SECONDS, context=context)
+    try:
+        connection.request("GET", "/sdk/vimServiceVersions.xml")
+        answer = connection.getresponse()
+    finally:
+        connection.close()
+    if answer.status != HTTPStatus.OK:
+        why = f"it answers {answer.status} ({answer.reason}): it has not started yet, or is no vCenter"
+        raise Failure(f"vCenter {server} does not serve", why, f"See whether https://{server}/ui does, then try again.")
 
 
 def trust(stack: Stack) -> ssl.SSLContext:
@@ -69,13 +89,18 @@ def reached(stack: Stack, vault: Vault, what: str) -> Iterator[Any]:
             remedy = f"Trust vCenter's authority on this machine; it is in https://{vcenter.server}/certs/download.zip."
         raise Failure(f"the certificate of vCenter {vcenter.server} is refused", str(error), remedy) from error
     except vim.fault.InvalidLogin as error:
-        remedy = f"Check perenne:vcenter.user in {stack.file.name}; the password is the secret vcenter-password."
+        remedy = (
+            f"Check perenne:vcenter.user in {stack.file.name}; the password is the secret vcenter-password: "
+            f"{stack.command('rotate', '--only', 'vcenter-password')} asks for another one, or, before the first "
+            f"deployment, {stack.command('init')} once perenne:vcenter-password is taken out of the file."
+        )
         raise Failure(
             f"vCenter {vcenter.server} refuses {vcenter.user}", "user or password is wrong", remedy
         ) from error
-    except OSError as error:
+    except (OSError, HTTPException) as error:
         remedy = f"Check perenne:vcenter.server in {stack.file.name}, and the way there (VPN, firewall)."
-        raise Failure(f"vCenter {vcenter.server} can't be reached", str(error), remedy) from error
+        why = str(error) or type(error).__name__
+        raise Failure(f"vCenter {vcenter.server} can't be reached", why, remedy) from error
     except vmodl.MethodFault as error:
         why = f"vCenter says: {getattr(error, 'msg', '') or type(error).__name__}"
         raise Failure(what, why, "Look at vCenter's events and recent tasks.") from error
@@ -88,10 +113,10 @@ def properties(content: Any, kind: type, things: Sequence[Any], paths: Sequence[
         yield from _collected(content, kind, [types.ObjectSpec(obj=thing) for thing in things], paths)
 
 
-def properties_of_all(content: Any, kind: type, paths: Sequence[str]) -> Iterator[Found]:  # noqa: ANN401
-    """Every object of a kind with its properties, those that it has, by one question."""
+def properties_of_all(content: Any, within: Any, kind: type, paths: Sequence[str]) -> Iterator[Found]:  # noqa: ANN401
+    """Every object of a kind `within` a folder or a datacenter, with its properties, likewise."""
     types: Any = vmodl.query.PropertyCollector
-    view = content.viewManager.CreateContainerView(content.rootFolder, [kind], True)
+    view = content.viewManager.CreateContainerView(within, [kind], True)
     through = types.TraversalSpec(name="view", path="view", skip=False, type=vim.view.ContainerView)
     return _collected(content, kind, [types.ObjectSpec(obj=view, skip=True, selectSet=[through])], paths)
 

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from pyVmomi import vim
 
+from machine.failure import Failure
 from moves import vcenter
 from moves.vcenter import HostState, _Inventory
 from stack.vcenter import Found
@@ -29,12 +30,21 @@ def vm(name: str, host: str, state: str = "poweredOn", mib: int | None = 1024) -
     return reference(name), {"name": name, "runtime.powerState": state, "runtime.host": reference(host), **memory}
 
 
-def states(monkeypatch: pytest.MonkeyPatch, *found: Found, **changes: object) -> list[HostState]:
-    def told(_content: object, kind: type, _paths: Sequence[str]) -> Iterator[Found]:
-        return iter(found if kind is vim.VirtualMachine else [(reference("host-1"), HOST | changes)])
+def vcenter_with(monkeypatch: pytest.MonkeyPatch, content: dict[str, dict[type, list[Found]]]) -> _Inventory:
+    """The inventory of prod at a vCenter; of its datacenters by name, what is in each."""
+    datacenters = [(name, {"name": name}) for name in content]
+
+    def told(_content: object, within: str, kind: type, _paths: Sequence[str]) -> Iterator[Found]:
+        return iter(datacenters if kind is vim.Datacenter else content[within].get(kind, []))
 
     monkeypatch.setattr(vcenter, "properties_of_all", told)
-    return list(_Inventory(None, Stack("prod")).states(["psexi02", "psexi09"]))
+    return _Inventory(SimpleNamespace(rootFolder="group-d1"), Stack("prod"))
+
+
+def states(monkeypatch: pytest.MonkeyPatch, *found: Found, **changes: object) -> list[HostState]:
+    host = (reference("host-1"), HOST | changes)
+    inventory = vcenter_with(monkeypatch, {"office": {vim.VirtualMachine: list(found), vim.HostSystem: [host]}})
+    return list(inventory.states(["psexi02", "psexi09"]))
 
 
 def test_a_host_tells_what_runs_on_it_and_what_memory_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -55,3 +65,24 @@ def test_one_that_does_not_answer_or_is_drained_is_told(monkeypatch: pytest.Monk
     (host,) = states(monkeypatch, **{"runtime.connectionState": "notResponding", "runtime.inMaintenanceMode": True})
     assert not host.connected
     assert host.in_maintenance
+
+
+def test_what_another_stack_has_at_the_same_vcenter_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A `db01` is in each: names of VMs are unique in a folder, and no further."""
+    ours, theirs = vm("db01", "host-1"), vm("db01", "host-9")
+    hosts = [(reference("host-9"), HOST)]
+    inventory = vcenter_with(
+        monkeypatch,
+        {"elsewhere": {vim.VirtualMachine: [theirs], vim.HostSystem: hosts}, "office": {vim.VirtualMachine: [ours]}},
+    )
+    assert inventory.vm("db01") is ours[0]
+    assert list(inventory.states(["psexi02"])) == []
+    with pytest.raises(Failure, match="nothing there has that name"):
+        inventory.host("psexi02")
+
+
+def test_of_two_with_one_name_none_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    twice = [vm("db01", "host-1"), vm("db01", "host-2")]
+    inventory = vcenter_with(monkeypatch, {"office": {vim.VirtualMachine: twice}})
+    with pytest.raises(Failure, match="not certain which db01"):
+        inventory.vm("db01")

@@ -1,6 +1,9 @@
 """What Perenne's user may do in vCenter is asked before anything is changed, and what is missing is named."""
 
+import http.client
+import http.server
 import ssl
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import SimpleNamespace
@@ -9,9 +12,11 @@ from typing import Any, cast
 import pytest
 from pyVmomi import vim
 
+from blueprint.keys import certificate_of
 from blueprint.privileges import PRIVILEGES, PURPOSES
+from blueprint.secrets import Kind, Secret
 from machine.failure import Failure
-from stack import vcenter
+from stack import keys, vcenter
 from stack.vault import Vault
 from stack.workspace import Stack
 
@@ -72,6 +77,8 @@ def test_missing_privileges_are_named_with_what_they_are_for(dev: Stack, monkeyp
         (cast("Any", vim.fault.InvalidLogin)(), "refuses administrator@vsphere.local"),
         (ConnectionRefusedError("refused"), "can't be reached"),
         (TimeoutError("timed out"), "can't be reached"),
+        (http.client.RemoteDisconnected("closed"), "can't be reached"),
+        (http.client.BadStatusLine("?"), "can't be reached"),
         (ssl.SSLCertVerificationError("self-signed"), "certificate of vCenter"),
     ],
 )
@@ -127,7 +134,7 @@ def test_properties_of_many_objects_are_asked_for_at_once(ask: str) -> None:
     def question(content: Any) -> Iterator[vcenter.Found]:  # noqa: ANN401
         if ask == "these":
             return vcenter.properties(content, kind, things, paths)
-        return vcenter.properties_of_all(content, kind, paths)
+        return vcenter.properties_of_all(content, content.rootFolder, kind, paths)
 
     found, (asked_for,) = asked(question, answer("vm-1", name="db01", value=1), answer("vm-2", name="db02"))
     assert found == [("vm-1", {"name": "db01", "value": 1}), ("vm-2", {"name": "db02"})]
@@ -137,3 +144,38 @@ def test_properties_of_many_objects_are_asked_for_at_once(ask: str) -> None:
 
 def test_of_no_objects_nothing_is_asked() -> None:
     assert asked(lambda content: vcenter.properties(content, vim.Task, [], ["info.state"])) == ([], [])
+
+
+def test_one_that_has_not_started_yet_is_told_so(
+    dev: Stack, monkeypatch: pytest.MonkeyPatch, starting: tuple[str, ssl.SSLContext]
+) -> None:
+    """Its proxy answers 503 for minutes; pyVmomi raises a plain Exception then."""
+    server, trusted = starting
+    monkeypatch.setattr(vcenter, "trust", lambda _stack: trusted)
+    with_it = SimpleNamespace(vcenter=SimpleNamespace(server=server, user="somebody"))
+    monkeypatch.setattr(Stack, "settings", with_it)
+    with pytest.raises(Failure, match="it answers 503") as caught, vcenter.reached(dev, NO_VAULT, "it"):
+        pytest.fail("there is no session")
+    assert caught.value.what == f"vCenter {server.partition(':')[0]} does not serve"
+
+
+@pytest.fixture
+def starting() -> Iterator[tuple[str, ssl.SSLContext]]:
+    """A vCenter whose services have not started: its address, and who trusts it."""
+    authority = keys.make(Secret("", Kind.CERTIFICATE_AUTHORITY, ""))
+    shown = keys.make(Secret("", Kind.CERTIFICATE, "", names=("127.0.0.1",)), authority)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    keys.present(context, shown)
+
+    class Starting(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_error(503)
+
+        def log_message(self, *_: object) -> None:
+            return
+
+    with http.server.HTTPServer(("127.0.0.1", 0), Starting) as server:
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"127.0.0.1:{server.server_port}", ssl.create_default_context(cadata=certificate_of(authority))
+        server.shutdown()
