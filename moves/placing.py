@@ -5,11 +5,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from blueprint.settings import Settings
 from blueprint.terms import Role
 from machine.failure import Failure
+from moves.standing import shared
 from moves.vcenter import HostState
 from stack.workspace import Stack
 
 _APART = (Role.BALANCER, Role.APPLICATION, Role.DATABASE)
-"""Tiers of which no two servers may share a host."""
+"""Tiers of which no two servers share a host that need not."""
 
 _VCENTERS_OWN = "vCLS"
 """The agents of vSphere Cluster Services begin so; vCenter itself stops and moves them."""
@@ -74,7 +75,9 @@ def _ways(
     server = settings.servers[name]
     for host in sorted(free, key=lambda host: (_votes(settings, name, present, host), -free[host])):
         tier = [one for one, where in present.items() if where == host and settings.servers[one].role == server.role]
-        if free[host] < server.memory_mib or (tier and server.role in _APART):
+        if free[host] < server.memory_mib:
+            continue
+        if server.role in _APART and len(tier) >= shared(settings, server.role, len(settings.hosts) - 1):
             continue
         left = {**free, host: free[host] - server.memory_mib}
         for way in _ways(settings, rest, {**present, name: host}, left):

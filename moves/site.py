@@ -73,7 +73,7 @@ class Look:
             elif states[name].in_maintenance:
                 yield in_maintenance(name)
         places = {server: host.name for host in self.hosts for server in host.runs}
-        yield from too_close(settings, places)
+        yield from too_close(settings, places, away)
 
 
 async def look(site: Site) -> Look:

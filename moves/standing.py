@@ -5,6 +5,7 @@ import json
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
+from math import ceil
 
 from blueprint.settings import Settings
 from blueprint.terms import Role
@@ -96,7 +97,7 @@ class Standing:
         places = {answer.name: answer.host for answer in self.site.servers}
         return [
             *(lacking for check in answers for lacking in check.missing),
-            *too_close(self.settings, places),
+            *too_close(self.settings, places, away),
             *_missing_in_lab(self, away),
         ]
 
@@ -178,16 +179,24 @@ def in_maintenance(host: str) -> str:
     return f"{host} is in maintenance mode"
 
 
-def too_close(settings: Settings, places: Mapping[str, str]) -> Iterator[str]:
-    """Servers of one tier that a single host takes down.
+def too_close(settings: Settings, places: Mapping[str, str], away: Collection[str] = ()) -> Iterator[str]:
+    """Servers of one tier that a single host takes down, more of them than must share one.
 
     Args:
         settings: The stack's settings.
         places: The host on which each server runs.
+        away: Servers and hosts that are out of use.
     """
+    there = sum(host not in away for host in settings.hosts)
     for role in (Role.BALANCER, Role.APPLICATION, Role.DATABASE):
+        most = shared(settings, role, there)
         hosts = Counter(places[name] for name in settings.servers_of(role) if name in places)
-        yield from (f"two {role} servers run on {host}" for host, count in hosts.items() if count > 1)
+        yield from (f"{count} {role} servers run on {host}" for host, count in hosts.items() if count > most)
+
+
+def shared(settings: Settings, role: Role, hosts: int) -> int:
+    """How many servers of a tier must share a host where there are so many hosts; 1 where each can have its own."""
+    return ceil(len(settings.servers_of(role)) / max(hosts, 2))
 
 
 def _missing_in_lab(found: Standing, away: Collection[str]) -> Iterator[str]:

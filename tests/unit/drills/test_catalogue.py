@@ -318,7 +318,7 @@ def test_two_of_a_tier_on_one_host_are_not_whole() -> None:
     for answer in found.site.servers:
         if answer.role == "application":
             answer.host = "psexi03"
-    assert found.missing() == ["two application servers run on psexi03"]
+    assert found.missing() == ["2 application servers run on psexi03"]
 
 
 def test_seed_repeats_the_choice() -> None:
