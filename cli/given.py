@@ -1,5 +1,6 @@
-"""Certificates that are given: read, checked, and brought into the form that servers use."""
+"""Certificates and secrets that are given: read, checked, and brought into the form that servers use."""
 
+import re
 import ssl
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
@@ -50,8 +51,20 @@ def checked(secret: Secret, value: str, source: str) -> str:
             return _pem(_certificates_in(value, source))
         case Kind.CERTIFICATE:
             return _certificate(secret, value, source)
+        case Kind.CHAP:
+            return _chap(value, source)
         case _:
             return value
+
+
+def _chap(value: str, source: str) -> str:
+    """ESXi is told it in a line of words, and some arrays take no more than 16 characters (`Kind.CHAP`)."""
+    if not re.fullmatch(r"[!-~]{12,16}", value):
+        why = f"it has {len(value)} characters"
+        if len(value) in range(12, 17):
+            why = "it has blanks, or characters that are not of ASCII"
+        raise Failure(f"{source} is no CHAP secret", why, "Give one of 12 to 16 letters, digits and signs.")
+    return value
 
 
 def check_site(settings: Settings, values: Mapping[str, str], changed: Mapping[str, str]) -> None:

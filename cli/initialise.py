@@ -126,7 +126,7 @@ def asking(prompt: Callable[[str], str] | None) -> Ask:
             file = prompt(f"file (PEM) with the {secret.purpose}")
             return given.checked(secret, given.text_of(file), file)
         limit = " (12 to 16 characters)" if secret.kind is Kind.CHAP else ""
-        return prompt(f"{secret.purpose}{limit}")
+        return given.checked(secret, prompt(f"{secret.purpose}{limit}"), "what was typed")
 
     return ask
 

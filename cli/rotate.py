@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from rich.table import Table
@@ -29,6 +30,7 @@ Confirm = Callable[[str], bool]
 _WHOLE_SECONDS = 180.0
 """Longer than a server takes that an interrupted step has just restarted, or a standby until it is synchronous."""
 _PAUSE_SECONDS = 1.0
+_VCENTER = "vcenter-password"
 
 
 def rotate(
@@ -56,9 +58,14 @@ def rotate(
             say(f"An interrupted rotation goes on first: {', '.join(begun)}", "bold")
             site.go_on(confirm, yes=yes)
         left = [secret for secret in wanted if secret.name not in begun]
-        if left and _agreed(site.stack, left, confirm, yes=yes):
-            site.begin(left)
-            site.go_on(confirm, yes=yes)
+        if not left:
+            return 0
+        if _VCENTER not in {secret.name for secret in left}:  # the old one may be refused by now
+            site.check_deployed()
+        if not _agreed(site.stack, left, confirm, yes=yes):
+            return 1
+        site.begin(left)
+        site.go_on(confirm, yes=yes)
     return 0
 
 
@@ -104,7 +111,7 @@ def _agreed(stack: Stack, wanted: Sequence[Secret], confirm: Confirm, *, yes: bo
     if yes or (stack.is_lab and not costly):
         return True
     if not confirm(f"Rotate {len(wanted)} secrets of the running stack {stack.name}?"):
-        say("Nothing was changed.")
+        say("Nothing was changed; --yes doesn't ask.")
         return False
     return True
 
@@ -127,11 +134,29 @@ class _Site:
         """The stack as its file says now."""
         return self.vault.stack
 
+    def check_deployed(self) -> None:
+        """Check that deploying new secrets deploys nothing else: who rotates has not been shown that.
+
+        Raises:
+            Failure: The stack file says more than what is deployed.
+        """
+        with self._display.step("what up would change without new secrets"):
+            changes = self._engine.changes()
+        if changes:
+            what = f"nothing was rotated: stack {self.stack.name} has changes that are not deployed"
+            raise Failure(what, changes, f"First: {self.stack.command('up')}")
+
     def begin(self, wanted: Sequence[Secret]) -> None:
         """Make the new values, or ask for them; nothing uses them yet."""
         change = rotation.begin(wanted, self.vault.values, self._make)
         new = {name.removeprefix(Stage.NEXT): value for name, value in change.values.items()}
         given.check_site(self.stack.settings, self.vault.values, new)
+        if _VCENTER in new and not self.stack.is_lab:
+            # A mistyped one would be what every later run goes on with.
+            from stack.vcenter import reached  # noqa: PLC0415 (VMware's library takes its time)
+
+            with reached(self.stack, replace(self.vault, values=self.vault.values | new), "the new password is asked"):
+                say(f"vCenter takes the new password of {self.stack.settings.vcenter.user}.")
         self.vault.keep(change)
 
     def _make(self, secret: Secret, authority: str) -> str:

@@ -73,15 +73,15 @@ def names_of(certificate: x509.Certificate) -> set[str]:
 def _builder(
     subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey, validity: timedelta
 ) -> x509.CertificateBuilder:
-    now = datetime.now(UTC)
+    begins = datetime.now(UTC) - _BACKDATING
     return (
         x509.CertificateBuilder()
         .subject_name(subject)
         .issuer_name(issuer)
         .public_key(key)
         .serial_number(x509.random_serial_number())
-        .not_valid_before(now - _BACKDATING)
-        .not_valid_after(now + validity)
+        .not_valid_before(begins)
+        .not_valid_after(begins + validity - timedelta(seconds=1))  # both ends count (RFC 5280, 4.1.2.5)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key), critical=False)
     )
 

@@ -9,10 +9,10 @@ import pytest
 from blueprint import loading
 from blueprint.keys import authorities
 from blueprint.rotation import Change
-from blueprint.secrets import SITE_AUTHORITIES, secrets_of
+from blueprint.secrets import SITE_AUTHORITIES, Kind, secrets_of
 from blueprint.settings import Settings
 from cli import given
-from cli.initialise import asking, initialise
+from cli.initialise import asking, initialise, variable_of
 from drills.workload.site import plan_for
 from machine.failure import Failure
 from stack import keys
@@ -144,3 +144,21 @@ def test_of_a_certificate_s_names_and_signers_only_the_site_s_name_counts() -> N
     assert not keys.is_good(site, COMPANY.site("www.vmlabs.int"), authority)
     assert not keys.is_good(site, COMPANY.site(ends=keys.RENEWAL - HOURS), authority)
     assert keys.is_good(site, COMPANY.site(ends=keys.RENEWAL + HOURS), authority)
+
+
+@pytest.mark.parametrize(
+    ("value", "why"),
+    [("short", "has 5 characters"), ("x" * 17, "has 17"), ("with a blank in", "blanks"), ("x" * 12, "")],
+)
+def test_a_chap_secret_is_one_word_that_arrays_take(monkeypatch: pytest.MonkeyPatch, value: str, why: str) -> None:
+    secret = next(secret for secret in NEEDED.values() if secret.kind is Kind.CHAP)
+    monkeypatch.setenv(variable_of(secret), value)
+    for ask in (asking(None), asking(lambda _question: value)):
+        if not why:
+            assert ask(secret) == value
+            continue
+        with pytest.raises(Failure, match="is no CHAP secret") as caught:
+            ask(secret)
+        assert why in caught.value.why
+        assert value not in str(caught.value)
+        monkeypatch.delenv(variable_of(secret), raising=False)

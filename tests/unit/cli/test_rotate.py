@@ -1,5 +1,7 @@
 """`./perenne rotate`: interrupted anywhere it goes on, and it deploys what each step needs."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 from types import SimpleNamespace
@@ -28,6 +30,8 @@ class Site:
     def __init__(self) -> None:
         self.deployed: list[dict[str, str]] = []
         self.equipped: list[dict[str, str]] = []
+        self.undeployed = ""
+        """What the stack file says and nobody has deployed."""
         self.kill_at = -1
         self.moment = 0
 
@@ -62,7 +66,12 @@ def site(dev: Stack, monkeypatch: pytest.MonkeyPatch) -> Site:
     initialise(dev, None, {})
     pretended = Site()
     monkeypatch.setattr(
-        rotate, "_ready", lambda stack, _display: (SimpleNamespace(stack=Stack(stack.name)), pretended.equip)
+        rotate,
+        "_ready",
+        lambda stack, _display: (
+            SimpleNamespace(stack=Stack(stack.name), changes=lambda: pretended.undeployed),
+            pretended.equip,
+        ),
     )
     monkeypatch.setattr(rotate, "check_site", lambda _stack: [Check("the page answers", "200")])
     monkeypatch.setattr(rotate, "deploy", pretended.deploy)
@@ -165,10 +174,39 @@ def test_a_name_that_is_none_is_told() -> None:
 @pytest.mark.usefixtures("site")
 def test_what_costs_sessions_is_asked_about_even_in_the_lab() -> None:
     before = values()
-    run("jgroups-key", answer=False)
+    assert run("jgroups-key", answer=False) == 1
     assert values() == before
-    run("jgroups-key", answer=True)
+    assert run("jgroups-key", answer=True) == 0
     assert values()["jgroups-key"] != before["jgroups-key"]
+
+
+def test_what_nobody_was_shown_is_not_deployed_with_new_secrets(site: Site) -> None:
+    before = values()
+    site.undeployed = "delete VirtualMachine lb02"
+    with pytest.raises(Failure, match="not deployed: delete VirtualMachine lb02"):
+        run("ssh-key")
+    assert values() == before
+    assert site.deployed == []
+
+
+def test_a_password_that_vcenter_refuses_is_not_kept(site: Site, dev: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else every later rotation would go on with it, and ask nobody."""
+    asked: list[str] = []
+
+    @contextmanager
+    def refuse(_stack: Stack, opened: Vault, _what: str) -> Iterator[None]:
+        asked.append(opened.values["vcenter-password"])
+        raise Failure("vCenter refuses it", "", "")
+        yield
+
+    monkeypatch.setattr(Stack, "is_lab", False)
+    monkeypatch.setattr("stack.vcenter.reached", refuse)
+    site.undeployed = "it failed: the old password is refused by now"
+    before = values()
+    with pytest.raises(Failure, match="vCenter refuses it"):
+        rotate.rotate(dev, ["vcenter-password"], yes=True, prompt=lambda _: "a typo", confirm=lambda _: True)
+    assert asked == ["a typo"]
+    assert values() == before
 
 
 def test_down_takes_out_what_a_rotation_wrote(site: Site, dev: Stack) -> None:
