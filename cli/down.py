@@ -11,10 +11,6 @@ from cli.console import Display, say
 from cli.events import name_of
 from cli.leftover import forget_leftover
 from cli.pending import records
-from lab import inventory
-from lab.engine import Engine
-from lab.images.docker import remove_all
-from lab.inventory import Inventory
 from lab.site import take_down
 from machine import processes
 from machine.failure import Failure
@@ -50,16 +46,8 @@ def lab_down(stack: Stack, display: Display, *, caches: bool = False) -> None:
     """Remove a stack with the lab that it lives in; `caches` goes as far as `down` says."""
     engine.interrupt(stack)
     processes.end(plugins.orphans())
-    existed = False
-    if caches and (client := Engine(REPOSITORY).find()):
-        # Images go while their engine still runs, and after the containers that use them.
-        with display.step("images"):
-            Inventory.read(client, lab_name()).check_owner(REPOSITORY)
-            existed = bool(Inventory.read(client, lab_name()))
-            inventory.remove(client, lab_name())
-            remove_all()
     with display.step("lab") as progress:
-        existed = take_down(lab_name(), LAB, progress) or existed
+        existed = take_down(lab_name(), LAB, progress, images=caches)
     had_state = stack.generation_file.exists()
     engine.forget_state(stack)
     keys = vault.discard(stack)

@@ -62,8 +62,7 @@ def twin(stack: Stack, order: Order) -> int:
             _tell_kept(stack)
         else:
             lab_down(stack, display)
-    if not order.keep:
-        shutil.rmtree(PROGRAM)
+            shutil.rmtree(PROGRAM)
     return 0 if held else 1
 
 

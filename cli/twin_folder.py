@@ -23,7 +23,7 @@ from machine.failure import Failure
 from machine.files import PRIVATE as OWNER_ONLY
 from machine.files import write
 from stack import stackfile
-from stack.workspace import PROGRAM, REPOSITORY, Stack, have_private, link_program
+from stack.workspace import PROGRAM, REPOSITORY, Stack, have_private, link_program, only_command
 
 _PLAN = "rehearsal.json"
 _SIMULATED = (
@@ -81,7 +81,7 @@ def prepare(stack: Stack, change: Path | None) -> None:
     """Check the stack files, the one of a `change` among them, and make or renew the twin's folder.
 
     Raises:
-        Failure: It is the lab's own stack.
+        Failure: It is the lab's own stack, or a command is at work in the twin.
         StackFileError: A stack file can't be used, or not in a lab.
     """
     if stack.is_lab:
@@ -103,12 +103,15 @@ def prepare(stack: Stack, change: Path | None) -> None:
     both = equipment(present, last)
     loading.settings_from_config(both, f"the twins of {files[0].name} and {files[-1].name} together")
     folder = folder_of(stack)
-    have_private()
-    link_program(folder)
     differences = tuple(dict.fromkeys(one for made in twins for one in made.differences)) + _SIMULATED
     plan = Plan(equipment=both, present=present, changed=last if change else None, differences=differences)
-    plan.write(folder)
-    write_stack_file(folder / stack.file.name, both)
+    have_private()
+    for private in (folder, folder / ".perenne"):
+        private.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with only_command(folder / ".perenne"):  # a rehearsal that is under way has the folder to itself
+        link_program(folder)
+        plan.write(folder)
+        write_stack_file(folder / stack.file.name, both)
 
 
 def write_stack_file(file: Path, config: Config) -> None:

@@ -90,8 +90,15 @@ class Inventory:
                 raise LabError(
                     f"this machine already has a lab named {self.lab}",
                     f"it belongs to the working copy {owner}",
-                    f"Take it down there first: cd {owner} && ./perenne down",
+                    f"Take it down there first: {_down(Path(owner))}",
                 )
+
+
+def _down(clone: Path) -> str:
+    """The command that takes the lab of a working copy, or of a twin in one, down."""
+    if clone.parent.parts[-2:] == (".perenne", "twin"):
+        return f"cd {clone.parents[2]} && ./perenne twin {clone.name} down"
+    return f"cd {clone} && ./perenne down"
 
 
 def _by_id(members: Iterable[Member]) -> tuple[Member, ...]:

@@ -20,9 +20,9 @@ for tool in iptables-nft iptables-legacy; do
     {rules}
     exit 0
 done
-echo "no iptables of this machine has Docker's chain DOCKER-USER" >&2
-exit 1
+{without}
 """
+_NO_CHAIN = 'echo "no iptables of this machine has Docker\'s chain DOCKER-USER" >&2; exit 1'
 _RULE = "$tool --wait --insert DOCKER-USER --source {} --destination {} -m comment --comment {} --jump ACCEPT || exit 1"
 
 
@@ -34,23 +34,23 @@ def open_way(client: DockerClient, image: str, lab: str, settings: Settings) -> 
     """
     guests, management = str(settings.networks.guests.cidr), str(settings.networks.management.cidr)
     rules = [_RULE.format(*pair, _comment(lab)) for pair in ((guests, management), (management, guests))]
-    _run(client, image, lab, "\n    ".join(rules))
+    _run(client, image, lab, "\n    ".join(rules), without=_NO_CHAIN)
 
 
 def close_way(client: DockerClient, image: str, lab: str) -> None:
-    """Take the rules of a lab away; does no harm where there are none.
+    """Take the rules of a lab away; does no harm where there are none, nor Docker's chain: somebody has flushed it.
 
     Raises:
         LabError: The machine's packet filter can't be changed.
     """
-    _run(client, image, lab, "")
+    _run(client, image, lab, "", without="exit 0")
 
 
-def _run(client: DockerClient, image: str, lab: str, rules: str) -> None:
+def _run(client: DockerClient, image: str, lab: str, rules: str, *, without: str) -> None:
     try:
         client.containers.run(
             image,
-            ["sh", "-c", _SCRIPT.format(comment=_comment(lab), rules=rules)],
+            ["sh", "-c", _SCRIPT.format(comment=_comment(lab), rules=rules, without=without)],
             network_mode="host",
             cap_add=["NET_ADMIN"],
             labels={Label.LAB: lab, Label.KIND: "router", Label.NAME: "router"},

@@ -26,6 +26,7 @@ from lab.equipment import HTTPS_PORT, LAB_API_PORT, LabSecrets, Plan
 from lab.errors import LabError
 from lab.hostkey import ensure_host_keys, host_key_files
 from lab.images.build import Images
+from lab.images.docker import remove_all
 from lab.images.progress import Progress, timed
 from lab.inventory import Inventory
 from lab.label import Kind, Label
@@ -44,6 +45,8 @@ PORTS = 100
 """How many ports from the first one on are tried."""
 
 _API_SECONDS = 5.0
+_WITH_IPTABLES = {Kind.CLIENT, Kind.SAN, Kind.ESXI}
+"""Machines whose images have the tools of root-tools."""
 _REPLACEABLE = {Kind.CLIENT, Kind.SAN, Kind.BMC}
 """Machines that can be made anew below a running stack; vCenter and its hosts can't without losing what it knows."""
 
@@ -321,8 +324,9 @@ class Lab:
         with timed(progress, f"lab: start {', '.join(machine.name for machine in machines)}"):
             for network in networks:
                 network.create(client, self._labels)
-            self._open_way(client, plan)
             self._start(client, plan, machines)
+            # After there are machines: without one, nothing would take it away again.
+            self._open_way(client, plan)
             self._await_vcenter()
         vcenter = Inventory.read(client, self.name).machine("vcenter")
         if vcenter is None:
@@ -407,16 +411,23 @@ class Lab:
             connection.close()
 
 
-def take_down(name: str, state_dir: Path, progress: Progress) -> bool:
+def take_down(name: str, state_dir: Path, progress: Progress, *, images: bool = False) -> bool:
     """Remove every container, network and volume of the lab, its secrets' files, and the engine if it was its own.
 
     Needs neither settings nor a lab that is whole. What doesn't carry the lab's label is never touched.
+
+    Args:
+        name: The lab's.
+        state_dir: Its files.
+        progress: Is told what is removed.
+        images: Images that were built here go, too, while their engine still runs.
 
     Returns:
         Whether there was anything.
 
     Raises:
         LabError: The lab is another working copy's or busy, or something can't be removed.
+        ImageError: An image can't be removed.
     """
     engine = Engine(clone_of(state_dir))
     with locked(name), _answers_of_docker():
@@ -430,6 +441,9 @@ def take_down(name: str, state_dir: Path, progress: Progress) -> bool:
             found.check_owner(engine.clone)
             with timed(progress, f"lab: remove {len(found.containers)} containers, {len(found.networks)} networks"):
                 _dismantle(client, found)
+        if client and images:
+            with timed(progress, "lab: remove images"):
+                remove_all()
         _forget(state_dir)
         engine.stop(progress)
         return bool(found) or record.exists
@@ -437,7 +451,7 @@ def take_down(name: str, state_dir: Path, progress: Progress) -> bool:
 
 def _dismantle(client: DockerClient, found: Inventory) -> None:
     """Remove what carries the lab's label, and its rules in the machine's packet filter."""
-    if member := found.machine("client"):
+    if member := next((one for one in found.containers if one.kind in _WITH_IPTABLES), None):
         image = client.containers.get(member.id).attrs["Image"]
         routing.close_way(client, image, found.lab)
     inventory.remove(client, found.lab)

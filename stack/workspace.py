@@ -171,14 +171,19 @@ class Stack:
 
 
 @contextmanager
-def only_command() -> Iterator[None]:
+def only_command(private: Path | None = None) -> Iterator[None]:
     """Keep other commands of this working copy out while one changes things; the kernel frees the lock.
+
+    Args:
+        private: The private folder of what is changed, where that is not this process's own (`PRIVATE`).
 
     Raises:
         Failure: Another command is at work.
     """
-    have_private()
-    file = PRIVATE / "command.lock"
+    if private is None:
+        have_private()
+        private = PRIVATE
+    file = private / "command.lock"
     with locks.exclusive_now(file) as lock:
         if lock is None:
             process = file.read_text().strip()

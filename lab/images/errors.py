@@ -10,3 +10,7 @@ class ImageError(Failure):
 
     def __init__(self, tried: str, output: str, remedy: str) -> None:
         super().__init__(f"{tried} failed", "\n".join(output.strip().splitlines()[-_TAIL_LINES:]), remedy)
+
+
+class EndedError(ImageError):
+    """A tool was ended by a signal, as by Ctrl-C: nothing follows from that but to stop."""

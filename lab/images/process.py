@@ -1,10 +1,14 @@
 """Running the tools that build images."""
 
+import signal
 import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from lab.images.errors import ImageError
+from lab.images.errors import EndedError, ImageError
+
+_ENDED = {128 + signal.SIGINT, 128 + signal.SIGTERM}
+"""With which status a tool ends that hears a signal, beside the negative one of a tool that does not."""
 
 
 def run(
@@ -26,6 +30,7 @@ def run(
 
     Raises:
         ImageError: The tool is missing, failed or took too long.
+        EndedError: Somebody ended it.
     """
     try:
         done = subprocess.run(
@@ -43,6 +48,8 @@ def run(
         raise ImageError(tried, str(error), "Install util-linux, which has setpriv.") from error
     except subprocess.TimeoutExpired as error:
         raise ImageError(tried, f"It did not end within {timeout} s.", remedy) from error
+    if done.returncode < 0 or done.returncode in _ENDED:
+        raise EndedError(tried, f"It was ended by a signal (status {done.returncode}).", "Run it again.")
     if done.returncode != 0:
         raise ImageError(tried, done.stdout, remedy)
     return done.stdout

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from lab.images import docker
 from lab.images.content import digest
-from lab.images.errors import ImageError
+from lab.images.errors import EndedError, ImageError
 from lab.images.process import run
 from lab.images.progress import Progress, timed
 
@@ -79,10 +79,12 @@ def _hub_answers(progress: Progress) -> bool:
         return True
     try:
         docker.pull(BASE)
+    except EndedError:
+        raise
     except ImageError as error:
         if forced == "hub" or not _is_debian():
             raise
-        reason = error.why.splitlines()[-1]
+        reason = (error.why.splitlines() or ["it said nothing"])[-1]
         progress(f"Docker Hub doesn't answer ({reason}): this machine's own Debian package sources are used")
         return False
     return True

@@ -47,6 +47,7 @@ type BMC struct {
 	mu      sync.Mutex
 	guests  []string    // as last known
 	booting *time.Timer // ends with ESXi's start; nil unless the button was pressed
+	boots   int         // how often it was pressed: a start that was called off while it began is known by its number
 }
 
 // hostUUID is a host's SMBIOS UUID: vCenter and the host's BMC show the same.
@@ -197,12 +198,23 @@ func (b *BMC) powerOn(ctx context.Context) error {
 	defer b.mu.Unlock()
 	if b.booting == nil {
 		log.Printf("BMC of %s: power on, ESXi boots for %v", b.host, b.boot)
-		b.booting = time.AfterFunc(b.boot, b.booted)
+		b.boots++
+		boot := b.boots
+		b.booting = time.AfterFunc(b.boot, func() { b.booted(boot) })
 	}
 	return nil
 }
 
-func (b *BMC) booted() {
+// booted starts the host's container, unless it was powered off in the very moment in which it had booted.
+func (b *BMC) booted(boot int) {
+	b.work.Lock()
+	defer b.work.Unlock()
+	b.mu.Lock()
+	current := b.booting != nil && b.boots == boot
+	b.mu.Unlock()
+	if !current {
+		return
+	}
 	ctx := context.Background()
 	hosts, err := b.engine.Machines(ctx, kindESXi)
 	for _, machine := range hosts {

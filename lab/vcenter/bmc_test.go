@@ -136,6 +136,20 @@ func TestBMCPowersAHostOnThatThenBoots(t *testing.T) {
 	t.Error("its container does not run after 10 s")
 }
 
+func TestBMCDoesNotStartAHostWhoseStartWasCalledOffInItsLastMoment(t *testing.T) {
+	bmc, engine, server := newTestBMC(t)
+	press(t, server, "ForceOff")
+	bmc.boot = time.Hour
+	press(t, server, "On")
+	press(t, server, "ForceOff")
+	awaitPower(t, server, "Off")
+	bmc.booted(bmc.boots) // its timer had fired just before
+	machines, err := engine.Machines(context.Background(), kindESXi)
+	if state := stateOf(machines, "psexi04"); err != nil || state == stateRunning {
+		t.Errorf("the host is %s, %v", state, err)
+	}
+}
+
 func stateOf(machines []Machine, name string) string {
 	for _, machine := range machines {
 		if machine.Name == name {

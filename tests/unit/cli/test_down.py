@@ -92,7 +92,8 @@ def taken(clone: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     assert clone.is_dir()
     names: list[str] = []
 
-    def take_down(name: str, *_: object) -> bool:
+    def take_down(name: str, *_: object, images: bool) -> bool:
+        assert not images
         names.append(name)
         return True
 

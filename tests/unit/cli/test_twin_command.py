@@ -50,6 +50,19 @@ def prepared(working_copy: Path, order: Order) -> Path:
     return working_copy / ".perenne" / "twin" / "prod"
 
 
+def test_a_rehearsal_that_is_under_way_has_the_folder_to_itself(working_copy: Path) -> None:
+    folder = prepared(working_copy, Order())
+    file = folder / "Pulumi.prod.yaml"
+    file.write_text("what the rehearsal has made of it\n")
+    with (
+        workspace.only_command(folder / ".perenne"),
+        pytest.raises(Failure, match="at work in this folder"),
+    ):
+        twin.twin(Stack("prod"), Order())
+    assert file.read_text() == "what the rehearsal has made of it\n"
+    assert (folder / "components").is_symlink()
+
+
 def test_folder_has_the_program_and_a_stack_file_of_its_own(working_copy: Path) -> None:
     before = (working_copy / "Pulumi.prod.yaml").read_text()
     folder = prepared(working_copy, Order(keep=True))

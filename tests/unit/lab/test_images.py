@@ -11,6 +11,7 @@ from lab.images import ImageError, build_all
 from lab.images.artifacts import Artifact, ensure_artifact, give_to
 from lab.images.build import FOLDERS
 from lab.images.content import digest
+from lab.images.errors import EndedError
 from lab.images.process import run
 from lab.images.roots import ensure_root, packages, source_lines
 
@@ -115,6 +116,25 @@ def test_a_failed_root_leaves_nothing_that_passes_for_one(tools: Path, tmp_path:
 
     assert "apt-get update" in caught.value.remedy
     assert not list(tmp_path.glob("*.tar"))
+
+
+@pytest.mark.parametrize("ending", ["kill -TERM $$", "exit 143"])
+def test_a_pull_that_is_interrupted_says_nothing_of_docker_hub(tools: Path, tmp_path: Path, ending: str) -> None:
+    add(tools, "docker", f'[ "$1" = pull ] && {ending}\n{ENGINE}')
+
+    with pytest.raises(EndedError):
+        ensure_root("tools", tmp_path, pytest.fail)
+
+    assert not any(call.startswith("mmdebstrap") for call in calls(tools))
+
+
+def test_a_pull_that_fails_without_a_word_is_a_hub_that_does_not_answer(tools: Path, tmp_path: Path) -> None:
+    lines: list[str] = []
+    add(tools, "docker", f'[ "$1" = pull ] && exit 1\n{ENGINE}')
+
+    ensure_root("tools", tmp_path, lines.append)
+
+    assert any("it said nothing" in line for line in lines)
 
 
 def test_no_debian_and_no_docker_hub_is_said(tools: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

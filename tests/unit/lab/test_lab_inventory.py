@@ -25,6 +25,21 @@ def test_a_lab_is_its_working_copys_whether_it_runs_or_not(tmp_path: Path, state
         lab(tmp_path, state).check_owner(tmp_path / "other")
 
 
+@pytest.mark.parametrize(
+    ("owner", "command"),
+    [
+        ("company", "cd {}/company && ./perenne down"),
+        ("company/.perenne/twin/prod", "cd {}/company && ./perenne twin prod down"),
+    ],
+)
+def test_the_owners_own_command_takes_it_down(tmp_path: Path, owner: str, command: str) -> None:
+    """In a twin's folder `./perenne down` would be the working copy's, and take its own lab down."""
+    (tmp_path / owner).mkdir(parents=True)
+    with pytest.raises(LabError) as caught:
+        lab(tmp_path / owner, "running").check_owner(tmp_path / "other")
+    assert caught.value.remedy == f"Take it down there first: {command.format(tmp_path)}"
+
+
 def test_a_lab_whose_working_copy_is_gone_is_anyones(tmp_path: Path) -> None:
     lab(tmp_path / "gone", "running").check_owner(tmp_path)
 

@@ -83,3 +83,9 @@ def test_a_machine_without_docker_s_chain_is_told_of(client: Any) -> None:  # no
     client.containers.environment["PATH"] = "/usr/bin:/bin"
     with pytest.raises(LabError, match="DOCKER-USER"):
         routing.open_way(client, "client:1", "perenne", SETTINGS)
+
+
+def test_where_the_chain_is_gone_there_is_nothing_to_take_away(client: Any) -> None:  # noqa: ANN401
+    """As after `nft flush ruleset`: the lab must go down all the same."""
+    client.containers.environment["PATH"] = "/usr/bin:/bin"
+    routing.close_way(client, "client:1", "perenne")
