@@ -40,7 +40,8 @@ def install(packages: Iterable[str], log: Path, progress: Callable[[str], None])
 
 
 def _apt(arguments: list[str], log: Path) -> bool:
-    # Another apt-get, such as unattended-upgrades, is waited for.
+    # Another apt-get, such as unattended-upgrades, is waited for. This one is in a session of its own, so that Ctrl-C
+    # leaves it alone: a dpkg that was killed has to be mended by hand (dpkg --configure -a).
     command = ["apt-get", "--option=DPkg::Lock::Timeout=300", *arguments]
     with log.open("ab") as output:
         done = subprocess.run(
@@ -48,6 +49,7 @@ def _apt(arguments: list[str], log: Path) -> bool:
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
+            start_new_session=True,
             env=os.environ | {"DEBIAN_FRONTEND": "noninteractive"},
             check=False,
         )

@@ -1,5 +1,6 @@
 """The machine's processes: what they are, and how they are ended (proc(5), pidfd_open(2))."""
 
+import contextlib
 import os
 import select
 import signal
@@ -78,13 +79,15 @@ def wait_for_all(handles: Iterable[int], seconds: float) -> bool:
 
 
 def end(processes: Iterable[int], seconds: float = GRACE_SECONDS) -> None:
-    """Ask processes to end, and kill those that don't in time."""
-    processes = list(processes)
-    for process in processes:
-        _signal(process, signal.SIGTERM)
-    for process in processes:
-        if not wait_for_end(process, seconds):
-            _signal(process, signal.SIGKILL)
+    """Ask processes to end, and kill those that don't in time, which is the same for all."""
+    handles = [handle for process in processes if (handle := opened(process)) is not None]
+    try:
+        _signal(handles, signal.SIGTERM)
+        if not wait_for_all(handles, seconds):
+            _signal(handles, signal.SIGKILL)
+    finally:
+        for handle in handles:
+            os.close(handle)
 
 
 def parent(process: int) -> int | None:
@@ -118,11 +121,10 @@ def name(process: int) -> str:
         return ""
 
 
-def _signal(process: int, number: int) -> None:
-    try:
-        os.kill(process, number)
-    except ProcessLookupError:
-        return  # it has ended by itself
+def _signal(handles: Iterable[int], number: int) -> None:
+    for handle in handles:
+        with contextlib.suppress(ProcessLookupError):  # it has ended by itself
+            signal.pidfd_send_signal(handle, number)
 
 
 def _session(process: int) -> int | None:

@@ -42,7 +42,11 @@ def machine(stack: Stack, vault: Vault, name: str) -> Machine:
     settings = stack.settings
     short = name.removesuffix(f".{settings.domain}")
     if short in settings.servers:
-        host_key, *others = map(public_key, accepted(vault.values, f"ssh-host-key-{short}"))
+        keys = accepted(vault.values, f"ssh-host-key-{short}")
+        if not keys:
+            why = f"{stack.file.name} has no SSH key for it yet (perenne:ssh-host-key-{short})"
+            raise Failure(f"{short} can't be trusted", why, f"Run {stack.command('init')}.")
+        host_key, *others = map(public_key, keys)
         return Machine(short, str(settings.servers[short].address), host_key, tuple(others))
     if short not in settings.hosts:
         known = ", ".join([*settings.servers, *settings.hosts])
@@ -73,12 +77,12 @@ def login(stack: Stack, vault: Vault, name: str) -> "AbstractAsyncContextManager
 
 
 async def said(stack: Stack, vault: Vault, name: str, command: str, seconds: float) -> str:
-    """What a command on a machine printed; nothing if the machine can't be asked in time, or the command failed."""
+    """What a command on a machine printed; nothing if it can't be asked in time, or at all, or the command failed."""
     import asyncssh  # noqa: PLC0415 (it takes its time)
 
     try:
         async with asyncio.timeout(seconds), login(stack, vault, name) as connection:
             done = await connection.run(command, check=True)
-    except (OSError, TimeoutError, asyncssh.Error):
+    except (OSError, TimeoutError, asyncssh.Error, Failure):
         return ""
     return str(done.stdout)

@@ -275,6 +275,7 @@ def _why(error: httpx.HTTPError) -> str:
 def trust(vault: Vault) -> ssl.SSLContext:
     """Trust the site's authority, and prove ourselves to etcd with the certificate of a server."""
     context = ssl.create_default_context(cadata=authorities(vault.values))
-    quorum = next(iter(vault.stack.settings.quorum))
-    keys.present(context, vault.values[f"tls-{quorum}"])
+    shown = (vault.values.get(f"tls-{name}") for name in vault.stack.settings.quorum)
+    if own := next(filter(None, shown), None):
+        keys.present(context, own)
     return context

@@ -10,13 +10,24 @@ from stack.workspace import Stack
 FULL_PERCENT = 80
 """How full a disk may be."""
 
+RESTARTS = 6
+RESTARTS_WITHIN = "30s"
+"""A unit that systemd has started again so often within so long, and does not run now, does not come up: the one that
+receives WAL is started every 2 s, for 7 s while the database fails over."""
+
 _QUESTION = f"""\
 df --output=pcent / | sed -n 's/^ *\\([0-9]*\\)%$/disk \\1/p'
 systemctl list-units --failed --plain --no-legend --no-pager | sed -n 's/^\\([^ ]*\\) .*/failed \\1/p'
 own='apache2.service chrony.service etcd.service keepalived.service patroni.service perenne-* wildfly.service'
 [[ -e {DRAINED_MARK} ]] || systemctl list-unit-files --state=enabled --no-legend --no-pager $own |
     while read -r unit _; do
-        [[ $(systemctl is-active "$unit") != inactive ]] || echo "stopped $unit"
+        case $(systemctl is-active "$unit") in
+            inactive) echo "stopped $unit" ;;
+            activating)
+                restarts=$(journalctl --quiet --unit="$unit" --since=-{RESTARTS_WITHIN} --output=cat |
+                    grep --count 'Scheduled restart')
+                ((restarts < {RESTARTS})) || echo "restarting $unit" ;;
+        esac
     done
 if cd /var/lib/perenne-backup 2>/dev/null; then
     newest=$(ls base | sed -n '/^[0-9]/p' | tail -1)
@@ -26,8 +37,8 @@ if cd /var/lib/perenne-backup 2>/dev/null; then
 fi
 echo asked
 """
-"""Prints `disk PERCENT`, `failed UNIT` and `stopped UNIT` for each, `gap TIME` for each hole in the WAL since the last
-base backup; `asked` when it has come to its end."""
+"""Prints `disk PERCENT`, `failed UNIT`, `stopped UNIT` and `restarting UNIT` for each, `gap TIME` for each hole in the
+WAL since the last base backup; `asked` when it has come to its end."""
 
 
 def needs(stack: Stack, seconds: float = ANSWER_SECONDS) -> list[str]:
@@ -59,6 +70,8 @@ def _needs_of(name: str, said: str, fullest: int) -> list[str]:
                 found.append(f"{unit} has failed on {name} (systemctl status {unit})")
             case ["stopped", unit]:
                 found.append(f"{unit} does not run on {name} (systemctl start {unit})")
+            case ["restarting", unit]:
+                found.append(f"{unit} ends again and again on {name} (journalctl --unit {unit})")
             case ["gap", time]:
                 found.append(
                     f"{name} has no WAL after {time} until its next base backup (systemctl start perenne-backup)"

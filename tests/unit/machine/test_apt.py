@@ -50,3 +50,10 @@ def test_what_is_nowhere_is_told_with_apt_s_own_words(tmp_path: Path, monkeypatc
     assert "earlier" not in caught.value.why
     assert "install --yes --no-install-recommends maven chromium" in caught.value.remedy
     assert caught.value.log == tmp_path / "log"
+
+
+def test_ctrl_c_does_not_reach_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A dpkg that is killed half-way has to be mended by hand."""
+    pretend(tmp_path, monkeypatch, f"ps -o sid= -p $$ >{tmp_path}/session")
+    apt.install(["maven"], tmp_path / "log", pytest.fail)
+    assert int((tmp_path / "session").read_text()) != os.getsid(0)

@@ -1,8 +1,10 @@
 """Processes are found by what they are, and ended."""
 
+import contextlib
 import os
 import signal
 import subprocess
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -56,6 +58,19 @@ def test_who_does_not_listen_is_killed() -> None:
         deaf.stdout.readline()
         processes.end([deaf.pid], 0.1)
         assert deaf.wait(5) == -signal.SIGKILL
+
+
+def test_who_does_not_listen_costs_no_more_for_being_several() -> None:
+    program = "trap '' TERM; echo ready; while :; do sleep 1; done"
+    with contextlib.ExitStack() as stack:
+        deaf = [stack.enter_context(subprocess.Popen(["sh", "-c", program], stdout=subprocess.PIPE)) for _ in range(4)]
+        for one in deaf:
+            assert one.stdout
+            one.stdout.readline()
+        began = time.monotonic()
+        processes.end([one.pid for one in deaf], 0.5)
+        assert time.monotonic() - began < 1.5
+        assert [one.wait(5) for one in deaf] == [-signal.SIGKILL] * 4
 
 
 def test_what_has_ended_is_nothing_to_wait_for() -> None:

@@ -27,6 +27,10 @@ from stack.workspace import Stack
             ["perenne-fencing.service does not run on db01 (systemctl start perenne-fencing.service)"],
         ),
         (
+            "restarting perenne-wal.service\n",
+            ["perenne-wal.service ends again and again on db01 (journalctl --unit perenne-wal.service)"],
+        ),
+        (
             "gap 20261130T010203Z\n",
             ["db01 has no WAL after 20261130T010203Z until its next base backup (systemctl start perenne-backup)"],
         ),
@@ -81,4 +85,28 @@ def test_the_question_asks_for_every_unit_of_its_own(
     done = subprocess.run(["bash", "-c", question], capture_output=True, text=True, check=True)
     disk, *rest = done.stdout.splitlines()
     assert disk.startswith("disk ")
+    assert rest == [*told, "asked"]
+
+
+@pytest.mark.parametrize(("restarts", "told"), [(0, []), (5, []), (6, ["restarting perenne-wal.service"])])
+def test_a_unit_that_never_comes_up_is_found(restarts: int, told: list[str]) -> None:
+    """One that is started every 2 s is neither failed nor inactive."""
+    made_up = """
+        systemctl() {
+            case $1 in
+                list-unit-files) echo 'perenne-wal.service enabled enabled' ;;
+                is-active) echo activating ;;
+            esac
+        }
+        journalctl() {
+            [[ " $* " == *" --unit=perenne-wal.service "* ]] || exit 1
+            echo 'Main process exited, code=exited, status=1/FAILURE'
+            for ((n = 1; n <= RESTARTS; n++)); do
+                echo "perenne-wal.service: Scheduled restart job, restart counter is at $n."
+            done
+        }
+    """
+    question = made_up.replace("RESTARTS", str(restarts)) + upkeep._QUESTION
+    done = subprocess.run(["bash", "-c", question], capture_output=True, text=True, check=True)
+    _, *rest = done.stdout.splitlines()
     assert rest == [*told, "asked"]
