@@ -74,8 +74,8 @@ def from_pydantic(error: "ValidationError", model: type["BaseModel"]) -> list[Mi
 def _from_detail(detail: "ErrorDetails", model: type["BaseModel"]) -> Mistake:
     value, kind = detail["input"], detail["type"]
     field = ".".join(str(part) for part in detail["loc"] if part not in _NO_KEYS and "[" not in str(part))
-    if kind == "extra_forbidden":
-        return Mistake(field, value, "unknown key", _suggestion(detail["loc"], model))
+    if kind == "extra_forbidden":  # its value is not shown: a password may stand where none is asked for
+        return Mistake(field, None, "unknown key", _suggestion(detail["loc"], model))
     if kind == "missing":
         return Mistake(field, None, "is missing", f"add it: {_description(detail['loc'], model) or _PAGE}")
     problem, remedy = _told(kind, detail, _description(detail["loc"], model))

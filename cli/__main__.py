@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import os
 import sys
 import traceback
 from typing import NoReturn
@@ -17,6 +18,8 @@ INTERRUPTED = 130
 def main() -> NoReturn:
     """Run what the command line says."""
     signals.hear()
+    # Docker's command line would follow `docker context`, and its library, which the lab uses, knows only DOCKER_HOST.
+    os.environ["DOCKER_CONTEXT"] = "default"
     try:
         app(prog_name="./perenne")
     except SystemExit as exit_:

@@ -20,6 +20,8 @@ app = typer.Typer(
 )
 
 _PASSED_ON = {"allow_extra_args": True, "ignore_unknown_options": True}
+_COMMAND = {"allow_extra_args": True, "allow_interspersed_args": False}
+"""What comes after the arguments is a command of its own, options and all."""
 
 StackArgument = Annotated[str, typer.Argument(metavar="STACK", help="The stack; dev lives in the embedded lab.")]
 NodeArgument = Annotated[str, typer.Argument(metavar="NODE", help="A server or a host.")]
@@ -35,6 +37,8 @@ def _confirm(question: str) -> bool:
 def _stack(name: str, option: str = "") -> "Stack":
     from stack.workspace import TWIN, Stack
 
+    if option and name not in ("dev", option):
+        raise typer.BadParameter(f"which stack is meant: {name} or {option}?")
     return Stack(TWIN or option or name)  # in a twin's folder there is one stack
 
 
@@ -234,7 +238,7 @@ def patch(
     raise typer.Exit(run(_stack(stack, option), work, anew=anew))
 
 
-@app.command(context_settings=_PASSED_ON)
+@app.command(context_settings=_COMMAND)
 def ssh(
     context: typer.Context,
     name: Annotated[str, typer.Argument(help="A server, a host, or a part of the lab (san01, vcenter, client).")],
@@ -243,7 +247,8 @@ def ssh(
     """Open a shell on a server, or run a COMMAND there."""
     from cli.remote import ssh as run
 
-    raise typer.Exit(run(_stack(option), name, context.args))
+    command = context.args[1:] if context.args[:1] == ["--"] else context.args
+    raise typer.Exit(run(_stack(option), name, command))
 
 
 @app.command()

@@ -2,12 +2,14 @@
 
 import asyncio
 import sys
+import termios
 from dataclasses import replace
 from datetime import UTC, datetime
 
 from cli.console import Display, say
 from cli.drain import site_of
 from cli.signals import Interrupted
+from machine.failure import Failure
 from moves.patching import Patch, Work
 from moves.record import Progress, Record
 from stack.vault import Vault
@@ -79,6 +81,7 @@ async def _attend(host: str) -> None:
         f"{host} is in maintenance mode and empty. Update it now; once it is connected in vCenter again, press Enter.",
         "bold",
     )
+    termios.tcflush(sys.stdin, termios.TCIFLUSH)  # what was typed while the host was being emptied is no answer
     loop = asyncio.get_running_loop()
     pressed = asyncio.Event()
     loop.add_reader(sys.stdin.fileno(), pressed.set)
@@ -86,7 +89,9 @@ async def _attend(host: str) -> None:
         await pressed.wait()
     finally:
         loop.remove_reader(sys.stdin.fileno())
-    sys.stdin.readline()
+    if not sys.stdin.readline():
+        why = "the terminal is closed"
+        raise Failure(f"nobody says that {host} is updated", why, "Run this again at one; it goes on with this host.")
 
 
 def _interrupted(progress: Progress, stack: Stack) -> str:

@@ -10,10 +10,11 @@ import httpx
 from blueprint.settings import Settings
 from blueprint.terms import Role
 from cli.console import say
+from cli.signals import Interrupted
 from machine.failure import Failure
 from stack.status import PATRONI_PORT, SYNCHRONOUS, SiteStatus, members_of, status, trust
 from stack.vault import Vault
-from stack.workspace import Stack
+from stack.workspace import Stack, only_command
 
 _USER = "perenne"
 _SWITCHOVER_SECONDS = 60.0
@@ -43,11 +44,16 @@ def switchover(stack: Stack, to: str | None) -> int:
         Failure: It would not be safe, or it did not succeed.
         StackFileError: The stack file can't be used.
     """
-    found = status(stack)
-    primary, candidate = _agreed(stack, found, to)
-    say(f"Switching the database over from {primary} to {candidate} …")
-    vault = Vault.open(stack)
-    moved = asyncio.run(_switch_over(stack, vault, trust(vault), primary, candidate))
+    with only_command():
+        found = status(stack)
+        primary, candidate = _agreed(stack, found, to)
+        say(f"Switching the database over from {primary} to {candidate} …")
+        vault = Vault.open(stack)
+        try:
+            moved = asyncio.run(_switch_over(stack, vault, trust(vault), primary, candidate))
+        except KeyboardInterrupt:
+            why = f"Patroni goes on with the switchover; {stack.command('status')} shows what became of it"
+            raise Interrupted(why) from None
     say(
         f"{candidate} is the primary. No server called itself so for {moved.without_primary:.1f} s; clients wait a"
         f" little longer (./perenne drill switchover measures it). A synchronous standby was there again after"

@@ -133,7 +133,8 @@ _AS_A_SITE = (
     ("an encrypted setting", "perenne:domain: vmlabs.int", "perenne:domain: { secure: v1:aaaa:bbbb }", "domain = '…'", "in clear"),
     ("a value that is not there", "perenne:domain: vmlabs.int", "perenne:domain:", "domain: has no value", "DNS domain"),
     ("a truth value in words", "perenne:protect: false", "perenne:protect: no", "protect = 'no'", "true or false"),
-    ("a key of another level", "  perenne:cluster:\n", "  perenne:cluster:\n    gateway: 198.18.20.1\n", "cluster.gateway = '198.18.20.1'", "use one of: apd_delay_seconds"),
+    ("a key of another level", "  perenne:cluster:\n", "  perenne:cluster:\n    gateway: 198.18.20.1\n", "cluster.gateway: unknown key", "use one of: apd_delay_seconds"),
+    ("a password where none is asked for", "  perenne:vcenter:\n", "  perenne:vcenter:\n    password: hunter2\n", "vcenter.password: unknown key", "use one of: "),
 )
 # fmt: on
 """Mistakes in what the file says of the site, in one line each."""

@@ -68,6 +68,7 @@ def test_committed_stack_files_are_sound(stack: Path) -> None:
 
 
 MISTAKES = [
+    ("vcenter.password", "S3cret", "vcenter.password", "unknown key"),
     ("colour", "blue", "colour", "unknown key"),
     ("servers.lb01.cpu", 2, "servers.lb01.cpu", "did you mean cpus?"),
     ("servers.lb01.cpus", None, "servers.lb01.cpus", "is missing"),

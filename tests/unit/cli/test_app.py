@@ -138,3 +138,26 @@ def test_ssh_passes_the_command_on(monkeypatch: pytest.MonkeyPatch) -> None:
     result = CliRunner().invoke(app, ["ssh", "db01", "patronictl", "-c", "/etc/patroni/perenne", "list"])
     assert result.exit_code == 7
     assert asked == [("dev", "db01", ["patronictl", "-c", "/etc/patroni/perenne", "list"])]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["app01", "df", "-h"], ["app01", "--", "df", "-h"], ["--stack", "prod", "app01", "curl", "-s", "https://x"]],
+)
+def test_what_comes_after_the_server_is_for_the_server(monkeypatch: pytest.MonkeyPatch, arguments: list[str]) -> None:
+    asked: list[str] = []
+
+    def ssh(stack: Stack, name: str, command: list[str]) -> int:
+        asked.extend([stack.name, name, *command])
+        return 0
+
+    monkeypatch.setattr(remote, "ssh", ssh)
+    assert CliRunner().invoke(app, ["ssh", *arguments]).exit_code == 0
+    stack = "prod" if "prod" in arguments else "dev"
+    assert asked == [stack, *(one for one in arguments if one not in ("--", "--stack", "prod"))]
+
+
+def test_two_stacks_at_once_are_asked_about() -> None:
+    result = CliRunner().invoke(app, ["down", "oslo", "--stack", "prod"])
+    assert result.exit_code == 2
+    assert "oslo or prod?" in result.output

@@ -1,5 +1,8 @@
 """What of a patch is possible where, and what is said when it is interrupted."""
 
+import asyncio
+import os
+import pty
 import sys
 from pathlib import Path
 
@@ -7,6 +10,7 @@ import pytest
 
 from cli import patch
 from cli.signals import Interrupted
+from machine.failure import Failure
 from moves.patching import Patch, Work
 from moves.record import Progress, Record
 from stack import workspace
@@ -78,3 +82,22 @@ def test_a_record_belongs_to_its_stack(tmp_path: Path) -> None:
     assert other.read() is None
     one.forget()
     assert one.read() is None
+
+
+async def test_an_operator_is_waited_for_until_the_host_is_updated(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was typed while the host was being emptied is no answer; a closed terminal is none either."""
+    keyboard, terminal = pty.openpty()
+    with os.fdopen(terminal) as stdin:
+        monkeypatch.setattr(sys, "stdin", stdin)
+        os.write(keyboard, b"\n")
+        attending = asyncio.create_task(patch._attend("psexi02"))
+        done, _ = await asyncio.wait([attending], timeout=0.2)
+        assert not done
+        os.write(keyboard, b"\n")
+        await attending
+        closing = asyncio.create_task(patch._attend("psexi02"))
+        await asyncio.wait([closing], timeout=0.1)
+        os.write(keyboard, b"\x04")
+        with pytest.raises(Failure, match="nobody says that psexi02 is updated"):
+            await closing
+    os.close(keyboard)
