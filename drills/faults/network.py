@@ -120,7 +120,7 @@ def _all_others(scene: Scene, server: str) -> tuple[str, tuple[str, ...]]:
 
 def _loss() -> Fault:
     async def inject(scene: Scene, hit: Hit) -> str:
-        rule = f"INPUT --match statistic --mode random --probability {LOSS}"
+        rule = f"INPUT ! --in-interface lo --match statistic --mode random --probability {LOSS}"
         return ", ".join([await drop(scene, machine, rule) for machine in hit.machines])
 
     return Fault(

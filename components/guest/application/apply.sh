@@ -28,6 +28,9 @@ if [[ ! -d $home ]]; then
 fi
 if [[ $(readlink /opt/wildfly) != "${home##*/}" || ! -d /var/lib/wildfly/configuration ]]; then
     systemctl stop wildfly 2>/dev/null || true
+    # First: with the link to another release, this one's configuration would count as complete.
+    rm -rf /var/lib/wildfly/configuration
+    sync --file-system /var/lib
     ln --symbolic --no-dereference --force "${home##*/}" /opt/wildfly
     rm -rf /var/lib/wildfly
     install --directory --owner=wildfly --group=wildfly --mode=0750 /var/lib/wildfly

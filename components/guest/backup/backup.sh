@@ -13,8 +13,14 @@ trap 'rm -rf "$partial"' EXIT
     --max-rate="$rate" --manifest-checksums=SHA256
 "$programs/pg_verifybackup" --quiet "$partial"
 sync --file-system "$base"
-# By its end: no restore can go back to a moment before that.
-mv --no-target-directory "$partial" "$base/$(date --utc +%Y%m%dT%H%M%SZ)"
+# By its end: no restore can go back to a moment before that. A clock that was ahead once must not make an old one the newest.
+made=$(date --utc +%Y%m%dT%H%M%SZ)
+newest=$(find "$base" -mindepth 1 -maxdepth 1 -name '[0-9]*' -printf '%f\n' | sort | tail -1)
+if [[ ! $made > $newest ]]; then
+    echo "it is $made by this server's clock, and there is a backup of $newest: set the clock, or remove that backup" >&2
+    exit 1
+fi
+mv --no-target-directory "$partial" "$base/$made"
 
 mapfile -t kept < <(find "$base" -mindepth 1 -maxdepth 1 -name '[0-9]*' -printf '%f\n' | sort --reverse)
 for obsolete in "${kept[@]:keep}"; do rm -rf "${base:?}/$obsolete"; done

@@ -10,8 +10,9 @@ membership=/etc/default/etcd-membership
 export ETCDCTL_ENDPOINTS=$endpoints ETCDCTL_CACERT=/etc/perenne/tls/ca.pem
 export ETCDCTL_CERT=/etc/perenne/tls/etcd.pem ETCDCTL_KEY=/etc/perenne/tls/etcd.pem
 
-# One server at a time changes its membership or restarts, by a lock that the others keep: two at once would stop the quorum.
-alone() { etcdctl lock perenne/restart -- "$@" >&2 </dev/null; }
+# One server at a time changes its membership or restarts, by a lock that the others keep: two at once would stop the quorum. What
+# is done under it ends within 60 s.
+alone() { timeout 600 etcdctl lock perenne/restart -- "$@" >&2 </dev/null; }
 # Those of the other votes that run and have a quorum: others are being set up at the same time.
 answering() {
     local endpoint
@@ -27,6 +28,7 @@ others=
 # Its disk is empty. Where a quorum runs without it, this server is a further vote, or one that was made anew.
 if [[ ! -d $data/member ]]; then
     rm -f "$membership"
+    systemctl stop etcd # Debian's own, with a folder of its own, where the template has started it
     others=$(answering)
     if [[ $others ]]; then
         ETCDCTL_ENDPOINTS=$others alone $members join
@@ -39,8 +41,10 @@ systemctl enable --quiet etcd
 if ! systemctl is-active --quiet etcd; then
     systemctl start etcd || fail "etcd does not start (journalctl -u etcd)"
 elif [[ ! $others ]] && changed /etc/default/etcd /etc/perenne/tls/ca.pem /etc/systemd/system/; then
-    wait_for 60 "every vote of etcd answers before this one is restarted" etcdctl --command-timeout=2s endpoint health
-    alone bash -c 'systemctl restart etcd && until etcdctl --command-timeout=2s endpoint health; do sleep 0.2; done'
+    alone $members restart
+    # Some releases of etcdctl hide how the command ended.
+    ETCDCTL_ENDPOINTS=$own_endpoint etcdctl --command-timeout=2s endpoint health >/dev/null 2>&1 ||
+        fail "etcd was not restarted, or does not answer since (journalctl -u etcd)"
 fi # certificates are read anew for every connection, but not the authority's (etcd-io/etcd#11555)
 wait_for 60 "etcd has a quorum (journalctl -u etcd)" etcdctl --command-timeout=2s get perenne
 if [[ $($members strangers) ]]; then

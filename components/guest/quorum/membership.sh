@@ -1,7 +1,8 @@
 #!/bin/bash
 # shellcheck disable=SC2154  # lower-case variables come from the role's env file
-# Changes who votes in a quorum that runs. One server at a time: apply.sh calls this under a lock that etcd itself keeps.
+# Changes who votes in a quorum that runs, or restarts a vote. One server at a time: apply.sh calls this under a lock that etcd itself keeps.
 #
+#   restart    this server's etcd is restarted, once every vote answers
 #   join       a server without data becomes a member, and its etcd starts as one
 #   forget     members that the stack file no longer names go
 #   complete   succeeds when every vote of the stack file runs
@@ -46,7 +47,15 @@ forget() {
 # In the environment: etcdctl refuses an option that contradicts it.
 healthy() { ETCDCTL_ENDPOINTS=$own_endpoint etcdctl --command-timeout=2s endpoint health >/dev/null 2>&1; }
 
+all_healthy() { etcdctl --command-timeout=2s endpoint health >/dev/null 2>&1; }
+
 case $1 in
+restart)
+    # Under the lock: before, the others would see it as well, and restart one after the other whatever became of this one.
+    until_limit "every vote answers before $name is restarted" all_healthy
+    systemctl restart etcd
+    until_limit "$name votes again" healthy
+    ;;
 join)
     # It may vote already: its disk was lost, or it was added and did not start. A cluster takes it as a new member only.
     id=$(id_of "$name" "$peer_url")

@@ -39,6 +39,8 @@ class PretendSite:
     primary_silent: list[float | None] = field(default_factory=lambda: [None])
     host_silent: list[float | None] = field(default_factory=lambda: [None])
     renews: bool = True
+    sends_wal: bool = False
+    """In spite of its silence."""
     is_paused: bool = False
     able: bool = True
     quorum_answers: bool = True
@@ -135,7 +137,9 @@ class PretendSite:
 
     # protocols.Power
 
-    async def placement(self, server: str) -> Placement:
+    async def placement(self, server: str, *, ready: bool) -> Placement:
+        # What has its hands full with a power-off is not asked for anything else.
+        assert not (ready and self.locked)
         await asyncio.sleep(ROUND_TRIP)
         if not self.vcenter_answers or self.host_silent[0] is not None:
             raise PowerError("its host is not connected")
@@ -187,6 +191,10 @@ class PretendSite:
 
     async def here(self, path: str) -> bool:
         return self.able and path == ("/primary" if self.leader and self.leader.name == "db02" else "/replica")
+
+    async def streams(self) -> bool:
+        await asyncio.sleep(ROUND_TRIP)
+        return self.sends_wal
 
     # protocols.Road
 

@@ -73,6 +73,43 @@ async def test_a_short_freeze_is_left_alone(seconds: float) -> None:
     assert site.did == []
 
 
+async def test_one_that_sends_its_wal_again_is_left_the_time_to_answer() -> None:
+    """As after a freeze of 5 s on a busy machine: PostgreSQL is there again, and Patroni not yet."""
+    site = PretendSite()
+    async with watched(site):
+        for _ in range(5):
+            site.lose_primary()
+            await asyncio.sleep(5.4)
+            site.sends_wal = True
+            await asyncio.sleep(1.5)
+            site.come_back()
+            await asyncio.sleep(7.13)
+            site.sends_wal = False
+    assert site.did == []
+
+
+async def test_one_whose_patroni_hangs_is_powered_off_all_the_same() -> None:
+    """PostgreSQL goes on without it, and would do so beyond the end of its lease."""
+    site = PretendSite(sends_wal=True)
+    async with watched(site):
+        begin = now()
+        site.lose_primary()
+        await asyncio.sleep(10)
+    assert [what for what, _ in site.did] == ["server off", "release"]
+    assert 7.5 <= await released_after(site, begin) < 8.1
+
+
+async def test_one_that_ceases_to_send_wal_is_powered_off_at_once() -> None:
+    site = PretendSite(sends_wal=True)
+    async with watched(site):
+        begin = now()
+        site.lose_primary()
+        await asyncio.sleep(6.2)
+        site.sends_wal = False
+        await asyncio.sleep(4)
+    assert 6.2 <= await released_after(site, begin) < 6.6
+
+
 async def test_the_log_tells_how_long_a_freeze_was(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO", logger="fencing")
     site = PretendSite()

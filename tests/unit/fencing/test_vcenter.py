@@ -1,6 +1,8 @@
 """What the agent makes of vCenter's answers."""
 
+import threading
 import time
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -126,6 +128,47 @@ def test_answers_that_can_t_be_read_end_the_session(site: Inventory) -> None:
     assert site._service is None
 
 
+def answering(monkeypatch: pytest.MonkeyPatch, status: int) -> None:
+    """Have vCenter answer the first question with a status."""
+    connection = SimpleNamespace(
+        request=lambda *_: None, getresponse=lambda: SimpleNamespace(status=status), close=lambda: None
+    )
+    monkeypatch.setattr("ssl.create_default_context", lambda **_: None)
+    monkeypatch.setattr(vcenter, "HTTPSConnection", lambda *_, **__: connection)
+
+
+def test_a_vcenter_that_starts_is_none_yet(monkeypatch: pytest.MonkeyPatch) -> None:
+    """PyVmomi would raise a plain Exception, and end the agent."""
+    answering(monkeypatch, 503)
+    session = VCenter(Access("198.18.10.10", 443, "fencing", "", ""))
+    with pytest.raises(VCenterError, match="503"):
+        session.placement("db01")
+
+
+def test_one_call_waits_for_the_other(site: Inventory) -> None:
+    """A look and a power-off at the same time would find the session half made by each other."""
+    began, goes_on = threading.Event(), threading.Event()
+    looked = site._read
+
+    def slow(thing: Any, *paths: str) -> dict[str, Any]:  # noqa: ANN401
+        began.set()
+        assert goes_on.wait(5)
+        return looked(thing, *paths)
+
+    site._read = slow  # type: ignore[method-assign]
+    look = threading.Thread(target=site.placement, args=("db01",))
+    look.start()
+    assert began.wait(5)
+    off = threading.Thread(target=site.power_off, args=("db01", 5.0))
+    off.start()
+    off.join(0.1)
+    assert site.begun == []
+    goes_on.set()
+    off.join(5)
+    assert site.begun == ["off"]
+    look.join(5)
+
+
 def test_a_refused_login_is_not_tried_again_and_again(monkeypatch: pytest.MonkeyPatch) -> None:
     tries: list[str] = []
 
@@ -134,7 +177,7 @@ def test_a_refused_login_is_not_tried_again_and_again(monkeypatch: pytest.Monkey
         raise vim.fault.InvalidLogin
 
     monkeypatch.setattr(vcenter, "SmartConnect", refuse)
-    monkeypatch.setattr("ssl.create_default_context", lambda **_: None)
+    answering(monkeypatch, 200)
     session = VCenter(Access("198.18.10.10", 443, "fencing", "", ""))
     for _ in range(3):
         with pytest.raises(VCenterError, match="refuse"):

@@ -21,6 +21,10 @@ PLACEMENT_SECONDS = 2.0
 """Between two looks at where the primary runs; they keep the session at vCenter alive, too."""
 BMC_SECONDS = 30.0
 """Between two looks whether the BMC answers, and is that of the host."""
+WAKING_SECONDS = 2.0
+"""By so much longer a primary is waited for that sends its WAL to this server: after it had stood still for 5 s,
+PostgreSQL was there again, and Patroni not yet (262nd drill of the series, on a busy machine). One that really is silent sends
+none by then (wal_receiver_timeout: 3 s); one whose Patroni hangs is off long before its lease ends."""
 RETRY_SECONDS = 3.0
 RESTORE_SECONDS = 2.0
 
@@ -123,7 +127,7 @@ class Agent:
             return
         was_alert = self._is_alert
         try:
-            found = await self._power.placement(primary)
+            found = await self._power.placement(primary, ready=not was_alert)
         except PowerError as error:
             self._say("vCenter", f"vCenter can't tell about {primary}: {error}", logging.WARNING)
             return
@@ -209,7 +213,7 @@ class Agent:
         if view is None or view.leader is None or patroni is None or view.leader.name != self._primary:
             return
         verdict = judge(self._signs(view, patroni), self._patience)
-        if verdict is Verdict.WAIT:
+        if verdict is Verdict.WAIT or (verdict is Verdict.FENCE_SERVER and await self._just_woke(patroni)):
             return
         try:
             done = await self._act(verdict, view.leader)
@@ -218,6 +222,14 @@ class Agent:
             done = False
         if not done:
             await asyncio.sleep(RETRY_SECONDS)
+
+    async def _just_woke(self, patroni: Silence) -> bool:
+        """Whether the primary's PostgreSQL lives, and its Patroni may be about to answer, too."""
+        if patroni.seconds >= self._patience.server + WAKING_SECONDS or not await self._ears.streams():
+            self._say("WAL", "")
+            return False
+        self._say("WAL", f"{self._primary} is silent, and sends its WAL: it is waited for a little longer")
+        return True
 
     def _signs(self, view: View, patroni: Silence) -> Signs:
         return Signs(

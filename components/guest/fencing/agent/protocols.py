@@ -48,6 +48,10 @@ class Ears(Protocol):
         """Whether this server's own Patroni answers `path` with 200."""
         ...
 
+    async def streams(self) -> bool:
+        """Whether this server's own PostgreSQL receives the primary's WAL."""
+        ...
+
 
 class Quorum(Protocol):
     """Etcd (`etcd.Etcd`); every method may raise `EtcdError`."""
@@ -80,8 +84,8 @@ class Quorum(Protocol):
 class Power(Protocol):
     """vCenter and BMCs; every method may raise `PowerError`."""
 
-    async def placement(self, server: str) -> Placement:
-        """Where a server runs."""
+    async def placement(self, server: str, *, ready: bool) -> Placement:
+        """Where a server runs; `ready`: what powers off asks, too, so that it need not log in when it is needed."""
         ...
 
     async def server_off(self, server: str, seconds: float) -> None:

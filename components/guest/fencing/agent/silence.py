@@ -2,8 +2,8 @@
 
 import asyncio
 import ssl
-from collections.abc import Awaitable, Callable, Sequence
-from contextlib import suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
 
 ATTEMPT_SECONDS = 2.0
 """An answer may come so late, and counts: attempts begun later don't wait for earlier ones."""
@@ -64,14 +64,28 @@ def patroni(address: str, trust: ssl.SSLContext) -> Attempt:
 
 async def status(address: str, path: str, trust: ssl.SSLContext) -> int:
     """The status with which Patroni's REST interface answers."""
+    async with _asked(address, path, trust) as answer:
+        line = await answer.readuntil(b"\r\n")
+    _, _, rest = line.partition(b" ")
+    return int(rest[:3]) if rest[:3].isdigit() else 0
+
+
+async def body(address: str, path: str, trust: ssl.SSLContext) -> bytes:
+    """What Patroni's REST interface answers, whatever its status."""
+    async with _asked(address, path, trust) as answer:
+        await answer.readuntil(b"\r\n\r\n")
+        return await answer.read()
+
+
+@asynccontextmanager
+async def _asked(address: str, path: str, trust: ssl.SSLContext) -> AsyncIterator[asyncio.StreamReader]:
+    """The answer to one question, as it comes."""
     reader, writer = await asyncio.open_connection(address, 8008, ssl=trust)
     try:
         writer.write(f"GET {path} HTTP/1.0\r\nHost: {address}\r\n\r\n".encode())
-        line = await reader.readuntil(b"\r\n")
+        yield reader
     finally:
         writer.transport.abort()
-    _, _, rest = line.partition(b" ")
-    return int(rest[:3]) if rest[:3].isdigit() else 0
 
 
 def port(address: str, number: int) -> Attempt:

@@ -1,6 +1,7 @@
 """The agent's tools on a real server: what blocks goes into threads."""
 
 import asyncio
+import json
 import ssl
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -66,9 +67,10 @@ class Devices:
         self._looks, self._acts = vcenter.VCenter(access), vcenter.VCenter(access)
         self._bmcs = {host: redfish.Bmc(one) for host, one in bmcs.items()}
 
-    async def placement(self, server: str) -> Placement:
-        """Where a server runs; both sessions are kept alive."""
-        await _in_thread(self._acts.placement, server)
+    async def placement(self, server: str, *, ready: bool) -> Placement:
+        """Where a server runs."""
+        if ready:
+            await _in_thread(self._acts.placement, server)
         found = await _in_thread(self._looks.placement, server)
         return Placement(found.host, found.host_uuid, found.is_off)
 
@@ -162,6 +164,15 @@ class Network:
                 return await silence.status("127.0.0.1", path, self._trust) == 200  # noqa: PLR2004
         except (OSError, TimeoutError, asyncio.IncompleteReadError):
             return False
+
+    async def streams(self) -> bool:
+        """Whether this server's own PostgreSQL receives the primary's WAL (Patroni, "REST API": replication_state)."""
+        try:
+            async with asyncio.timeout(_HERE_SECONDS):
+                told = json.loads(await silence.body("127.0.0.1", "/patroni", self._trust))
+        except (OSError, TimeoutError, asyncio.IncompleteReadError, ValueError):
+            return False
+        return isinstance(told, dict) and told.get("replication_state") == "streaming"
 
 
 class Routes:

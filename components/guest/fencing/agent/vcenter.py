@@ -1,8 +1,11 @@
 """vCenter through VMware's own library (pyVmomi), in a session that is kept: a login takes longer than a power-off."""
 
 import ssl
+import threading
 import time
 from dataclasses import dataclass
+from http import HTTPStatus
+from http.client import HTTPException, HTTPSConnection
 from typing import Any
 
 from pyVim.connect import Disconnect, SmartConnect
@@ -40,7 +43,7 @@ class Placement:
 
 
 class VCenter:
-    """A session. Each call logs in where none is open; a call that fails ends the session."""
+    """A session, one call after the other. Each logs in where none is open; one that fails ends the session."""
 
     def __init__(self, access: Access) -> None:
         self._access = access
@@ -48,6 +51,7 @@ class VCenter:
         self._collector: Any = None
         self._servers: dict[str, Any] = {}
         self._refused = float("-inf")
+        self._lock = threading.Lock()
 
     def placement(self, server: str) -> Placement:
         """Look at a server.
@@ -112,21 +116,23 @@ class VCenter:
             raise VCenterError(getattr(error, "msg", "") or type(error).__name__)
 
     def _do(self, call: Any) -> Any:  # noqa: ANN401
-        try:
-            if self._service is None:
-                self._login()
-            return call()
-        except VCenterError:
-            raise
-        except (OSError, ValueError, LookupError, vmodl.MethodFault) as error:
-            self._service, self._servers = None, {}
-            raise VCenterError(getattr(error, "msg", "") or str(error) or type(error).__name__) from error
+        with self._lock:
+            try:
+                if self._service is None:
+                    self._login()
+                return call()
+            except VCenterError:
+                raise
+            except (OSError, ValueError, LookupError, HTTPException, vmodl.MethodFault) as error:
+                self._service, self._servers = None, {}
+                raise VCenterError(getattr(error, "msg", "") or str(error) or type(error).__name__) from error
 
     def _login(self) -> None:
         access = self._access
         if time.monotonic() - self._refused < REFUSED_SECONDS:
             raise VCenterError(f"vCenter has refused {access.user}, and is asked again in {REFUSED_SECONDS:g} s")
         trust = ssl.create_default_context(cafile=access.authorities)
+        self._check_serves(trust)
         try:
             self._service = SmartConnect(  # type: ignore[no-untyped-call]
                 host=access.server, port=access.port, user=access.user, pwd=access.password, sslContext=trust
@@ -135,6 +141,17 @@ class VCenter:
         except vim.fault.InvalidLogin as error:
             self._refused = time.monotonic()
             raise VCenterError(f"vCenter refuses {access.user}: user or password is wrong") from error
+
+    def _check_serves(self, trust: ssl.SSLContext) -> None:
+        """Ask for what pyVmomi asks for first: while vCenter starts, that raises an error of no type of its own."""
+        connection = HTTPSConnection(self._access.server, self._access.port, context=trust)
+        try:
+            connection.request("GET", "/sdk/vimServiceVersions.xml")
+            status = connection.getresponse().status
+        finally:
+            connection.close()
+        if status != HTTPStatus.OK:
+            raise VCenterError(f"vCenter answers {status}: it has not started yet")
 
     def _vm(self, server: str) -> Any:  # noqa: ANN401
         """Find a server by its name, once per session."""
