@@ -22,9 +22,9 @@ PLACEMENT_SECONDS = 2.0
 BMC_SECONDS = 30.0
 """Between two looks whether the BMC answers, and is that of the host."""
 WAKING_SECONDS = 2.0
-"""By so much longer a primary is waited for that sends its WAL to this server: after it had stood still for 5 s,
-PostgreSQL was there again, and Patroni not yet (262nd drill of the series, on a busy machine). One that really is silent sends
-none by then (wal_receiver_timeout: 3 s); one whose Patroni hangs is off long before its lease ends."""
+"""By so much longer a primary is waited for that sends its WAL to this server. After it had stood still for 5 s, on a
+busy machine, PostgreSQL was there again, and Patroni not yet (262nd drill of the series). One that really is silent
+sends none by then (wal_receiver_timeout: 3 s); one whose Patroni hangs is off long before its lease ends."""
 RETRY_SECONDS = 3.0
 RESTORE_SECONDS = 2.0
 
