@@ -50,7 +50,8 @@ def _run(client: DockerClient, image: str, lab: str, rules: str, *, without: str
     try:
         client.containers.run(
             image,
-            ["sh", "-c", _SCRIPT.format(comment=_comment(lab), rules=rules, without=without)],
+            ["-c", _SCRIPT.format(comment=_comment(lab), rules=rules, without=without)],
+            entrypoint="sh",  # an image may have one that makes it a host or an array
             network_mode="host",
             cap_add=["NET_ADMIN"],
             labels={Label.LAB: lab, Label.KIND: "router", Label.NAME: "router"},

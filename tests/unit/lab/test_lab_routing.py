@@ -39,7 +39,9 @@ class Containers:
     def run(self, image: str, command: list[str], **options: Any) -> None:  # noqa: ANN401
         """Run it here."""
         assert options["network_mode"] == "host"
-        done = subprocess.run(command, env=self.environment, capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            [options["entrypoint"], *command], env=self.environment, capture_output=True, text=True, check=False
+        )
         if done.returncode:
             raise ContainerError(Mock(), done.returncode, command, image, done.stderr)
 
