@@ -60,8 +60,6 @@ def rotate(
         left = [secret for secret in wanted if secret.name not in begun]
         if not left:
             return 0
-        if _VCENTER not in {secret.name for secret in left}:  # the old one may be refused by now
-            site.check_deployed()
         if not _agreed(site.stack, left, confirm, yes=yes):
             return 1
         site.begin(left)
@@ -133,18 +131,6 @@ class _Site:
     def stack(self) -> Stack:
         """The stack as its file says now."""
         return self.vault.stack
-
-    def check_deployed(self) -> None:
-        """Check that deploying new secrets deploys nothing else: who rotates has not been shown that.
-
-        Raises:
-            Failure: The stack file says more than what is deployed.
-        """
-        with self._display.step("what up would change without new secrets"):
-            changes = self._engine.changes()
-        if changes:
-            what = f"nothing was rotated: stack {self.stack.name} has changes that are not deployed"
-            raise Failure(what, changes, f"First: {self.stack.command('up')}")
 
     def begin(self, wanted: Sequence[Secret]) -> None:
         """Make the new values, or ask for them; nothing uses them yet."""

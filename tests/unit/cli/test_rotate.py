@@ -30,8 +30,6 @@ class Site:
     def __init__(self) -> None:
         self.deployed: list[dict[str, str]] = []
         self.equipped: list[dict[str, str]] = []
-        self.undeployed = ""
-        """What the stack file says and nobody has deployed."""
         self.kill_at = -1
         self.moment = 0
 
@@ -69,7 +67,7 @@ def site(dev: Stack, monkeypatch: pytest.MonkeyPatch) -> Site:
         rotate,
         "_ready",
         lambda stack, _display: (
-            SimpleNamespace(stack=Stack(stack.name), changes=lambda: pretended.undeployed),
+            SimpleNamespace(stack=Stack(stack.name)),
             pretended.equip,
         ),
     )
@@ -180,16 +178,8 @@ def test_what_costs_sessions_is_asked_about_even_in_the_lab() -> None:
     assert values()["jgroups-key"] != before["jgroups-key"]
 
 
-def test_what_nobody_was_shown_is_not_deployed_with_new_secrets(site: Site) -> None:
-    before = values()
-    site.undeployed = "delete VirtualMachine lb02"
-    with pytest.raises(Failure, match="not deployed: delete VirtualMachine lb02"):
-        run("ssh-key")
-    assert values() == before
-    assert site.deployed == []
-
-
-def test_a_password_that_vcenter_refuses_is_not_kept(site: Site, dev: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.usefixtures("site")
+def test_a_password_that_vcenter_refuses_is_not_kept(dev: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
     """Else every later rotation would go on with it, and ask nobody."""
     asked: list[str] = []
 
@@ -201,7 +191,6 @@ def test_a_password_that_vcenter_refuses_is_not_kept(site: Site, dev: Stack, mon
 
     monkeypatch.setattr(Stack, "is_lab", False)
     monkeypatch.setattr("stack.vcenter.reached", refuse)
-    site.undeployed = "it failed: the old password is refused by now"
     before = values()
     with pytest.raises(Failure, match="vCenter refuses it"):
         rotate.rotate(dev, ["vcenter-password"], yes=True, prompt=lambda _: "a typo", confirm=lambda _: True)
