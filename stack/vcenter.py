@@ -49,7 +49,7 @@ def session(stack: Stack, vault: Vault) -> Iterator[Any]:
 
 
 def _check_serves(server: str, port: int, context: ssl.SSLContext) -> None:
-    """Ask for what pyVmomi asks for first, without an end and with an error of no type of its own."""
+    """Ask what pyVmomi asks first: it would wait for ever, and raise a plain Exception while vCenter starts."""
     connection = HTTPSConnection(server, port, timeout=ANSWER_SECONDS, context=context)
     try:
         connection.request("GET", "/sdk/vimServiceVersions.xml")

@@ -64,12 +64,7 @@ def site(dev: Stack, monkeypatch: pytest.MonkeyPatch) -> Site:
     initialise(dev, None, {})
     pretended = Site()
     monkeypatch.setattr(
-        rotate,
-        "_ready",
-        lambda stack, _display: (
-            SimpleNamespace(stack=Stack(stack.name)),
-            pretended.equip,
-        ),
+        rotate, "_ready", lambda stack, _display: (SimpleNamespace(stack=Stack(stack.name)), pretended.equip)
     )
     monkeypatch.setattr(rotate, "check_site", lambda _stack: [Check("the page answers", "200")])
     monkeypatch.setattr(rotate, "deploy", pretended.deploy)
